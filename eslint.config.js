@@ -1,0 +1,106 @@
+import js from '@eslint/js';
+import importX from 'eslint-plugin-import-x';
+import { createTypeScriptImportResolver } from 'eslint-import-resolver-typescript';
+import tseslint from 'typescript-eslint';
+
+/**
+ * The layers of the design, top to bottom. A package may import only what its row names; every
+ * other package is a forbidden zone for it.
+ */
+const layers = {
+  cli: ['bridge', 'farmer', 'renter', 'payments', 'nat', 'protocol', 'erasure', 'kad'],
+  web: ['renter', 'protocol', 'kad', 'erasure'],
+  bridge: ['renter', 'payments', 'nat', 'protocol', 'erasure', 'kad'],
+  farmer: ['payments', 'nat', 'protocol', 'erasure', 'kad'],
+  renter: ['payments', 'nat', 'protocol', 'erasure', 'kad'],
+  payments: ['protocol', 'erasure', 'kad'],
+  nat: ['kad'],
+  protocol: ['kad', 'erasure'],
+  erasure: [],
+  kad: [],
+};
+const packages = Object.keys(layers);
+
+const layerRules = packages.map((name) => ({
+  files: [`packages/${name}/src/**/*.ts`],
+  rules: {
+    'no-restricted-imports': [
+      'error',
+      {
+        patterns: [
+          {
+            group: packages
+              .filter((other) => other !== name && !layers[name].includes(other))
+              .flatMap((other) => [`@granary/${other}`, `@granary/${other}/*`]),
+            message: `The layers of the design do not let ${name} import this.`,
+          },
+          {
+            group: ['@granary/*/*', '../../**/src/**'],
+            message: 'Import a package by its public face only.',
+          },
+        ].filter((pattern) => pattern.group.length > 0),
+      },
+    ],
+  },
+}));
+
+export default tseslint.config(
+  {
+    ignores: [
+      '**/dist/**',
+      '**/coverage/**',
+      '**/node_modules/**',
+      '**/generated/**',
+      'packages/*/assembly/**',
+    ],
+  },
+  js.configs.recommended,
+  {
+    files: ['**/*.ts'],
+    extends: [...tseslint.configs.recommended],
+    plugins: { 'import-x': importX },
+    languageOptions: { parserOptions: { tsconfigRootDir: import.meta.dirname } },
+    settings: {
+      'import-x/extensions': ['.ts'],
+      'import-x/parsers': { '@typescript-eslint/parser': ['.ts'] },
+      'import-x/resolver-next': [
+        createTypeScriptImportResolver({ project: 'packages/*/tsconfig.json' }),
+      ],
+    },
+    rules: {
+      'import-x/no-cycle': ['error', { ignoreExternal: true }],
+      '@typescript-eslint/consistent-type-imports': 'error',
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_' }],
+      '@typescript-eslint/no-explicit-any': 'error',
+      '@typescript-eslint/no-non-null-assertion': 'off',
+    },
+  },
+  {
+    files: ['packages/*/src/**/*.ts', 'bench/src/**/*.ts'],
+    ignores: ['**/*.test.ts'],
+    extends: [tseslint.configs.base],
+    languageOptions: { parserOptions: { projectService: true } },
+    rules: {
+      '@typescript-eslint/no-floating-promises': 'error',
+      '@typescript-eslint/no-misused-promises': 'error',
+      '@typescript-eslint/await-thenable': 'error',
+    },
+  },
+  ...layerRules,
+  {
+    files: ['**/*.js', '**/*.mjs'],
+    languageOptions: {
+      globals: {
+        process: 'readonly',
+        console: 'readonly',
+        Buffer: 'readonly',
+        URL: 'readonly',
+        setTimeout: 'readonly',
+        clearTimeout: 'readonly',
+        performance: 'readonly',
+        fetch: 'readonly',
+        WebAssembly: 'readonly',
+      },
+    },
+  },
+);
