@@ -1,1 +1,66 @@
-export {};
+export { ProtocolError, type ProtocolErrorCode } from './errors.js';
+export { canonicalBytes, documentDigest } from './canonical.js';
+export { fromHex, toHex } from './hex.js';
+export {
+  HASH_SIZE,
+  LEAF_SIZE,
+  ShardHasher,
+  ShardTree,
+  equalBytes,
+  hashSpan,
+  leafCount,
+  levelCount,
+  nodeSpan,
+  siblingCount,
+  verifyRangeProof,
+  type RangeProof,
+} from './shard-tree.js';
+export {
+  MAX_SHARD_SIZE,
+  acceptContract,
+  completeContract,
+  contractHash,
+  parseContract,
+  parseProposal,
+  proposeContract,
+  type Contract,
+  type ContractProposal,
+  type ContractTerms,
+} from './contract.js';
+export {
+  MAX_TOKEN_LIFETIME,
+  parseToken,
+  signToken,
+  type TransferDirection,
+  type TransferToken,
+  type TransferTokenBody,
+} from './token.js';
+export {
+  checkCountersignature,
+  countersignReceipt,
+  parseReceipt,
+  signReceipt,
+  type Receipt,
+  type ReceiptBody,
+} from './receipt.js';
+export {
+  MAX_CONTROL_FRAME,
+  MAX_DATA_FRAME,
+  STREAM_LEVEL,
+  TRANSFER_PATH,
+  TRANSFER_SUBPROTOCOL,
+  parseTransferAnswer,
+  parseTransferRequest,
+  type TransferAnswer,
+  type TransferRequest,
+} from './transfer-messages.js';
+export { FARMER_TERMS_METHOD, parseFarmerTerms, type FarmerTerms } from './farmer-terms.js';
+export { checkScheme, formatScheme, parseScheme, type RedundancyScheme } from './scheme.js';
+export {
+  MAX_SEGMENT_SIZE,
+  parseManifest,
+  parseSegmentRecord,
+  type Manifest,
+  type SegmentRecord,
+  type ShardRecord,
+} from './manifest.js';
