@@ -1,0 +1,446 @@
+import { WebSocket } from 'ws';
+import {
+  type Clock,
+  type Contact,
+  type Identity,
+  type TlsCredentials,
+  dialTls,
+  parseAddress,
+} from '@granary/kad';
+import {
+  type Contract,
+  type ContractProposal,
+  HASH_SIZE,
+  MAX_CONTROL_FRAME,
+  MAX_DATA_FRAME,
+  type Receipt,
+  TRANSFER_PATH,
+  TRANSFER_SUBPROTOCOL,
+  type TransferAnswer,
+  type TransferDirection,
+  type TransferRequest,
+  type TransferToken,
+  completeContract,
+  contractHash,
+  countersignReceipt,
+  fromHex,
+  hashSpan,
+  equalBytes,
+  leafCount,
+  levelCount,
+  nodeSpan,
+  parseReceipt,
+  parseTransferAnswer,
+  siblingCount,
+  signToken,
+  toHex,
+  verifyRangeProof,
+} from '@granary/protocol';
+import { FarmerRefusal, RenterError, messageOf } from './errors.js';
+
+/** Who dials, and how patient it is. */
+export interface ConnectionContext {
+  readonly identity: Identity;
+  readonly credentials: TlsCredentials;
+  readonly clock: Clock;
+  readonly random: (bytes: number) => Uint8Array;
+  readonly connectTimeoutMs: number;
+  readonly stallTimeoutMs: number;
+}
+
+/** One shard on one farmer, as a download needs to know it. */
+export interface ShardPlace {
+  readonly contract: string;
+  readonly hash: string;
+  readonly size: number;
+}
+
+type Frame = TransferAnswer | Uint8Array;
+
+const SEND_HIGH_WATER = 1024 * 1024;
+const TOKEN_LIFETIME = 30 * 60 * 1000;
+
+/**
+ * One WebSocket to one farmer, over a TLS connection whose certificate was checked against the
+ * farmer's node ID. Runs one transfer at a time; after a failed one it is closed.
+ */
+export class FarmerConnection {
+  private readonly frames: Frame[] = [];
+  private wake: (() => void) | undefined;
+  private failure: Error | undefined;
+  /** Bytes of frames not yet read; the socket pauses above a limit. */
+  private queued = 0;
+  private busy = false;
+
+  private constructor(
+    readonly farmer: Contact,
+    private readonly socket: WebSocket,
+    private readonly context: ConnectionContext,
+  ) {
+    socket.on('message', (data: Buffer, isBinary: boolean) => this.receive(data, isBinary));
+    socket.on('error', (error) => this.fail(transferError(farmer, error.message, error)));
+    socket.on('close', () => this.fail(transferError(farmer, 'the connection was closed')));
+  }
+
+  /**
+   * Dial a farmer at the first of its addresses that answers.
+   *
+   * @throws RenterError RENTER_TRANSFER; KadError when the farmer is not who it should be.
+   */
+  static async dial(
+    farmer: Contact,
+    context: ConnectionContext,
+    signal?: AbortSignal,
+  ): Promise<FarmerConnection> {
+    let failure: unknown = transferError(farmer, 'it has no address');
+    for (const address of farmer.addresses) {
+      signal?.throwIfAborted();
+      try {
+        return await FarmerConnection.dialAddress(farmer, address, context, signal);
+      } catch (error) {
+        failure = error;
+      }
+    }
+    throw failure;
+  }
+
+  private static async dialAddress(
+    farmer: Contact,
+    address: string,
+    context: ConnectionContext,
+    signal?: AbortSignal,
+  ): Promise<FarmerConnection> {
+    const { host, port } = parseAddress(address);
+    const tls = await dialTls({
+      host,
+      port,
+      credentials: context.credentials,
+      expectedNodeId: farmer.nodeId,
+      timeoutMs: context.connectTimeoutMs,
+      ...(signal && { signal }),
+    });
+    const name = host.includes(':') ? `[${host}]` : host;
+    const socket = new WebSocket(`wss://${name}:${port}${TRANSFER_PATH}`, TRANSFER_SUBPROTOCOL, {
+      createConnection: () => tls,
+      perMessageDeflate: false,
+      maxPayload: Math.max(MAX_DATA_FRAME, 2 * 1024 * 1024),
+      handshakeTimeout: context.connectTimeoutMs,
+    });
+    const connection = new FarmerConnection(farmer, socket, context);
+    try {
+      await new Promise<void>((resolve, reject) => {
+        socket.once('open', resolve);
+        socket.once('error', (error) => reject(transferError(farmer, error.message, error)));
+        socket.once('close', () => reject(transferError(farmer, 'it closed the connection')));
+      });
+    } catch (error) {
+      tls.destroy();
+      throw error;
+    }
+    return connection;
+  }
+
+  /** Whether another transfer may use this connection. */
+  get usable(): boolean {
+    return this.failure === undefined && !this.busy && this.socket.readyState === WebSocket.OPEN;
+  }
+
+  /** Close at once. */
+  close(): void {
+    this.fail(new RenterError('RENTER_CLOSED', 'the connection was closed here'));
+    this.socket.terminate();
+  }
+
+  /**
+   * Store a shard under a contract, going on where the farmer's durable part ends. Resolves after
+   * the farmer has signed that all of it is verified and on its disk.
+   *
+   * @param onBytes - told of bytes handed to the socket
+   * @throws RenterError, FarmerRefusal, or ProtocolError when the farmer's answers don't check out.
+   */
+  upload(
+    proposal: ContractProposal,
+    shard: Uint8Array,
+    onBytes: (count: number) => void,
+    signal: AbortSignal,
+  ): Promise<{ contract: Contract; receipt: Receipt }> {
+    return this.exclusive(signal, async () => {
+      const { terms } = proposal;
+      const hash = contractHash(terms);
+      const token = this.token('upload', hash, 0, shard.length);
+      this.send({ type: 'upload', proposal, token });
+      let answer = await this.answer(signal);
+      if (answer.type === 'ready') {
+        const contract = completeContract(proposal, answer.farmerSignature);
+        if (answer.offset > shard.length) throw this.unexpected('an offset beyond the shard');
+        if (answer.offset > 0) onBytes(answer.offset);
+        await this.sendBytes(shard.subarray(answer.offset), onBytes, signal);
+        answer = await this.answer(signal);
+        if (answer.type !== 'stored') throw this.unexpected(answer.type);
+        return { contract, receipt: this.receipt(answer.receipt, token) };
+      }
+      if (answer.type !== 'stored') throw this.unexpected(answer.type);
+      onBytes(shard.length);
+      return {
+        contract: completeContract(proposal, answer.farmerSignature),
+        receipt: this.receipt(answer.receipt, token),
+      };
+    });
+  }
+
+  /**
+   * Fetch a range of a shard, verified node by node against the shard hash as it comes.
+   *
+   * @param level - tree level; the range begins and ends on its nodes, or at the shard's end
+   * @param onBytes - told of verified bytes
+   * @throws RenterError RENTER_LYING_FARMER when a byte or the proof is not the shard's.
+   */
+  download(
+    place: ShardPlace,
+    range: { offset: number; length: number; level: number },
+    onBytes: (count: number) => void,
+    signal: AbortSignal,
+  ): Promise<Uint8Array> {
+    return this.exclusive(signal, async () => {
+      const { offset, length, level } = range;
+      const token = this.token('download', place.contract, offset, length);
+      this.send({ type: 'download', token, level });
+      const head = await this.answer(signal);
+      if (head.type !== 'data') throw this.unexpected(head.type);
+      const span = nodeSpan(level);
+      const first = Math.floor(offset / span);
+      const count = Math.max(1, Math.ceil((offset + length) / span) - first);
+      const siblings = siblingCount(place.size, level, first, first + count - 1);
+      if (first + count > levelCount(leafCount(place.size), level)) {
+        throw this.unexpected('a range outside the shard');
+      }
+      if (head.nodes !== count || head.siblings !== siblings) throw this.lie('its proof');
+      const proof = await this.binary((count + siblings) * HASH_SIZE, signal);
+      const nodes = proof.subarray(0, count * HASH_SIZE);
+      const checked = verifyRangeProof(fromHex(place.hash), place.size, level, first, {
+        nodes,
+        siblings: proof.subarray(count * HASH_SIZE),
+      });
+      if (proof.length !== (count + siblings) * HASH_SIZE || !checked) throw this.lie('its proof');
+
+      const bytes = new Uint8Array(length);
+      let received = 0;
+      let verified = 0;
+      while (received < length) {
+        const frame = await this.binary(MAX_DATA_FRAME, signal);
+        if (frame.length === 0 || received + frame.length > length) throw this.lie('its length');
+        bytes.set(frame, received);
+        received += frame.length;
+        while (verified < length) {
+          const end = Math.min(verified + span, length);
+          if (end > received) break;
+          const node = (verified / span) * HASH_SIZE;
+          if (
+            !equalBytes(hashSpan(bytes.subarray(verified, end)), nodes.subarray(node, node + HASH_SIZE))
+          ) {
+            throw this.lie('its bytes');
+          }
+          onBytes(end - verified);
+          verified = end;
+        }
+      }
+      const tail = await this.answer(signal);
+      if (tail.type !== 'sent') throw this.unexpected(tail.type);
+      this.receipt(tail.receipt, token);
+      return bytes;
+    });
+  }
+
+  /** Have a shard deleted; the farmer's signed receipt. */
+  delete(contract: string, signal: AbortSignal): Promise<Receipt> {
+    return this.exclusive(signal, async () => {
+      const token = this.token('delete', contract, 0, 0);
+      this.send({ type: 'delete', token });
+      const answer = await this.answer(signal);
+      if (answer.type !== 'deleted') throw this.unexpected(answer.type);
+      return this.receipt(answer.receipt, token);
+    });
+  }
+
+  private async exclusive<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    if (!this.usable) throw transferError(this.farmer, 'the connection is not free');
+    this.busy = true;
+    try {
+      const result = await work();
+      this.busy = false;
+      return result;
+    } catch (error) {
+      if (signal.aborted && this.failure === undefined) {
+        await this.cancel();
+      } else {
+        // After an error nobody knows what the other side will say next.
+        this.close();
+      }
+      throw error;
+    }
+  }
+
+  /** Stop the running transfer and make the connection free again, or close it. */
+  private async cancel(): Promise<void> {
+    try {
+      this.send({ type: 'cancel' });
+      for (;;) {
+        const frame = await this.next(AbortSignal.timeout(2_000));
+        if (frame instanceof Uint8Array) continue;
+        if (frame.type === 'cancelled') break;
+        if (frame.type === 'error') throw new Error(frame.message);
+      }
+      this.busy = false;
+    } catch {
+      this.close();
+    }
+  }
+
+  private token(
+    direction: TransferDirection,
+    contract: string,
+    offset: number,
+    length: number,
+  ): TransferToken {
+    const { identity, clock, random } = this.context;
+    return signToken(identity, {
+      contract,
+      renter: identity.nodeId,
+      renterKey: toHex(identity.publicKey),
+      farmer: this.farmer.nodeId,
+      direction,
+      offset,
+      length,
+      expires: clock.now() + TOKEN_LIFETIME,
+      nonce: toHex(random(16)),
+    });
+  }
+
+  private receipt(value: unknown, token: TransferToken): Receipt {
+    const { contract, direction, nonce } = token.body;
+    const receipt = parseReceipt(value, this.farmer, { contract, direction, token: nonce });
+    const signature = countersignReceipt(this.context.identity, receipt);
+    this.send({ type: 'countersign', contract, signature });
+    return receipt;
+  }
+
+  private send(request: TransferRequest): void {
+    const text = JSON.stringify(request);
+    if (text.length > MAX_CONTROL_FRAME) throw transferError(this.farmer, 'a request too long');
+    this.socket.send(text);
+  }
+
+  private async sendBytes(
+    bytes: Uint8Array,
+    onBytes: (count: number) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    for (let at = 0; at < bytes.length; at += MAX_DATA_FRAME) {
+      signal.throwIfAborted();
+      this.checkAlive();
+      const frame = bytes.subarray(at, at + MAX_DATA_FRAME);
+      const sent = new Promise<void>((resolve) => this.socket.send(frame, () => resolve()));
+      if (this.socket.bufferedAmount > SEND_HIGH_WATER) await this.within(sent, signal);
+      onBytes(frame.length);
+    }
+  }
+
+  private checkAlive(): void {
+    if (this.failure !== undefined) throw this.failure;
+    const early = this.frames.find((frame) => !(frame instanceof Uint8Array));
+    if (early === undefined) return;
+    if (early.type === 'error') throw new FarmerRefusal(early.code, early.message);
+    throw this.unexpected(early.type);
+  }
+
+  private receive(data: Buffer, isBinary: boolean): void {
+    try {
+      this.frames.push(isBinary ? data : parseTransferAnswer(data.toString('utf8')));
+    } catch (error) {
+      this.fail(transferError(this.farmer, messageOf(error), error));
+      this.socket.terminate();
+      return;
+    }
+    this.queued += data.length;
+    // A farmer that talks when nobody asked must not fill the memory.
+    if (this.queued > SEND_HIGH_WATER) this.socket.pause();
+    if (!this.busy && this.frames.length > 16) this.close();
+    this.wake?.();
+  }
+
+  private fail(error: Error): void {
+    this.failure ??= error;
+    this.wake?.();
+  }
+
+  private async next(signal: AbortSignal): Promise<Frame> {
+    for (;;) {
+      signal.throwIfAborted();
+      const frame = this.frames.shift();
+      if (frame !== undefined) {
+        this.queued -= frame instanceof Uint8Array ? frame.length : 0;
+        if (this.frames.length === 0) this.queued = 0;
+        if (this.socket.isPaused && this.queued <= SEND_HIGH_WATER) this.socket.resume();
+        return frame;
+      }
+      if (this.failure !== undefined) throw this.failure;
+      await this.within(new Promise<void>((resolve) => (this.wake = resolve)), signal);
+      this.wake = undefined;
+    }
+  }
+
+  /** Wait for one step of the other side, no longer than the stall time-out. */
+  private async within(step: Promise<void>, signal: AbortSignal): Promise<void> {
+    const { clock, stallTimeoutMs } = this.context;
+    let timer: unknown;
+    let onAbort: (() => void) | undefined;
+    try {
+      await Promise.race([
+        step,
+        new Promise<never>((_, reject) => {
+          timer = clock.setTimeout(
+            () => reject(new RenterError('RENTER_STALLED', `farmer ${this.farmer.nodeId} stalled`)),
+            stallTimeoutMs,
+          );
+          onAbort = () => reject(signal.reason as Error);
+          signal.addEventListener('abort', onAbort, { once: true });
+        }),
+      ]);
+    } finally {
+      clock.clearTimeout(timer);
+      if (onAbort) signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  private async answer(signal: AbortSignal): Promise<TransferAnswer> {
+    const frame = await this.next(signal);
+    if (frame instanceof Uint8Array) throw this.unexpected('bytes');
+    if (frame.type === 'error') throw new FarmerRefusal(frame.code, frame.message);
+    return frame;
+  }
+
+  private async binary(limit: number, signal: AbortSignal): Promise<Uint8Array> {
+    const frame = await this.next(signal);
+    if (frame instanceof Uint8Array) {
+      if (frame.length > limit) throw this.lie('the size of its frames');
+      return frame;
+    }
+    if (frame.type === 'error') throw new FarmerRefusal(frame.code, frame.message);
+    throw this.unexpected(frame.type);
+  }
+
+  private unexpected(what: string): RenterError {
+    return transferError(this.farmer, `it said what does not fit here: ${what}`);
+  }
+
+  private lie(what: string): RenterError {
+    return new RenterError(
+      'RENTER_LYING_FARMER',
+      `farmer ${this.farmer.nodeId} sent a shard that is not the one it signed for (${what})`,
+    );
+  }
+}
+
+function transferError(farmer: Contact, message: string, cause?: unknown): RenterError {
+  return new RenterError('RENTER_TRANSFER', `farmer ${farmer.nodeId}: ${message}`, { cause });
+}

@@ -1,0 +1,60 @@
+import type { Contact } from '@granary/kad';
+import type { Contract, ContractProposal, FarmerTerms, Manifest, Receipt } from '@granary/protocol';
+
+/** Where an object is: a bucket's name and the object's name in it. */
+export interface ObjectPath {
+  readonly bucket: string;
+  readonly name: string;
+}
+
+/** What a file looked like when its upload began, so that a resumed upload can tell a changed one. */
+export interface SourceMark {
+  readonly file: string;
+  readonly size: number;
+  readonly modified: number;
+  readonly inode: number;
+}
+
+/** An upload that has begun and not ended. Kept until it ends, so that a crash loses no work. */
+export interface UploadRecord {
+  readonly id: string;
+  readonly manifest: Omit<Manifest, 'size' | 'sha256' | 'segments'>;
+  readonly source: SourceMark | null;
+  /** The process that works on it. */
+  readonly process: number;
+  readonly started: number;
+}
+
+/** A proposal that went, or may have gone, to a farmer: recorded before a byte moves. */
+export interface ProposalRecord {
+  readonly upload: string;
+  readonly segment: number;
+  readonly shard: number;
+  readonly contract: string;
+  readonly proposal: ContractProposal;
+}
+
+/** A contract in force and the receipt for its shard. */
+export interface ContractRecord {
+  readonly contract: Contract;
+  readonly receipt: Receipt | null;
+}
+
+/** A shard whose farmer has not yet confirmed that it is gone. */
+export interface GarbageRecord {
+  readonly contract: string;
+  readonly farmer: string;
+  readonly ends: number;
+}
+
+/** A farmer that this renter has met. */
+export interface FarmerRecord {
+  readonly contact: Contact;
+  readonly terms: FarmerTerms;
+  /** Round trip of the last question for its terms, in milliseconds. */
+  readonly latencyMs: number;
+  /** When it last answered, in milliseconds since the epoch. */
+  readonly seen: number;
+  /** Failures since its last success. */
+  readonly failures: number;
+}

@@ -1,0 +1,120 @@
+import { availableParallelism } from 'node:os';
+import { Worker } from 'node:worker_threads';
+import { RenterError } from './errors.js';
+import {
+  type EncodedSegment,
+  type SegmentFrame,
+  type SegmentWindow,
+  decodeJob,
+  encodeJob,
+} from './segment-job.js';
+
+/** Does the heavy work on segments: encryption, erasure coding, hashing and their inverses. */
+export interface SegmentEngine {
+  /** Encrypt, code and hash. `plain` must own its buffer, which is given away. */
+  encode(frame: SegmentFrame, index: number, plain: Uint8Array): Promise<EncodedSegment>;
+  /** Decode and decrypt. The shards must own their buffers, which are given away. */
+  decode(
+    frame: SegmentFrame,
+    segment: { index: number; length: number; salt: Uint8Array },
+    window: SegmentWindow,
+    shards: ReadonlyMap<number, Uint8Array>,
+  ): Promise<Uint8Array>;
+  close(): Promise<void>;
+}
+
+/** Works on the calling thread. For tests that run from the sources, and where threads are missing. */
+export const inlineEngine: SegmentEngine = {
+  encode: encodeJob,
+  decode: decodeJob,
+  close: () => Promise.resolve(),
+};
+
+/** A job as it goes to a worker. */
+export type WorkerJob =
+  | { id: number; kind: 'encode'; args: Parameters<typeof encodeJob> }
+  | { id: number; kind: 'decode'; args: Parameters<typeof decodeJob> };
+
+/** A worker's answer. */
+export type WorkerAnswer =
+  | { id: number; ok: true; result: unknown }
+  | { id: number; ok: false; code: string; message: string };
+
+interface Waiting {
+  resolve(value: unknown): void;
+  reject(error: unknown): void;
+}
+
+/** Works in worker threads, so that the event loop stays free for the sockets. */
+export class WorkerEngine implements SegmentEngine {
+  private readonly workers: { worker: Worker; jobs: Map<number, Waiting> }[];
+  private nextId = 0;
+
+  /** @param size - number of threads */
+  constructor(size = Math.max(1, Math.min(4, availableParallelism() - 1))) {
+    this.workers = Array.from({ length: size }, () => this.start());
+  }
+
+  encode(frame: SegmentFrame, index: number, plain: Uint8Array): Promise<EncodedSegment> {
+    return this.run('encode', [frame, index, plain], buffersOf([plain])) as Promise<EncodedSegment>;
+  }
+
+  decode(...args: Parameters<SegmentEngine['decode']>): Promise<Uint8Array> {
+    return this.run('decode', args, buffersOf(args[3].values())) as Promise<Uint8Array>;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.workers.map(({ worker }) => worker.terminate()));
+  }
+
+  private start() {
+    const worker = new Worker(new URL('./segment-worker.js', import.meta.url));
+    const jobs = new Map<number, Waiting>();
+    const entry = { worker, jobs };
+    const fail = (error: Error) => {
+      for (const job of jobs.values()) job.reject(error);
+      jobs.clear();
+    };
+    worker.on('message', (answer: WorkerAnswer) => {
+      const job = jobs.get(answer.id);
+      jobs.delete(answer.id);
+      if (jobs.size === 0) worker.unref();
+      if (answer.ok) job?.resolve(answer.result);
+      else if (answer.code === 'RENTER_DECRYPT') {
+        job?.reject(new RenterError(answer.code, answer.message));
+      } else {
+        job?.reject(Object.assign(new Error(answer.message), { code: answer.code }));
+      }
+    });
+    worker.on('error', (error) => {
+      fail(error);
+      const at = this.workers.indexOf(entry);
+      if (at >= 0) this.workers[at] = this.start();
+    });
+    worker.on('exit', () => fail(new RenterError('RENTER_CLOSED', 'the renter was closed')));
+    worker.unref();
+    return entry;
+  }
+
+  private run(kind: WorkerJob['kind'], args: unknown[], transfer: ArrayBuffer[]): Promise<unknown> {
+    const entry = this.workers.reduce((a, b) => (b.jobs.size < a.jobs.size ? b : a));
+    const id = this.nextId++;
+    return new Promise((resolve, reject) => {
+      entry.jobs.set(id, { resolve, reject });
+      entry.worker.ref();
+      entry.worker.postMessage({ id, kind, args } as WorkerJob, transfer);
+    });
+  }
+}
+
+/** The distinct buffers behind some arrays, for a transfer list. */
+export function buffersOf(arrays: Iterable<Uint8Array>): ArrayBuffer[] {
+  const buffers = new Set<ArrayBuffer>();
+  for (const { buffer } of arrays) if (buffer instanceof ArrayBuffer) buffers.add(buffer);
+  return [...buffers];
+}
+
+/** Threads where the compiled worker is there, else the calling thread. */
+export function defaultEngine(): SegmentEngine {
+  return import.meta.url.endsWith('.js') ? new WorkerEngine() : inlineEngine;
+}

@@ -1,0 +1,159 @@
+import {
+  type Codec,
+  createCodec,
+  decodeStripes,
+  encodeSegment,
+  stripeLayout,
+  stripesForRange,
+} from '@granary/erasure';
+import { sha256 } from '@granary/kad';
+import { ShardTree } from '@granary/protocol';
+import {
+  TAG_SIZE,
+  cipherLength,
+  decryptChunks,
+  encryptSegment,
+  segmentSalt,
+} from './segment-cipher.js';
+
+/** The layout of every segment of one object, and where its key comes from. */
+export interface SegmentFrame {
+  readonly objectKey: Uint8Array;
+  readonly chunkSize: number;
+  readonly cellSize: number;
+  readonly k: number;
+  readonly n: number;
+}
+
+/** One finished shard of a segment: its bytes and its hash (the root of its tree). */
+export interface EncodedShard {
+  readonly bytes: Uint8Array;
+  readonly hash: Uint8Array;
+}
+
+/** A segment, encrypted and coded. `shards` has n entries. */
+export interface EncodedSegment {
+  readonly salt: Uint8Array;
+  readonly shards: EncodedShard[];
+}
+
+/** The stretch of a segment that a read needs, in its several coordinates. */
+export interface SegmentWindow {
+  /** Bytes of every shard to fetch. */
+  readonly shardOffset: number;
+  readonly shardLength: number;
+  /** Whole encryption chunks that those shards give back. */
+  readonly firstChunk: number;
+  readonly cipherOffset: number;
+  readonly cipherLength: number;
+  /** Plaintext bytes to drop at the front of the decrypted chunks, and to keep after that. */
+  readonly skip: number;
+  readonly length: number;
+}
+
+const codecs = new Map<string, Promise<Codec>>();
+const MAX_CODECS = 8;
+
+function codecFor(k: number, n: number): Promise<Codec> {
+  const name = `${k}/${n}`;
+  let codec = codecs.get(name);
+  if (codec === undefined) {
+    if (codecs.size >= MAX_CODECS) codecs.delete(codecs.keys().next().value!);
+    codec = createCodec({ k, n });
+    codecs.set(name, codec);
+  }
+  return codec;
+}
+
+function layoutOf(frame: SegmentFrame, length: number) {
+  return stripeLayout({
+    k: frame.k,
+    n: frame.n,
+    cellSize: frame.cellSize,
+    segmentLength: cipherLength(length, frame.chunkSize),
+  });
+}
+
+/** Bytes of each shard of a segment of `length` plaintext bytes. */
+export function shardSizeOf(frame: Omit<SegmentFrame, 'objectKey'>, length: number): number {
+  return layoutOf({ ...frame, objectKey: new Uint8Array(0) }, length).shardLength;
+}
+
+/** The salt that a segment's bytes will have, without coding it. */
+export function saltOfSegment(frame: SegmentFrame, index: number, plain: Uint8Array): Uint8Array {
+  return segmentSalt(frame.objectKey, index, sha256(plain));
+}
+
+/** Encrypt, code and hash one segment. */
+export async function encodeJob(
+  frame: SegmentFrame,
+  index: number,
+  plain: Uint8Array,
+): Promise<EncodedSegment> {
+  const codec = await codecFor(frame.k, frame.n);
+  const salt = saltOfSegment(frame, index, plain);
+  const cipher = encryptSegment({ ...frame, salt, index }, plain);
+  const layout = layoutOf(frame, plain.length);
+  const shards = encodeSegment(codec, layout, cipher).map((bytes) => ({
+    bytes,
+    hash: ShardTree.of(bytes).root(),
+  }));
+  return { salt, shards };
+}
+
+/**
+ * What to fetch to read `length` plaintext bytes from `offset` of a segment.
+ *
+ * @param segmentLength - plaintext bytes in the segment; the range lies within
+ */
+export function windowOf(
+  frame: Omit<SegmentFrame, 'objectKey'>,
+  segmentLength: number,
+  offset: number,
+  length: number,
+): SegmentWindow {
+  const step = frame.chunkSize - TAG_SIZE;
+  const firstChunk = Math.floor(offset / step);
+  const lastChunk = Math.floor((offset + length - 1) / step);
+  const total = cipherLength(segmentLength, frame.chunkSize);
+  const from = firstChunk * frame.chunkSize;
+  const to = Math.min((lastChunk + 1) * frame.chunkSize, total);
+  const layout = layoutOf({ ...frame, objectKey: new Uint8Array(0) }, segmentLength);
+  const range = stripesForRange(layout, from, to - from);
+  return {
+    shardOffset: range.shardOffset,
+    shardLength: range.shardLength,
+    firstChunk,
+    cipherOffset: from,
+    cipherLength: to - from,
+    skip: offset - firstChunk * step,
+    length,
+  };
+}
+
+/**
+ * Decode and decrypt a window of a segment from k of its shards, each cut to the window.
+ *
+ * @throws RenterError RENTER_DECRYPT when what comes out was not what went in.
+ */
+export async function decodeJob(
+  frame: SegmentFrame,
+  segment: { index: number; length: number; salt: Uint8Array },
+  window: SegmentWindow,
+  shards: ReadonlyMap<number, Uint8Array>,
+): Promise<Uint8Array> {
+  const codec = await codecFor(frame.k, frame.n);
+  const layout = layoutOf(frame, segment.length);
+  const range = stripesForRange(layout, window.cipherOffset, window.cipherLength);
+  const stripes = decodeStripes(codec, layout, range, shards);
+  const at = window.cipherOffset - range.segmentOffset;
+  const cipher = stripes.subarray(at, at + window.cipherLength);
+  const chunks = Math.ceil(cipherLength(segment.length, frame.chunkSize) / frame.chunkSize);
+  const plain = decryptChunks(
+    { ...frame, salt: segment.salt, index: segment.index },
+    cipher,
+    window.firstChunk,
+    chunks,
+  );
+  return plain.subarray(window.skip, window.skip + window.length);
+}

@@ -1,0 +1,54 @@
+import type { RedundancyScheme } from '@granary/protocol';
+
+/** What can be tuned in a renter. Times are milliseconds, sizes bytes. */
+export interface RenterSettings {
+  /** Redundancy of new objects. */
+  readonly scheme: RedundancyScheme;
+  /** How long new contracts run. */
+  readonly durationMs: number;
+  /** Ciphertext of a full segment; made smaller where n/k is large, to bound memory. */
+  readonly segmentSize: number;
+  /** Ciphertext of an encryption chunk, tag included. */
+  readonly chunkSize: number;
+  /** Erasure-coding cell; a multiple of the shard tree's leaf. */
+  readonly cellSize: number;
+  /** Segments in work at one time. */
+  readonly parallelSegments: number;
+  /** Time to connect to a farmer. */
+  readonly connectTimeoutMs: number;
+  /** A transfer that moves nothing for this long has failed. */
+  readonly stallTimeoutMs: number;
+  /** A read that got nothing from a farmer for this long asks another one besides. */
+  readonly hedgeMs: number;
+  /** Requests that a read starts beyond the k it needs. */
+  readonly extraReads: number;
+  /** How long an upload waits for its slowest farmers once `success` shards are safe, at least. */
+  readonly tailMs: number;
+}
+
+/** The settings of a renter that was told nothing else. */
+export const defaultSettings: RenterSettings = {
+  scheme: { k: 4, repair: 6, success: 10, n: 12 },
+  durationMs: 90 * 24 * 3600 * 1000,
+  segmentSize: 16 * 1024 * 1024,
+  chunkSize: 64 * 1024,
+  cellSize: 4096,
+  parallelSegments: 2,
+  connectTimeoutMs: 10_000,
+  stallTimeoutMs: 20_000,
+  hedgeMs: 1_000,
+  extraReads: 1,
+  tailMs: 1_000,
+};
+
+/** The most bytes that all shards of one segment may take together. */
+const MAX_CODED_SEGMENT = 48 * 1024 * 1024;
+
+/** Ciphertext bytes of a full segment under a scheme: bounded, and in whole chunks. */
+export function segmentSizeFor(
+  settings: Pick<RenterSettings, 'segmentSize' | 'chunkSize'>,
+  { k, n }: RedundancyScheme,
+): number {
+  const bounded = Math.min(settings.segmentSize, Math.floor((MAX_CODED_SEGMENT * k) / n));
+  return Math.max(1, Math.floor(bounded / settings.chunkSize)) * settings.chunkSize;
+}
