@@ -1,0 +1,116 @@
+import { X509Certificate as NodeCertificate, webcrypto } from 'node:crypto';
+import * as x509 from '@peculiar/x509';
+import { type Clock, systemClock } from './clock.js';
+import { KadError } from './errors.js';
+import { type Identity, verifySignature } from './identity.js';
+import { LruMap } from './lru-map.js';
+import { type NodeId, nodeIdOf } from './node-id.js';
+import { sha256 } from './sha256.js';
+
+/** A TLS key and its certificate, both PEM. */
+export interface TlsCredentials {
+  readonly key: string;
+  readonly cert: string;
+}
+
+/** Who is at the other end of a TLS connection. */
+export interface PeerIdentity {
+  readonly nodeId: NodeId;
+  /** Compressed secp256k1 key, 33 bytes. */
+  readonly publicKey: Uint8Array;
+}
+
+/**
+ * The certificate extension that binds a TLS key to an identity: the identity's public key (33
+ * bytes) and its signature (64 bytes) over the certificate's SubjectPublicKeyInfo, in the manner of
+ * the libp2p TLS specification. The OID is a UUID's (ITU-T X.667), which needs no registration.
+ */
+export const IDENTITY_EXTENSION = '2.25.254961094389158613327862284263487219711';
+
+const LABEL = Buffer.from('granary/1 tls\0');
+const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
+const YEAR_MS = 365 * 24 * 3600 * 1000;
+
+function bindingDigest(spki: Uint8Array): Uint8Array {
+  return sha256(Buffer.concat([LABEL, spki]));
+}
+
+function pem(label: string, der: ArrayBuffer): string {
+  const body = Buffer.from(der)
+    .toString('base64')
+    .match(/.{1,64}/g)!
+    .join('\n');
+  return `-----BEGIN ${label}-----\n${body}\n-----END ${label}-----\n`;
+}
+
+/** Make a TLS key and a self-signed certificate bound to an identity, valid for ten years. */
+export async function createTlsCredentials(
+  identity: Identity,
+  clock: Clock = systemClock,
+): Promise<TlsCredentials> {
+  const { subtle } = webcrypto;
+  const keys = await subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
+  const spki = new Uint8Array(await subtle.exportKey('spki', keys.publicKey));
+  const binding = Buffer.concat([identity.publicKey, identity.sign(bindingDigest(spki))]);
+  const certificate = await x509.X509CertificateGenerator.createSelfSigned(
+    {
+      serialNumber: '01',
+      name: `CN=${identity.nodeId.slice(0, 32)}`,
+      notBefore: new Date(clock.now() - 24 * 3600 * 1000),
+      notAfter: new Date(clock.now() + 10 * YEAR_MS),
+      signingAlgorithm: ALGORITHM,
+      keys: keys as unknown as CryptoKeyPair,
+      extensions: [new x509.Extension(IDENTITY_EXTENSION, false, binding)],
+    },
+    webcrypto as unknown as Crypto,
+  );
+  return {
+    key: pem('PRIVATE KEY', await subtle.exportKey('pkcs8', keys.privateKey)),
+    cert: certificate.toString('pem'),
+  };
+}
+
+const known = new LruMap<string, PeerIdentity & { until: number }>(4096);
+
+/**
+ * The identity that a certificate is bound to.
+ *
+ * @param der - the certificate as it came over TLS, which has proved that its key is there
+ * @throws KadError KAD_BAD_CERTIFICATE when the binding is missing or forged, or the certificate is
+ * not valid at this time.
+ */
+export function identityOfCertificate(der: Uint8Array, clock: Clock = systemClock): PeerIdentity {
+  const fingerprint = Buffer.from(sha256(der)).toString('base64');
+  const cached = known.get(fingerprint);
+  if (cached !== undefined && cached.until > clock.now()) return cached;
+  const bad = (why: string, cause?: unknown) =>
+    new KadError('KAD_BAD_CERTIFICATE', `the TLS certificate ${why}`, { cause });
+  if (der.length > 16 * 1024) throw bad('is too long');
+  let spki: Uint8Array;
+  let binding: Uint8Array | undefined;
+  let from: number;
+  let until: number;
+  try {
+    const parsed = new x509.X509Certificate(der as Uint8Array<ArrayBuffer>);
+    const extension = parsed.getExtension(IDENTITY_EXTENSION);
+    binding = extension === null ? undefined : new Uint8Array(extension.value);
+    from = parsed.notBefore.getTime();
+    until = parsed.notAfter.getTime();
+    const native = new NodeCertificate(der);
+    spki = native.publicKey.export({ type: 'spki', format: 'der' });
+    if (!native.verify(native.publicKey)) throw new Error('its self-signature is not valid');
+  } catch (error) {
+    throw bad('cannot be read', error);
+  }
+  if (binding === undefined) throw bad('is not bound to a node identity');
+  if (binding.length !== 97) throw bad('has a malformed identity extension');
+  const now = clock.now();
+  if (now < from || now > until) throw bad('is not valid at this time: check the clocks');
+  const publicKey = binding.slice(0, 33);
+  if (!verifySignature(publicKey, bindingDigest(spki), binding.subarray(33))) {
+    throw bad('claims an identity that did not sign it');
+  }
+  const identity = { nodeId: nodeIdOf(publicKey), publicKey, until };
+  known.set(fingerprint, identity);
+  return identity;
+}

@@ -1,0 +1,347 @@
+import * as http from 'node:http';
+import * as https from 'node:https';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
+import { formatAddress, parseAddress } from './address.js';
+import type { TlsCredentials } from './certificate.js';
+import { MAX_MESSAGE_SIZE } from './envelope.js';
+import { KadError, messageOf } from './errors.js';
+import { type Logger, silentLogger } from './logger.js';
+import type { NodeId } from './node-id.js';
+import { dialTls, peerIdentityOf } from './tls.js';
+import type { ExchangeOptions, MessageHandler, Transport } from './transport.js';
+
+/** The path that takes messages. */
+export const RPC_PATH = '/rpc';
+
+/** What an {@link HttpsTransport} is made of. */
+export interface HttpsTransportOptions {
+  readonly credentials: TlsCredentials;
+  /** Where to listen. Without it the transport only asks. */
+  readonly listen?: { readonly host: string; readonly port: number };
+  /** Addresses to announce instead of the one listened on. */
+  readonly announce?: readonly string[];
+  readonly logger?: Logger;
+  /** The most connections taken at one time. */
+  readonly maxConnections?: number;
+  /** Answers requests for other paths; returns false to let them be refused. */
+  readonly onRequest?: (request: http.IncomingMessage, response: http.ServerResponse) => boolean;
+}
+
+interface AgentRequestOptions extends http.RequestOptions {
+  expectedNodeId?: NodeId;
+  dialTimeoutMs?: number;
+}
+
+/** Keeps connections alive and pooled by address and by the node that was proved to be there. */
+class NodeAgent extends http.Agent {
+  constructor(private readonly credentials: TlsCredentials) {
+    super({ keepAlive: true, maxSockets: 4, maxTotalSockets: 512, maxFreeSockets: 64 });
+  }
+
+  override getName(options: AgentRequestOptions = {}): string {
+    return `${options.host}:${options.port}:${options.expectedNodeId ?? ''}`;
+  }
+
+  override createConnection(
+    options: AgentRequestOptions,
+    callback?: (error: Error | null, socket: Duplex) => void,
+  ): Duplex | null | undefined {
+    dialTls({
+      host: String(options.host),
+      port: Number(options.port),
+      credentials: this.credentials,
+      ...(options.expectedNodeId !== undefined && { expectedNodeId: options.expectedNodeId }),
+      ...(options.dialTimeoutMs !== undefined && { timeoutMs: options.dialTimeoutMs }),
+    }).then(
+      (socket) => callback?.(null, socket),
+      (error: Error) => (callback as unknown as (error: Error) => void)(error),
+    );
+    return undefined;
+  }
+}
+
+/**
+ * Messages as bodies of HTTPS POSTs. Both ends show self-signed certificates that are bound to
+ * their identities; both check. The HTTPS server is open to others (WebSockets, more paths).
+ */
+export class HttpsTransport implements Transport {
+  /** The server, for `upgrade` handlers; undefined when the transport only asks. */
+  readonly server: https.Server | undefined;
+  private readonly agent: NodeAgent;
+  private readonly logger: Logger;
+  private handler: MessageHandler | undefined;
+  private announced: readonly string[] = [];
+
+  constructor(private readonly options: HttpsTransportOptions) {
+    this.logger = options.logger ?? silentLogger;
+    this.agent = new NodeAgent(options.credentials);
+    if (options.listen === undefined) return;
+    const { key, cert } = options.credentials;
+    this.server = https.createServer(
+      {
+        key,
+        cert,
+        requestCert: true,
+        rejectUnauthorized: false,
+        minVersion: 'TLSv1.3',
+        maxHeaderSize: 16 * 1024,
+        headersTimeout: 10_000,
+        requestTimeout: 30_000,
+        keepAliveTimeout: 60_000,
+        handshakeTimeout: 10_000,
+        connectionsCheckingInterval: 5_000,
+      },
+      (request, response) => this.serve(request, response),
+    );
+    this.server.maxConnections = options.maxConnections ?? 2048;
+    this.server.maxHeadersCount = 64;
+    this.server.on('tlsClientError', (_error, socket) => socket.destroy());
+    this.server.on('clientError', (_error, socket) => {
+      if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
+      else socket.destroy();
+    });
+  }
+
+  get addresses(): readonly string[] {
+    return this.announced;
+  }
+
+  /** @throws KadError KAD_PORT_IN_USE or KAD_LISTEN. */
+  async listen(handler: MessageHandler): Promise<void> {
+    this.handler = handler;
+    const { server, options } = this;
+    if (server === undefined || options.listen === undefined) return;
+    const { host, port } = options.listen;
+    await new Promise<void>((resolve, reject) => {
+      const onError = (error: NodeJS.ErrnoException) =>
+        reject(
+          error.code === 'EADDRINUSE'
+            ? new KadError(
+                'KAD_PORT_IN_USE',
+                `port ${port} on ${host} is in use: choose another with --port`,
+              )
+            : new KadError('KAD_LISTEN', `cannot listen on ${host}:${port}: ${error.message}`),
+        );
+      server.once('error', onError);
+      server.listen({ host, port }, () => {
+        server.removeListener('error', onError);
+        server.on('error', (error) =>
+          this.logger.error({ error: messageOf(error) }, 'the HTTPS server had an error'),
+        );
+        resolve();
+      });
+    });
+    const bound = server.address() as AddressInfo;
+    this.announced = options.announce ?? [formatAddress({ host, port: bound.port })];
+  }
+
+  async identify(address: string, options: ExchangeOptions = {}): Promise<NodeId> {
+    const { host, port, nodeId } = parseAddress(address);
+    const socket = await dialTls({
+      host,
+      port,
+      credentials: this.options.credentials,
+      ...(nodeId !== undefined && { expectedNodeId: nodeId }),
+      ...options,
+    });
+    try {
+      return peerIdentityOf(socket)!.nodeId;
+    } finally {
+      socket.destroy();
+    }
+  }
+
+  async request(
+    to: { nodeId: NodeId; addresses: readonly string[] },
+    message: Uint8Array,
+    options: ExchangeOptions = {},
+  ): Promise<Uint8Array> {
+    let failure: unknown = new KadError('KAD_UNREACHABLE', `node ${to.nodeId} has no address`);
+    for (const address of to.addresses) {
+      try {
+        return await this.post(address, to.nodeId, message, options);
+      } catch (error) {
+        failure = error;
+        if (options.signal?.aborted === true) break;
+      }
+    }
+    throw failure;
+  }
+
+  async close(): Promise<void> {
+    this.agent.destroy();
+    const { server } = this;
+    if (server === undefined || !server.listening) return;
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    server.closeAllConnections();
+    await closed;
+  }
+
+  private post(
+    address: string,
+    nodeId: NodeId,
+    message: Uint8Array,
+    { signal, timeoutMs = 10_000 }: ExchangeOptions,
+  ): Promise<Uint8Array> {
+    const { host, port } = parseAddress(address);
+    return new Promise((resolve, reject) => {
+      const options: AgentRequestOptions = {
+        agent: this.agent,
+        host,
+        port,
+        path: RPC_PATH,
+        method: 'POST',
+        headers: { 'content-type': 'application/octet-stream', 'content-length': message.length },
+        expectedNodeId: nodeId,
+        dialTimeoutMs: timeoutMs,
+      };
+      const request = http.request(options);
+      const finish = (error: Error | undefined, body?: Uint8Array) => {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', onAbort);
+        if (error === undefined) {
+          resolve(body!);
+        } else {
+          request.destroy();
+          reject(error);
+        }
+      };
+      const timer = setTimeout(
+        () => finish(new KadError('KAD_TIMEOUT', `${address} did not answer in ${timeoutMs} ms`)),
+        timeoutMs,
+      );
+      const onAbort = () => finish(new KadError('KAD_ABORTED', 'the call was aborted'));
+      if (signal?.aborted === true) return onAbort();
+      signal?.addEventListener('abort', onAbort, { once: true });
+      request.on('error', (error) =>
+        finish(
+          error instanceof KadError
+            ? error
+            : new KadError('KAD_UNREACHABLE', `${address}: ${messageOf(error)}`, { cause: error }),
+        ),
+      );
+      request.on('response', (response) => {
+        readBody(response).then(
+          (body) => {
+            if (response.statusCode === 200) finish(undefined, body);
+            else finish(refusal(address, response.statusCode ?? 0, body));
+          },
+          (error: Error) => finish(error),
+        );
+      });
+      request.end(message);
+    });
+  }
+
+  private serve(request: http.IncomingMessage, response: http.ServerResponse): void {
+    this.answer(request, response).catch((error: unknown) => {
+      const code = error instanceof KadError ? error.code : 'KAD_INTERNAL';
+      if (!(error instanceof KadError)) {
+        this.logger.error({ error: messageOf(error) }, 'a request could not be answered');
+      }
+      const message = error instanceof KadError ? error.message : 'internal error';
+      if (!response.headersSent) sendError(response, STATUS[code] ?? 400, code, message);
+      // What is left of a body that nobody will read must not keep the connection.
+      if (!request.complete) request.destroy();
+    });
+  }
+
+  private async answer(
+    request: http.IncomingMessage,
+    response: http.ServerResponse,
+  ): Promise<void> {
+    if (request.url !== RPC_PATH) {
+      if (this.options.onRequest?.(request, response) === true) return;
+      throw new KadError(
+        'KAD_NOT_FOUND',
+        `there is nothing at this path; messages go to ${RPC_PATH}`,
+      );
+    }
+    if (request.method !== 'POST') {
+      throw new KadError('KAD_METHOD_NOT_FOUND', `messages are POSTed to ${RPC_PATH}`);
+    }
+    const peer = peerIdentityOf(request.socket as TLSSocket);
+    if (peer === undefined) {
+      throw new KadError(
+        'KAD_BAD_CERTIFICATE',
+        'a node shows a certificate when it sends messages',
+      );
+    }
+    const body = await readBody(request);
+    if (this.handler === undefined) throw new KadError('KAD_STOPPED', 'the node is not running');
+    const answer = await this.handler(body, {
+      nodeId: peer.nodeId,
+      address: request.socket.remoteAddress ?? '',
+    });
+    response.writeHead(200, {
+      'content-type': 'application/octet-stream',
+      'content-length': answer.length,
+    });
+    response.end(answer);
+  }
+}
+
+const STATUS: Record<string, number> = {
+  KAD_NOT_FOUND: 404,
+  KAD_METHOD_NOT_FOUND: 405,
+  KAD_TOO_LARGE: 413,
+  KAD_BUSY: 503,
+  KAD_INTERNAL: 500,
+  KAD_BAD_CERTIFICATE: 401,
+  KAD_IDENTITY_MISMATCH: 401,
+  KAD_BAD_SIGNATURE: 401,
+};
+
+function sendError(
+  response: http.ServerResponse,
+  status: number,
+  code: string,
+  message: string,
+): void {
+  const body = Buffer.from(JSON.stringify({ error: { code, message } }));
+  response.writeHead(status, {
+    'content-type': 'application/json',
+    'content-length': body.length,
+    connection: 'close',
+  });
+  response.end(body);
+}
+
+function refusal(address: string, status: number, body: Uint8Array): KadError {
+  let said = '';
+  try {
+    const { error } = JSON.parse(Buffer.from(body).toString('utf8')) as {
+      error?: { code?: unknown; message?: unknown };
+    };
+    said = `: ${String(error?.code).slice(0, 64)}: ${String(error?.message).slice(0, 256)}`;
+  } catch {
+    // It did not say why in our words; the status has to do.
+  }
+  return new KadError('KAD_REMOTE', `${address} refused the message with status ${status}${said}`);
+}
+
+function readBody(stream: http.IncomingMessage): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    const tooLarge = () =>
+      new KadError('KAD_TOO_LARGE', `a message has at most ${MAX_MESSAGE_SIZE} bytes`);
+    if (Number(stream.headers['content-length'] ?? 0) > MAX_MESSAGE_SIZE) return reject(tooLarge());
+    const parts: Buffer[] = [];
+    let size = 0;
+    stream.on('data', (part: Buffer) => {
+      size += part.length;
+      if (size <= MAX_MESSAGE_SIZE) {
+        parts.push(part);
+      } else {
+        stream.pause();
+        reject(tooLarge());
+      }
+    });
+    stream.on('end', () => resolve(Buffer.concat(parts)));
+    stream.on('error', (error) =>
+      reject(new KadError('KAD_UNREACHABLE', `the body was cut off: ${error.message}`)),
+    );
+    stream.on('close', () => reject(new KadError('KAD_UNREACHABLE', 'the body was cut off')));
+  });
+}

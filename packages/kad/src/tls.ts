@@ -1,0 +1,107 @@
+import * as tls from 'node:tls';
+import { type PeerIdentity, type TlsCredentials, identityOfCertificate } from './certificate.js';
+import { KadError, messageOf } from './errors.js';
+import type { NodeId } from './node-id.js';
+
+/** What {@link dialTls} needs to know. */
+export interface DialOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly credentials: TlsCredentials;
+  /** Whom to expect. Without it any node will do. */
+  readonly expectedNodeId?: NodeId;
+  readonly signal?: AbortSignal;
+  /** Milliseconds for the whole of it. */
+  readonly timeoutMs?: number;
+}
+
+/**
+ * Open a TLS 1.3 connection and check who is there, before any application data goes out.
+ *
+ * @throws KadError KAD_UNREACHABLE, KAD_TIMEOUT, KAD_ABORTED, KAD_BAD_CERTIFICATE or
+ * KAD_IDENTITY_MISMATCH.
+ */
+export function dialTls(options: DialOptions): Promise<tls.TLSSocket> {
+  const { host, port, credentials, expectedNodeId, signal, timeoutMs = 10_000 } = options;
+  const where = `${host}:${port}`;
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted === true) {
+      reject(new KadError('KAD_ABORTED', 'the call was aborted', { cause: signal.reason }));
+      return;
+    }
+    const socket = tls.connect({
+      host,
+      port,
+      key: credentials.key,
+      cert: credentials.cert,
+      minVersion: 'TLSv1.3',
+      // There is no authority to ask: identityOfCertificate checks below who it is.
+      rejectUnauthorized: false,
+      checkServerIdentity: () => undefined,
+    });
+    const finish = (error?: Error) => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+      socket.removeListener('error', onError);
+      socket.removeListener('close', onClose);
+      if (error === undefined) {
+        resolve(socket);
+      } else {
+        socket.on('error', () => undefined);
+        socket.destroy();
+        reject(error);
+      }
+    };
+    const timer = setTimeout(
+      () => finish(new KadError('KAD_TIMEOUT', `${where} did not answer in ${timeoutMs} ms`)),
+      timeoutMs,
+    );
+    const onAbort = () => finish(new KadError('KAD_ABORTED', 'the call was aborted'));
+    const onError = (error: Error) =>
+      finish(
+        new KadError('KAD_UNREACHABLE', `${where} can't be reached: ${messageOf(error)}`, {
+          cause: error,
+        }),
+      );
+    const onClose = () =>
+      finish(new KadError('KAD_UNREACHABLE', `${where} closed the connection at once`));
+    signal?.addEventListener('abort', onAbort, { once: true });
+    socket.once('error', onError);
+    socket.once('close', onClose);
+    socket.once('secureConnect', () => {
+      try {
+        const peer = peerIdentityOf(socket);
+        if (peer === undefined) {
+          throw new KadError('KAD_BAD_CERTIFICATE', `${where} showed no certificate`);
+        }
+        if (expectedNodeId !== undefined && peer.nodeId !== expectedNodeId) {
+          throw new KadError(
+            'KAD_IDENTITY_MISMATCH',
+            `${where} is node ${peer.nodeId}, not ${expectedNodeId}`,
+          );
+        }
+        socket.setNoDelay(true);
+        finish();
+      } catch (error) {
+        finish(error as Error);
+      }
+    });
+  });
+}
+
+const identities = new WeakMap<tls.TLSSocket, PeerIdentity>();
+
+/**
+ * Who is at the other end; undefined when it showed no certificate.
+ *
+ * @throws KadError KAD_BAD_CERTIFICATE when it showed one that is not bound to an identity.
+ */
+export function peerIdentityOf(socket: tls.TLSSocket): PeerIdentity | undefined {
+  const cached = identities.get(socket);
+  if (cached !== undefined) return cached;
+  const certificate = socket.getPeerX509Certificate();
+  if (certificate === undefined) return undefined;
+  const identity = identityOfCertificate(certificate.raw);
+  identities.set(socket, identity);
+  return identity;
+}
