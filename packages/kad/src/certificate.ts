@@ -59,10 +59,10 @@ export async function createTlsCredentials(
       notBefore: new Date(clock.now() - 24 * 3600 * 1000),
       notAfter: new Date(clock.now() + 10 * YEAR_MS),
       signingAlgorithm: ALGORITHM,
-      keys: keys as unknown as CryptoKeyPair,
+      keys,
       extensions: [new x509.Extension(IDENTITY_EXTENSION, false, binding)],
     },
-    webcrypto as unknown as Crypto,
+    webcrypto,
   );
   return {
     key: pem('PRIVATE KEY', await subtle.exportKey('pkcs8', keys.privateKey)),
