@@ -1,1 +1,5 @@
-export {};
+export { FarmerError, type FarmerErrorCode } from './errors.js';
+export { Farmer, type FarmerOptions, type FarmerStats } from './farmer.js';
+export { type FarmerPolicy, defaultPolicy } from './farmer-policy.js';
+export type { TransferCounters, TransferTimeouts } from './transfer-session.js';
+export { ShardStore, type ShardStoreOptions } from './shard-store.js';

@@ -1,0 +1,236 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { join } from 'node:path';
+import {
+  type Clock,
+  type Contact,
+  HttpsTransport,
+  type Identity,
+  KademliaNode,
+  LmdbValueStore,
+  type Logger,
+  type Random,
+  createTlsCredentials,
+  messageOf,
+  randomFraction,
+  systemClock,
+  systemRandom,
+} from '@granary/kad';
+import { FARMER_TERMS_METHOD, type FarmerTerms } from '@granary/protocol';
+import { type FarmerPolicy, defaultPolicy } from './farmer-policy.js';
+import { ShardStore } from './shard-store.js';
+import { TokenGuard } from './token-guard.js';
+import { TransferServer } from './transfer-server.js';
+import type { TransferCounters, TransferTimeouts } from './transfer-session.js';
+
+/** What a {@link Farmer} is made of. Sizes in bytes, times in milliseconds. */
+export interface FarmerOptions {
+  /** Where shards and the contract book are kept. */
+  readonly directory: string;
+  readonly identity: Identity;
+  readonly host: string;
+  /** 0 takes any free port. */
+  readonly port: number;
+  /** Addresses to announce instead of the one listened on. */
+  readonly announce?: readonly string[];
+  /** Addresses of nodes to join by; none for the first node of a network. */
+  readonly bootstrap: readonly string[];
+  readonly quotaBytes: number;
+  readonly policy?: Partial<FarmerPolicy>;
+  /** How long a part of a shard waits for its upload to go on. */
+  readonly reservationMs?: number;
+  /** How long shards are kept after their contract has ended. */
+  readonly graceMs?: number;
+  readonly timeouts?: Partial<TransferTimeouts>;
+  readonly logger: Logger;
+  readonly clock?: Clock;
+  readonly random?: Random;
+}
+
+/** What a farmer has and has done. Sizes in bytes. */
+export interface FarmerStats extends TransferCounters {
+  readonly nodeId: string;
+  readonly address: string;
+  readonly quotaBytes: number;
+  readonly usedBytes: number;
+  readonly reservedBytes: number;
+  readonly freeBytes: number;
+  readonly shards: number;
+  /** Shards of the contract book whose files were found missing. */
+  readonly missing: number;
+  readonly peers: number;
+  readonly connections: number;
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number;
+}
+
+const HOUR = 3600 * 1000;
+const SWEEP_MS = 30_000;
+const REJOIN_MS = 5_000;
+
+/** A storage node: a peer of the DHT that keeps shards under contracts. */
+export class Farmer {
+  private sweeper: unknown;
+  private rejoiner: unknown;
+  private readonly stopping = new AbortController();
+
+  private constructor(
+    private readonly options: FarmerOptions,
+    /** The farmer's node of the DHT. */
+    readonly node: KademliaNode,
+    private readonly store: ShardStore,
+    private readonly transfers: TransferServer,
+    private readonly policy: FarmerPolicy,
+    private readonly counters: TransferCounters,
+    private readonly uploads: ReadonlyMap<string, unknown>,
+    private readonly startedAt: number,
+  ) {}
+
+  /**
+   * Open the stores, finish what a crash left undone, listen, and begin to join the network. A
+   * bootstrap node that does not answer is tried again in the background.
+   *
+   * @throws FarmerError FARMER_DIRECTORY or FARMER_LOCKED; KadError KAD_PORT_IN_USE or KAD_LISTEN.
+   */
+  static async open(options: FarmerOptions): Promise<Farmer> {
+    const { identity, logger, host, port, announce, directory } = options;
+    const clock = options.clock ?? systemClock;
+    const random = options.random ?? systemRandom;
+    const policy = { ...defaultPolicy, ...options.policy };
+    const store = await ShardStore.open({
+      directory,
+      quotaBytes: options.quotaBytes,
+      reservationMs: options.reservationMs ?? HOUR,
+      graceMs: options.graceMs ?? 24 * HOUR,
+      clock,
+      logger,
+    });
+    let farmer: Farmer | undefined;
+    try {
+      const transport = new HttpsTransport({
+        credentials: await createTlsCredentials(identity, clock),
+        listen: { host, port },
+        ...(announce !== undefined && { announce }),
+        logger,
+        onRequest: (request, response) => farmer?.onRequest(request, response) ?? false,
+      });
+      const storage = LmdbValueStore.open(join(directory, 'values.lmdb'));
+      const node = new KademliaNode({ identity, transport, storage, logger, clock, random });
+      const counters = {
+        uploads: 0,
+        downloads: 0,
+        deletes: 0,
+        bytesIn: 0,
+        bytesOut: 0,
+        refused: 0,
+      };
+      const uploads = new Map<string, { stop(): Promise<void> }>();
+      const transfers = new TransferServer(
+        transport.server!,
+        {
+          identity,
+          store,
+          tokens: new TokenGuard(identity.nodeId, clock),
+          policy,
+          clock,
+          logger,
+          counters,
+          timeouts: { helloMs: 15_000, idleMs: 120_000, stallMs: 60_000, ...options.timeouts },
+          uploads,
+        },
+        { total: 1024, perAddress: 256 },
+      );
+      node.registerMethod(FARMER_TERMS_METHOD, () => Promise.resolve(farmer!.terms()));
+      farmer = new Farmer(options, node, store, transfers, policy, counters, uploads, clock.now());
+      await node.start();
+      farmer.sweep(clock);
+      if (options.bootstrap.length > 0) await farmer.join(clock, random);
+      void store
+        .reconcile(farmer.stopping.signal)
+        .catch((error: unknown) =>
+          logger.warn({ error: messageOf(error) }, 'the shard files could not be looked through'),
+        );
+      return farmer;
+    } catch (error) {
+      await store.close();
+      throw error;
+    }
+  }
+
+  get contact(): Contact {
+    return this.node.contact;
+  }
+
+  /** The first address that this farmer announces. */
+  get address(): string {
+    return this.contact.addresses[0] ?? '';
+  }
+
+  /** What this farmer offers at this time. */
+  terms(): FarmerTerms {
+    return { version: 1, freeBytes: this.store.usage.freeBytes, ...this.policy };
+  }
+
+  stats(): FarmerStats {
+    return {
+      nodeId: this.node.identity.nodeId,
+      address: this.address,
+      ...this.store.usage,
+      ...this.counters,
+      peers: this.node.routingTable.size,
+      connections: this.transfers.connections,
+      startedAt: this.startedAt,
+    };
+  }
+
+  /** Stop taking work, put on the disk what is under way, and free everything. */
+  async stop(): Promise<void> {
+    if (this.stopping.signal.aborted) return;
+    this.stopping.abort();
+    const clock = this.options.clock ?? systemClock;
+    clock.clearTimeout(this.sweeper);
+    clock.clearTimeout(this.rejoiner);
+    await this.transfers.close();
+    await this.node.stop();
+    await this.store.close();
+  }
+
+  private sweep(clock: Clock): void {
+    // Reservations may be shorter than the usual interval; then they set the pace.
+    const pace = Math.min(SWEEP_MS, Math.max(500, (this.options.reservationMs ?? HOUR) / 2));
+    this.sweeper = clock.setTimeout(() => {
+      this.store
+        .sweep(new Set(this.uploads.keys()))
+        .catch((error: unknown) =>
+          this.options.logger.error({ error: messageOf(error) }, 'sweeping failed'),
+        )
+        .finally(() => {
+          if (!this.stopping.signal.aborted) this.sweep(clock);
+        });
+    }, pace);
+  }
+
+  private async join(clock: Clock, random: Random): Promise<void> {
+    const { logger, bootstrap } = this.options;
+    try {
+      await this.node.join(bootstrap, { signal: this.stopping.signal });
+    } catch (error) {
+      if (this.stopping.signal.aborted) return;
+      logger.warn({ error: messageOf(error) }, 'no bootstrap node answers yet');
+      this.rejoiner = clock.setTimeout(
+        () => void this.join(clock, random),
+        REJOIN_MS * (0.5 + randomFraction(random)),
+      );
+    }
+  }
+
+  private onRequest(request: IncomingMessage, response: ServerResponse): boolean {
+    if (request.method !== 'GET' || request.url !== '/health') return false;
+    const body = Buffer.from(JSON.stringify({ status: 'ok', ...this.stats() }));
+    response.writeHead(200, {
+      'content-type': 'application/json',
+      'content-length': body.length,
+    });
+    response.end(body);
+    return true;
+  }
+}

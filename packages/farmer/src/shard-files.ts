@@ -1,0 +1,271 @@
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import {
+  HASH_SIZE,
+  LEAF_SIZE,
+  ShardHasher,
+  ShardTree,
+  equalBytes,
+  fromHex,
+  leafCount,
+} from '@granary/protocol';
+import { FarmerError } from './errors.js';
+
+/** Turn what the file system says into what a renter may be told. */
+function diskError(error: unknown): FarmerError {
+  if (error instanceof FarmerError) return error;
+  const code = (error as NodeJS.ErrnoException).code ?? 'unknown';
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    return new FarmerError('FARMER_FULL', "the farmer's disk is full", { cause: error });
+  }
+  return new FarmerError('FARMER_DISK', `the farmer's disk failed (${code})`, { cause: error });
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r');
+  await directory.sync().finally(() => directory.close());
+}
+
+/**
+ * The files of the shards: one for each, named by its contract's hash. A file holds the shard's
+ * bytes and then the leaf hashes of its tree, so that proofs cost no second reading. What is not
+ * complete lies in a directory of its own until it is.
+ */
+export class ShardFiles {
+  private readonly partials: string;
+  private readonly shards: string;
+  private readonly made = new Set<string>();
+
+  constructor(directory: string) {
+    this.partials = join(directory, 'partial');
+    this.shards = join(directory, 'shards');
+  }
+
+  /** Make the directories. */
+  async prepare(): Promise<void> {
+    await mkdir(this.partials, { recursive: true, mode: 0o700 });
+    await mkdir(this.shards, { recursive: true, mode: 0o700 });
+  }
+
+  /** Open the part of a shard that is there, or a new one. */
+  async openPartial(contract: string, size: number): Promise<PartialShard> {
+    try {
+      const path = join(this.partials, contract);
+      const file = await open(path, 'a+', 0o600).then(async (made) => {
+        await made.close();
+        return open(path, 'r+');
+      });
+      return await PartialShard.resume(file, path, this.pathOf(contract), size, (target) =>
+        this.place(path, target),
+      );
+    } catch (error) {
+      throw diskError(error);
+    }
+  }
+
+  /** Names of the parts that lie about. */
+  listPartials(): Promise<string[]> {
+    return readdir(this.partials);
+  }
+
+  async removePartial(contract: string): Promise<void> {
+    await rm(join(this.partials, contract), { force: true });
+  }
+
+  /** Remove a shard; durable when the promise resolves. */
+  async removeShard(contract: string): Promise<void> {
+    const path = this.pathOf(contract);
+    await rm(path, { force: true });
+    await syncDirectory(dirname(path)).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT') throw error;
+    });
+  }
+
+  /** Whether a shard's file is there at its full length. */
+  async hasShard(contract: string, size: number): Promise<boolean> {
+    const found = await stat(this.pathOf(contract)).catch(() => undefined);
+    return found?.size === size + leafCount(size) * HASH_SIZE;
+  }
+
+  /**
+   * Open a shard for reading.
+   *
+   * @throws FarmerError FARMER_NOT_FOUND or FARMER_DISK.
+   */
+  async openShard(contract: string, size: number): Promise<StoredShard> {
+    let file: FileHandle;
+    try {
+      file = await open(this.pathOf(contract), 'r');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
+        throw new FarmerError('FARMER_NOT_FOUND', 'the shard is lost here');
+      }
+      throw diskError(error);
+    }
+    return new StoredShard(file, size);
+  }
+
+  /** Names of all shard files. For recovery and scrubbing. */
+  async *listShards(): AsyncGenerator<string> {
+    for (const prefix of await readdir(this.shards)) {
+      for (const name of await readdir(join(this.shards, prefix))) yield name;
+    }
+  }
+
+  private pathOf(contract: string): string {
+    return join(this.shards, contract.slice(0, 2), contract);
+  }
+
+  private async place(partial: string, target: string): Promise<void> {
+    const directory = dirname(target);
+    if (!this.made.has(directory)) {
+      await mkdir(directory, { recursive: true, mode: 0o700 });
+      await syncDirectory(this.shards);
+      this.made.add(directory);
+    }
+    await rename(partial, target);
+    await syncDirectory(directory);
+  }
+}
+
+/** A shard on its way in. */
+export class PartialShard {
+  private closed = false;
+
+  private constructor(
+    private readonly file: FileHandle,
+    private readonly path: string,
+    private readonly target: string,
+    private readonly size: number,
+    private readonly hasher: ShardHasher,
+    private readonly place: (target: string) => Promise<void>,
+  ) {}
+
+  /** Read back what is there, to whole leaves, and make it durable: from there the upload goes on. */
+  static async resume(
+    file: FileHandle,
+    path: string,
+    target: string,
+    size: number,
+    place: (target: string) => Promise<void>,
+  ): Promise<PartialShard> {
+    try {
+      const { size: length } = await file.stat();
+      const kept = length >= size ? size : Math.floor(length / LEAF_SIZE) * LEAF_SIZE;
+      const hasher = new ShardHasher();
+      const buffer = Buffer.allocUnsafe(64 * LEAF_SIZE);
+      while (hasher.size < kept) {
+        const want = Math.min(buffer.length, kept - hasher.size);
+        const { bytesRead } = await file.read(buffer, 0, want, hasher.size);
+        if (bytesRead === 0) throw new FarmerError('FARMER_DISK', 'the part is cut short');
+        hasher.update(buffer.subarray(0, bytesRead));
+      }
+      if (length > kept) await file.truncate(kept);
+      if (kept > 0) await file.datasync();
+      return new PartialShard(file, path, target, size, hasher, place);
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+  }
+
+  /** Bytes that are here. */
+  get offset(): number {
+    return this.hasher.size;
+  }
+
+  /** Add bytes at the end. @throws FarmerError FARMER_WRONG_BYTES, FARMER_FULL or FARMER_DISK. */
+  async append(bytes: Uint8Array): Promise<void> {
+    if (this.offset + bytes.length > this.size) {
+      throw new FarmerError('FARMER_WRONG_BYTES', `the shard has ${this.size} bytes, more came`);
+    }
+    try {
+      await writeAll(this.file, bytes, this.offset);
+      this.hasher.update(bytes);
+    } catch (error) {
+      throw diskError(error);
+    }
+  }
+
+  /**
+   * Check the whole shard and put it in its place, durable when the promise resolves.
+   *
+   * @throws FarmerError FARMER_WRONG_BYTES when it is not the shard of this hash: it is removed.
+   */
+  async finish(shardHash: string): Promise<void> {
+    const tree = this.hasher.finish();
+    if (tree.size !== this.size || !equalBytes(tree.root(), fromHex(shardHash))) {
+      await this.discard();
+      throw new FarmerError('FARMER_WRONG_BYTES', 'the bytes are not those of the shard hash');
+    }
+    try {
+      await writeAll(this.file, tree.leaves(), this.size);
+      await this.file.datasync();
+      await this.close();
+      await this.place(this.target);
+    } catch (error) {
+      throw diskError(error);
+    }
+  }
+
+  /** Keep what is here, for later. */
+  async suspend(): Promise<void> {
+    if (this.closed) return;
+    try {
+      await this.file.datasync();
+    } finally {
+      await this.close();
+    }
+  }
+
+  /** Throw away what is here. */
+  async discard(): Promise<void> {
+    await this.close();
+    await rm(this.path, { force: true });
+  }
+
+  private async close(): Promise<void> {
+    if (this.closed) return;
+    this.closed = true;
+    await this.file.close();
+  }
+}
+
+async function writeAll(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  for (let at = 0; at < bytes.length;) {
+    const { bytesWritten } = await file.write(bytes, at, bytes.length - at, position + at);
+    at += bytesWritten;
+  }
+}
+
+/** A whole shard, open for reading. */
+export class StoredShard {
+  constructor(
+    private readonly file: FileHandle,
+    readonly size: number,
+  ) {}
+
+  /** The shard's tree, from the stored leaf hashes. */
+  async tree(): Promise<ShardTree> {
+    const leaves = new Uint8Array(leafCount(this.size) * HASH_SIZE);
+    await this.readFully(leaves, this.size);
+    return ShardTree.fromLeaves(this.size, leaves);
+  }
+
+  /** Fill an array from an offset. @throws FarmerError FARMER_DISK. */
+  async readFully(into: Uint8Array, offset: number): Promise<void> {
+    try {
+      for (let at = 0; at < into.length;) {
+        const { bytesRead } = await this.file.read(into, at, into.length - at, offset + at);
+        if (bytesRead === 0) throw new FarmerError('FARMER_DISK', 'the shard is cut short here');
+        at += bytesRead;
+      }
+    } catch (error) {
+      throw diskError(error);
+    }
+  }
+
+  close(): Promise<void> {
+    return this.file.close();
+  }
+}

@@ -1,0 +1,284 @@
+import { chmod, mkdir, statfs } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Clock, type Logger, messageOf } from '@granary/kad';
+import type { Contract, ContractTerms } from '@granary/protocol';
+import { type BookEntry, ContractBook } from './contract-book.js';
+import { lockDirectory } from './directory-lock.js';
+import { FarmerError } from './errors.js';
+import { type PartialShard, ShardFiles, type StoredShard } from './shard-files.js';
+
+/** What a {@link ShardStore} is made of. */
+export interface ShardStoreOptions {
+  readonly directory: string;
+  /** The most bytes of shards, reservations included. */
+  readonly quotaBytes: number;
+  /** How long a reservation and its part wait for the upload to go on. */
+  readonly reservationMs: number;
+  /** How long shards are kept after their contract has ended. */
+  readonly graceMs: number;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** Bytes of the disk that are never promised to anybody. */
+const HEADROOM = 32 * 1024 * 1024;
+
+/**
+ * Shards and contracts on disk. A shard counts as stored only after its bytes, its place and its
+ * contract are on the disk for good; what was stored once is never dropped by recovery.
+ */
+export class ShardStore {
+  private usedBytes = 0;
+  private reservedBytes = 0;
+  private storedCount = 0;
+  private missingCount = 0;
+  private diskFree = Infinity;
+
+  private constructor(
+    private readonly options: ShardStoreOptions,
+    private readonly book: ContractBook,
+    private readonly files: ShardFiles,
+    private readonly unlock: () => Promise<void>,
+  ) {}
+
+  /**
+   * Open a store, finishing what a crash left undone.
+   *
+   * @throws FarmerError FARMER_DIRECTORY or FARMER_LOCKED.
+   */
+  static async open(options: ShardStoreOptions): Promise<ShardStore> {
+    const { directory } = options;
+    try {
+      await mkdir(directory, { recursive: true, mode: 0o700 });
+      await chmod(directory, 0o700);
+      const unlock = await lockDirectory(join(directory, 'lock'));
+      const files = new ShardFiles(directory);
+      await files.prepare();
+      const book = ContractBook.open(join(directory, 'contracts.lmdb'));
+      const store = new ShardStore(options, book, files, unlock);
+      await store.recover();
+      return store;
+    } catch (error) {
+      if (error instanceof FarmerError) throw error;
+      throw new FarmerError(
+        'FARMER_DIRECTORY',
+        `the directory ${directory} can't be used: ${messageOf(error)}`,
+        { cause: error },
+      );
+    }
+  }
+
+  /** Figures, in bytes and counts. */
+  get usage() {
+    const free = Math.min(
+      this.options.quotaBytes - this.usedBytes - this.reservedBytes,
+      this.diskFree - this.reservedBytes,
+    );
+    return {
+      quotaBytes: this.options.quotaBytes,
+      usedBytes: this.usedBytes,
+      reservedBytes: this.reservedBytes,
+      freeBytes: Math.max(0, free),
+      shards: this.storedCount,
+      missing: this.missingCount,
+    };
+  }
+
+  entry(hash: string): BookEntry | undefined {
+    return this.book.entry(hash);
+  }
+
+  contract(hash: string): Contract | undefined {
+    return this.book.contract(hash);
+  }
+
+  /** Parts of shards that lie about. */
+  listPartials(): Promise<string[]> {
+    return this.files.listPartials();
+  }
+
+  /**
+   * Keep room for a shard. The room is taken before the first wait, so that negotiations at the
+   * same time can't both have it.
+   *
+   * @throws FarmerError FARMER_FULL, or FARMER_GONE when the contract was deleted.
+   */
+  async reserve(hash: string, contract: Contract): Promise<void> {
+    const { terms } = contract;
+    const known = this.book.entry(hash);
+    if (known?.state === 'deleted') {
+      throw new FarmerError('FARMER_GONE', 'this contract was ended and its shard deleted');
+    }
+    const reservedUntil = this.options.clock.now() + this.options.reservationMs;
+    const entry = {
+      state: 'reserved',
+      size: terms.shardSize,
+      end: terms.end,
+      reservedUntil,
+    } as const;
+    if (known === undefined) {
+      if (terms.shardSize > this.usage.freeBytes) {
+        throw new FarmerError('FARMER_FULL', `there is no room for ${terms.shardSize} bytes`);
+      }
+      this.reservedBytes += terms.shardSize;
+      try {
+        await this.book.put(hash, entry, contract);
+      } catch (error) {
+        this.reservedBytes -= terms.shardSize;
+        throw new FarmerError('FARMER_DISK', "the farmer's contract book failed", { cause: error });
+      }
+      return;
+    }
+    if (known.state === 'reserved') await this.book.put(hash, entry);
+  }
+
+  /** Open the part of a reserved shard. */
+  openPartial(hash: string, terms: ContractTerms): Promise<PartialShard> {
+    return this.files.openPartial(hash, terms.shardSize);
+  }
+
+  /** A shard's last byte has come: check it, keep it, and write down that it is kept. */
+  async commit(hash: string, terms: ContractTerms, part: PartialShard): Promise<void> {
+    await part.finish(terms.shardHash);
+    const reserved = this.book.entry(hash);
+    if (reserved?.state !== 'reserved') {
+      await this.files.removeShard(hash);
+      throw new FarmerError('FARMER_GONE', 'this contract was ended while its shard came in');
+    }
+    await this.book.put(hash, { ...reserved, state: 'stored' });
+    this.reservedBytes -= terms.shardSize;
+    this.usedBytes += terms.shardSize;
+    this.storedCount += 1;
+  }
+
+  /** Give a reservation up, and its part. */
+  async release(hash: string): Promise<void> {
+    const entry = this.book.entry(hash);
+    if (entry?.state !== 'reserved') return;
+    await this.files.removePartial(hash);
+    await this.book.forget(hash);
+    this.reservedBytes -= entry.size;
+  }
+
+  /** Whether a shard is stored and its file is whole. */
+  async holds(hash: string): Promise<boolean> {
+    const entry = this.book.entry(hash);
+    return entry?.state === 'stored' && (await this.files.hasShard(hash, entry.size));
+  }
+
+  /** Open a stored shard. @throws FarmerError FARMER_NOT_FOUND. */
+  openShard(hash: string): Promise<StoredShard> {
+    const entry = this.book.entry(hash);
+    if (entry?.state !== 'stored') {
+      throw new FarmerError('FARMER_NOT_FOUND', 'there is no such shard here');
+    }
+    return this.files.openShard(hash, entry.size);
+  }
+
+  /** Delete a shard or a reservation; bytes freed. Deleting what is not there is no error. */
+  async delete(hash: string): Promise<number> {
+    const entry = this.book.entry(hash);
+    if (entry === undefined || entry.state === 'deleted') return 0;
+    // First the book: a crash between the two leaves a file without an entry, which recovery removes.
+    await this.book.bury(hash, entry);
+    if (entry.state === 'stored') {
+      this.usedBytes -= entry.size;
+      this.storedCount -= 1;
+      await this.files.removeShard(hash);
+      return entry.size;
+    }
+    this.reservedBytes -= entry.size;
+    await this.files.removePartial(hash);
+    return 0;
+  }
+
+  async putCountersignature(hash: string, receiptAndSignature: string): Promise<void> {
+    if (this.book.entry(hash)?.state === 'stored') {
+      await this.book.putCountersignature(hash, receiptAndSignature);
+    }
+  }
+
+  /**
+   * Drop what has run out: reservations nobody came back to, shards whose contract ended long ago,
+   * marks of deleted contracts that could not be replayed any more.
+   *
+   * @param busy - contracts that are being worked on
+   */
+  async sweep(busy: ReadonlySet<string>): Promise<void> {
+    const now = this.options.clock.now();
+    await this.measureDisk();
+    for (const [hash, entry] of [...this.book.all()]) {
+      if (busy.has(hash)) continue;
+      if (entry.state === 'reserved' && entry.reservedUntil <= now) await this.release(hash);
+      if (entry.state === 'deleted' && entry.end <= now) await this.book.forget(hash);
+      if (entry.state === 'stored' && entry.end + this.options.graceMs <= now) {
+        this.options.logger.info({ contract: hash }, 'a contract has ended: its shard is deleted');
+        await this.delete(hash);
+      }
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.book.close();
+    await this.unlock();
+  }
+
+  private async measureDisk(): Promise<void> {
+    try {
+      const { bavail, bsize } = await statfs(this.options.directory);
+      this.diskFree = Math.max(0, bavail * bsize - HEADROOM);
+    } catch (error) {
+      this.options.logger.warn({ error: messageOf(error) }, 'the free space is not known');
+    }
+  }
+
+  private async recover(): Promise<void> {
+    const { logger, clock } = this.options;
+    const now = clock.now();
+    await this.measureDisk();
+    const partials = new Set(await this.files.listPartials());
+    for (const [hash, entry] of [...this.book.all()]) {
+      if (entry.state === 'deleted') {
+        // A crash between book and file may have left the file.
+        if (entry.end > now) await this.files.removeShard(hash);
+        else await this.book.forget(hash);
+      } else if (entry.state === 'stored') {
+        this.usedBytes += entry.size;
+        this.storedCount += 1;
+      } else if (entry.reservedUntil > now) {
+        this.reservedBytes += entry.size;
+        // A crash between file and book left a shard that nobody was told of: it begins anew.
+        if (!partials.has(hash)) await this.files.removeShard(hash);
+        partials.delete(hash);
+      } else {
+        await this.files.removeShard(hash);
+        await this.book.forget(hash);
+      }
+    }
+    for (const hash of partials) await this.files.removePartial(hash);
+    if (partials.size > 0) {
+      logger.info({ count: partials.size }, 'removed parts of shards that nobody waits for');
+    }
+  }
+
+  /**
+   * Compare files and book: files without an entry go, entries without a file are reported. Runs
+   * in the background, since it visits every shard.
+   */
+  async reconcile(signal: AbortSignal): Promise<void> {
+    let missing = 0;
+    for await (const hash of this.files.listShards()) {
+      if (signal.aborted) return;
+      const state = this.book.entry(hash)?.state;
+      if (state === undefined || state === 'deleted') await this.files.removeShard(hash);
+    }
+    for (const [hash, entry] of this.book.all()) {
+      if (signal.aborted) return;
+      if (entry.state !== 'stored' || (await this.files.hasShard(hash, entry.size))) continue;
+      if (this.book.entry(hash)?.state !== 'stored') continue;
+      missing += 1;
+      this.options.logger.error({ contract: hash }, 'a stored shard is missing or cut short');
+    }
+    this.missingCount = missing;
+  }
+}

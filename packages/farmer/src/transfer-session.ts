@@ -1,0 +1,352 @@
+import type { WebSocket } from 'ws';
+import type { Clock, Identity, Logger } from '@granary/kad';
+import {
+  MAX_DATA_FRAME,
+  type Receipt,
+  type TransferAnswer,
+  type TransferRequest,
+  type TransferToken,
+  ProtocolError,
+  acceptContract,
+  checkCountersignature,
+  contractHash,
+  nodeSpan,
+  parseProposal,
+  signReceipt,
+} from '@granary/protocol';
+import { FarmerError } from './errors.js';
+import { type FarmerPolicy, checkPolicy } from './farmer-policy.js';
+import { FrameQueue } from './frame-queue.js';
+import type { ShardStore } from './shard-store.js';
+import type { TokenGuard } from './token-guard.js';
+
+/** Counts of what a farmer has done since it started. */
+export interface TransferCounters {
+  uploads: number;
+  downloads: number;
+  deletes: number;
+  bytesIn: number;
+  bytesOut: number;
+  refused: number;
+}
+
+/** Times in milliseconds. */
+export interface TransferTimeouts {
+  /** Until the first request. */
+  readonly helloMs: number;
+  /** Between requests. */
+  readonly idleMs: number;
+  /** Without a byte in a transfer. */
+  readonly stallMs: number;
+}
+
+/** What sessions share. */
+export interface TransferContext {
+  readonly identity: Identity;
+  readonly store: ShardStore;
+  readonly tokens: TokenGuard;
+  readonly policy: FarmerPolicy;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly counters: TransferCounters;
+  readonly timeouts: TransferTimeouts;
+  /** Uploads in work, by contract: a second connection takes an upload over from the first. */
+  readonly uploads: Map<string, { stop(): Promise<void> }>;
+}
+
+type UploadRequest = Extract<TransferRequest, { type: 'upload' }>;
+type DownloadRequest = Extract<TransferRequest, { type: 'download' }>;
+
+class Cancelled extends Error {}
+
+/** One renter's connection: its transfers, one after the other. */
+export class TransferSession {
+  private readonly frames: FrameQueue;
+  /** Whether the renter has been told of the error that ends the session. */
+  private told = false;
+  private lastReceipt: { receipt: Receipt; token: TransferToken } | undefined;
+
+  /** @param peer - node ID that the TLS connection proved, if any */
+  constructor(
+    private readonly socket: WebSocket,
+    private readonly peer: string | undefined,
+    private readonly context: TransferContext,
+  ) {
+    this.frames = new FrameQueue(socket, context.clock);
+  }
+
+  /** Serve until the renter leaves or breaks the protocol. Never throws. */
+  async run(): Promise<void> {
+    const { timeouts } = this.context;
+    try {
+      for (let first = true; ; first = false) {
+        const frame = await this.frames.next(first ? timeouts.helloMs : timeouts.idleMs);
+        if (frame instanceof Uint8Array) {
+          throw new FarmerError('FARMER_PROTOCOL', 'bytes came that belong to no transfer');
+        }
+        await this.perform(frame);
+      }
+    } catch (error) {
+      this.end(error);
+    }
+  }
+
+  /** Close from our side. */
+  stop(): void {
+    this.frames.fail(new FarmerError('FARMER_STOPPING', 'the farmer is stopping'));
+  }
+
+  private async perform(request: TransferRequest): Promise<void> {
+    this.told = false;
+    try {
+      switch (request.type) {
+        case 'upload':
+          return await this.upload(request);
+        case 'download':
+          return await this.download(request);
+        case 'delete':
+          return await this.delete(request);
+        case 'cancel':
+          // It crossed the end of what it wanted to cancel.
+          return this.answer({ type: 'cancelled' });
+        case 'countersign':
+          return await this.countersign(request);
+      }
+    } catch (error) {
+      if (error instanceof Cancelled) return this.answer({ type: 'cancelled' });
+      if (this.frames.closed) throw error;
+      this.refuse(error);
+      // Once bytes were on their way, both sides would disagree on what comes next.
+      if (!isRefusal(error)) throw error;
+    }
+  }
+
+  private async upload(request: UploadRequest): Promise<void> {
+    const { identity, store, tokens, policy, clock, counters, uploads, timeouts } = this.context;
+    const token = tokens.take(request.token, 'upload', this.peer);
+    const proposal = parseProposal(request.proposal);
+    const { terms } = proposal;
+    const hash = contractHash(terms);
+    if (token.body.contract !== hash || token.body.renter !== terms.renter) {
+      throw new FarmerError('FARMER_FORBIDDEN', 'the token is not for this contract');
+    }
+    if (terms.farmer !== identity.nodeId) {
+      throw new FarmerError('FARMER_FORBIDDEN', 'the contract is with another farmer');
+    }
+    const known = store.entry(hash);
+    if (known?.state === 'stored' && (await store.holds(hash))) {
+      const { farmerSignature } = store.contract(hash)!;
+      const receipt = this.receipt(token, hash, 0);
+      return this.answer({ type: 'stored', farmerSignature, receipt });
+    }
+    checkPolicy(policy, terms, clock.now());
+    if (known?.state === 'stored') {
+      throw new FarmerError('FARMER_NOT_FOUND', 'the shard was lost here: place it elsewhere');
+    }
+    await uploads.get(hash)?.stop();
+    const contract = acceptContract(identity, proposal);
+    await store.reserve(hash, contract);
+    const part = await store.openPartial(hash, terms);
+    let ended!: () => void;
+    const over = new Promise<void>((resolve) => (ended = resolve));
+    uploads.set(hash, {
+      stop: () => {
+        this.frames.fail(
+          new FarmerError('FARMER_BUSY', 'another connection took this upload over'),
+        );
+        return over;
+      },
+    });
+    try {
+      const { farmerSignature } = contract;
+      this.answer({ type: 'ready', offset: part.offset, farmerSignature });
+      const begin = part.offset;
+      while (part.offset < terms.shardSize) {
+        const frame = await this.frames.next(timeouts.stallMs);
+        if (frame instanceof Uint8Array) {
+          if (frame.length > MAX_DATA_FRAME || frame.length === 0) {
+            throw new FarmerError('FARMER_PROTOCOL', `a frame has 1 to ${MAX_DATA_FRAME} bytes`);
+          }
+          await part.append(frame);
+          counters.bytesIn += frame.length;
+        } else if (frame.type === 'cancel') {
+          throw new Cancelled();
+        } else {
+          throw new FarmerError('FARMER_PROTOCOL', `${frame.type} came in the middle of an upload`);
+        }
+      }
+      await store.commit(hash, terms, part);
+      counters.uploads += 1;
+      const receipt = this.receipt(token, hash, terms.shardSize - begin);
+      this.answer({ type: 'stored', farmerSignature, receipt });
+    } catch (error) {
+      if (
+        error instanceof FarmerError &&
+        ['FARMER_WRONG_BYTES', 'FARMER_FULL'].includes(error.code)
+      ) {
+        await part.discard();
+        await store.release(hash);
+        throw new BrokenTransfer(error);
+      }
+      await part.suspend().catch(() => undefined);
+      throw error instanceof Cancelled ? error : new BrokenTransfer(error);
+    } finally {
+      uploads.delete(hash);
+      ended();
+    }
+  }
+
+  private async download(request: DownloadRequest): Promise<void> {
+    const { store, tokens, counters } = this.context;
+    const token = tokens.take(request.token, 'download', this.peer);
+    const { contract: hash, offset, length } = token.body;
+    const terms = store.contract(hash)?.terms;
+    // The same answer for what is not there and for what is somebody else's.
+    if (terms === undefined || terms.renter !== token.body.renter) {
+      throw new FarmerError('FARMER_NOT_FOUND', 'there is no such shard here');
+    }
+    const span = nodeSpan(request.level);
+    const end = offset + length;
+    const aligned = offset % span === 0 && (end % span === 0 || end === terms.shardSize);
+    if (end > terms.shardSize || !aligned || (length === 0 && terms.shardSize > 0)) {
+      throw new FarmerError(
+        'FARMER_RANGE',
+        `bytes ${offset} to ${end} are not whole nodes of level ${request.level} of the shard`,
+      );
+    }
+    const first = offset / span;
+    const last = Math.max(first, Math.ceil(end / span) - 1);
+    if (last - first >= 65_536)
+      throw new FarmerError('FARMER_RANGE', 'the range has too many nodes');
+    const shard = await store.openShard(hash);
+    try {
+      const proof = (await shard.tree()).rangeProof(request.level, first, last);
+      this.answer({
+        type: 'data',
+        nodes: proof.nodes.length / 32,
+        siblings: proof.siblings.length / 32,
+      });
+      let sent = this.send(Buffer.concat([proof.nodes, proof.siblings]));
+      for (let at = offset; at < end;) {
+        const size = Math.min(MAX_DATA_FRAME, end - at);
+        const bytes = Buffer.allocUnsafe(size);
+        await shard.readFully(bytes, at);
+        await sent;
+        if (this.frames.takeCancel()) throw new Cancelled();
+        sent = this.send(bytes);
+        counters.bytesOut += size;
+        at += size;
+      }
+      await sent;
+      counters.downloads += 1;
+      this.answer({ type: 'sent', receipt: this.receipt(token, hash, length) });
+    } catch (error) {
+      throw error instanceof Cancelled ? error : new BrokenTransfer(error);
+    } finally {
+      await shard.close();
+    }
+  }
+
+  private async delete(request: Extract<TransferRequest, { type: 'delete' }>): Promise<void> {
+    const { store, tokens, counters, uploads } = this.context;
+    const token = tokens.take(request.token, 'delete', this.peer);
+    const hash = token.body.contract;
+    const terms = store.contract(hash)?.terms;
+    if (terms !== undefined && terms.renter !== token.body.renter) {
+      throw new FarmerError('FARMER_FORBIDDEN', 'the shard is of another renter');
+    }
+    await uploads.get(hash)?.stop();
+    const freed = await store.delete(hash);
+    counters.deletes += 1;
+    this.answer({ type: 'deleted', receipt: this.receipt(token, hash, freed) });
+  }
+
+  private async countersign(
+    request: Extract<TransferRequest, { type: 'countersign' }>,
+  ): Promise<void> {
+    const last = this.lastReceipt;
+    if (last === undefined || last.receipt.body.contract !== request.contract) {
+      throw new FarmerError('FARMER_PROTOCOL', 'there is no receipt to countersign');
+    }
+    const { renter, renterKey } = last.token.body;
+    checkCountersignature(
+      last.receipt,
+      { nodeId: renter, publicKey: renterKey },
+      request.signature,
+    );
+    this.lastReceipt = undefined;
+    await this.context.store.putCountersignature(
+      request.contract,
+      JSON.stringify({ receipt: last.receipt, renterSignature: request.signature }),
+    );
+  }
+
+  private receipt(token: TransferToken, contract: string, bytes: number): Receipt {
+    const { identity, clock } = this.context;
+    const { direction, nonce } = token.body;
+    const body = { contract, direction, bytes, token: nonce, time: clock.now() };
+    const receipt = signReceipt(identity, body);
+    this.lastReceipt = { receipt, token };
+    return receipt;
+  }
+
+  private answer(answer: TransferAnswer): void {
+    if (this.socket.readyState === this.socket.OPEN) this.socket.send(JSON.stringify(answer));
+  }
+
+  /** Send bytes; resolves when the socket has taken them, rejects when it does not for too long. */
+  private send(bytes: Uint8Array): Promise<void> {
+    const { clock, timeouts } = this.context;
+    const sent = new Promise<void>((resolve, reject) => {
+      const timer = clock.setTimeout(
+        () => reject(new FarmerError('FARMER_TIMEOUT', 'the renter does not read')),
+        timeouts.stallMs,
+      );
+      this.socket.send(bytes, (error) => {
+        clock.clearTimeout(timer);
+        if (error) reject(new FarmerError('FARMER_PROTOCOL', error.message));
+        else resolve();
+      });
+    });
+    sent.catch(() => undefined); // it is awaited one step later
+    return sent;
+  }
+
+  private refuse(error: unknown): void {
+    const { logger, counters } = this.context;
+    counters.refused += 1;
+    this.told = true;
+    const cause = error instanceof BrokenTransfer ? error.cause : error;
+    if (cause instanceof FarmerError || cause instanceof ProtocolError) {
+      logger.debug({ code: cause.code, message: cause.message }, 'refused a transfer');
+      this.answer({ type: 'error', code: cause.code, message: cause.message.slice(0, 1024) });
+    } else {
+      logger.error({ error: cause }, 'a transfer failed');
+      this.answer({ type: 'error', code: 'FARMER_INTERNAL', message: 'internal error' });
+    }
+  }
+
+  private end(error: unknown): void {
+    if (this.socket.readyState !== this.socket.OPEN) return this.socket.terminate();
+    if (!this.told) this.refuse(error);
+    // 1008: policy violation (RFC 6455, section 7.4.1).
+    this.socket.close(1008);
+    const timer = this.context.clock.setTimeout(() => this.socket.terminate(), 5_000);
+    this.socket.once('close', () => this.context.clock.clearTimeout(timer));
+  }
+}
+
+/** A transfer that broke off after bytes had begun to flow. */
+class BrokenTransfer extends Error {
+  constructor(cause: unknown) {
+    super('the transfer broke off', { cause });
+  }
+}
+
+/** Whether the connection can go on after this error. */
+function isRefusal(error: unknown): boolean {
+  return (
+    (error instanceof FarmerError && error.code !== 'FARMER_PROTOCOL') ||
+    (error instanceof ProtocolError && error.code !== 'PROTOCOL_TOO_LARGE')
+  );
+}
