@@ -1,3 +1,4 @@
+import 'reflect-metadata';
 import { X509Certificate as NodeCertificate, webcrypto } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
 import { type Clock, systemClock } from './clock.js';
@@ -23,9 +24,10 @@ export interface PeerIdentity {
 /**
  * The certificate extension that binds a TLS key to an identity: the identity's public key (33
  * bytes) and its signature (64 bytes) over the certificate's SubjectPublicKeyInfo, in the manner of
- * the libp2p TLS specification. The OID is a UUID's (ITU-T X.667), which needs no registration.
+ * the libp2p TLS specification. The OID lies
+ * in the arc for experiments (RFC 1155, section 3.1.3).
  */
-export const IDENTITY_EXTENSION = '2.25.254961094389158613327862284263487219711';
+export const IDENTITY_EXTENSION = '1.3.6.1.3.47261.1';
 
 const LABEL = Buffer.from('granary/1 tls\0');
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };

@@ -236,7 +236,10 @@ export class FarmerConnection {
           if (end > received) break;
           const node = (verified / span) * HASH_SIZE;
           if (
-            !equalBytes(hashSpan(bytes.subarray(verified, end)), nodes.subarray(node, node + HASH_SIZE))
+            !equalBytes(
+              hashSpan(bytes.subarray(verified, end)),
+              nodes.subarray(node, node + HASH_SIZE),
+            )
           ) {
             throw this.lie('its bytes');
           }
@@ -347,7 +350,9 @@ export class FarmerConnection {
 
   private checkAlive(): void {
     if (this.failure !== undefined) throw this.failure;
-    const early = this.frames.find((frame) => !(frame instanceof Uint8Array));
+    const early = this.frames.find(
+      (frame): frame is TransferAnswer => !(frame instanceof Uint8Array),
+    );
     if (early === undefined) return;
     if (early.type === 'error') throw new FarmerRefusal(early.code, early.message);
     throw this.unexpected(early.type);

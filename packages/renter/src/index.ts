@@ -1,1 +1,23 @@
-export {};
+export { FarmerRefusal, RenterError, type RenterErrorCode } from './errors.js';
+export { RenterKeys, entropyFromWords, generateWords, wordsFromEntropy } from './renter-keys.js';
+export { loadKeyFile, saveKeyFile } from './key-file.js';
+export { type RenterSettings, defaultSettings } from './settings.js';
+export type { FarmerRecord, ObjectPath } from './records.js';
+export { MAX_NAME_BYTES, checkBucket, checkPath } from './object-path.js';
+export type { PutSource } from './put-source.js';
+export type { DeletionReport } from './garbage-collector.js';
+export { choosePlacement, networkOf, type ShardNeeds } from './placement.js';
+export { WorkerEngine, inlineEngine, type SegmentEngine } from './segment-engine.js';
+export {
+  Renter,
+  type GetOptions,
+  type ObjectStat,
+  type ObjectSummary,
+  type OnProgress,
+  type PutOptions,
+  type PutResult,
+  type RenterParts,
+  type RenterStatus,
+  type TransferProgress,
+} from './renter.js';
+export { FarmerConnection, type ConnectionContext, type ShardPlace } from './farmer-connection.js';

@@ -13,7 +13,11 @@ const keyFileSchema = z.discriminatedUnion('sealed', [
     version: z.literal(1),
     sealed: z.literal(true),
     kdf: z.literal('scrypt'),
-    N: z.number().int().min(1024).max(2 ** 20),
+    N: z
+      .number()
+      .int()
+      .min(1024)
+      .max(2 ** 20),
     r: z.number().int().min(1).max(32),
     p: z.number().int().min(1).max(16),
     salt: hex(16),
@@ -31,12 +35,8 @@ function passwordKey(
   { N, r, p }: { N: number; r: number; p: number },
 ): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    scrypt(
-      password.normalize('NFKC'),
-      salt,
-      32,
-      { N, r, p, maxmem: 256 * N * r },
-      (error, key) => (error === null ? resolve(key) : reject(error)),
+    scrypt(password.normalize('NFKC'), salt, 32, { N, r, p, maxmem: 256 * N * r }, (error, key) =>
+      error === null ? resolve(key) : reject(error),
     );
   });
 }

@@ -1,0 +1,100 @@
+import { type Contact, KadError } from '@granary/kad';
+import { RenterError } from './errors.js';
+import { type ConnectionContext, FarmerConnection } from './farmer-connection.js';
+import type { FarmerDirectory } from './farmer-directory.js';
+
+/** Idle connections kept for each farmer. */
+const MAX_IDLE = 4;
+
+/** Connections to farmers, used again from transfer to transfer. */
+export class ConnectionPool {
+  private readonly idle = new Map<string, FarmerConnection[]>();
+  private closed = false;
+
+  constructor(
+    private readonly context: ConnectionContext,
+    private readonly directory: FarmerDirectory,
+  ) {}
+
+  /**
+   * Do something on a connection to a farmer. A connection that was left from before may have died
+   * unseen; then it is tried once more on a new one. A farmer that is not where it was is looked up.
+   */
+  async use<T>(
+    nodeId: string,
+    signal: AbortSignal,
+    work: (connection: FarmerConnection) => Promise<T>,
+  ): Promise<T> {
+    const kept = this.take(nodeId);
+    if (kept !== undefined) {
+      try {
+        return await this.finish(kept, work);
+      } catch (error) {
+        if (signal.aborted || !isBroken(error)) throw error;
+      }
+    }
+    return this.finish(await this.dial(nodeId, signal), work);
+  }
+
+  close(): void {
+    this.closed = true;
+    for (const connections of this.idle.values()) for (const one of connections) one.close();
+    this.idle.clear();
+  }
+
+  private async finish<T>(
+    connection: FarmerConnection,
+    work: (connection: FarmerConnection) => Promise<T>,
+  ): Promise<T> {
+    try {
+      return await work(connection);
+    } finally {
+      this.give(connection);
+    }
+  }
+
+  private take(nodeId: string): FarmerConnection | undefined {
+    const connections = this.idle.get(nodeId) ?? [];
+    for (let one = connections.pop(); one !== undefined; one = connections.pop()) {
+      if (one.usable) return one;
+      one.close();
+    }
+    return undefined;
+  }
+
+  private give(connection: FarmerConnection): void {
+    if (!connection.usable) return;
+    const { nodeId } = connection.farmer;
+    const connections = this.idle.get(nodeId) ?? [];
+    this.idle.set(nodeId, connections);
+    if (this.closed || connections.length >= MAX_IDLE) connection.close();
+    else connections.push(connection);
+  }
+
+  private async dial(nodeId: string, signal: AbortSignal): Promise<FarmerConnection> {
+    if (this.closed) throw new RenterError('RENTER_CLOSED', 'the renter was closed');
+    const contact = await this.directory.contactOf(nodeId);
+    try {
+      return await FarmerConnection.dial(contact, this.context, signal);
+    } catch (error) {
+      if (signal.aborted) throw error;
+      const found = await this.lookAgain(contact);
+      if (found === undefined) throw error;
+      return FarmerConnection.dial(found, this.context, signal);
+    }
+  }
+
+  /** A contact newer than the one that did not work. */
+  private async lookAgain(contact: Contact): Promise<Contact | undefined> {
+    const found = await this.directory.contactOf(contact.nodeId, true).catch(() => undefined);
+    if (found === undefined) return undefined;
+    return found.addresses.join() === contact.addresses.join() ? undefined : found;
+  }
+}
+
+function isBroken(error: unknown): boolean {
+  return (
+    (error instanceof RenterError && error.code === 'RENTER_TRANSFER') ||
+    (error instanceof KadError && error.code === 'KAD_UNREACHABLE')
+  );
+}

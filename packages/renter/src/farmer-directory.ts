@@ -1,0 +1,127 @@
+import {
+  type Clock,
+  type Contact,
+  type Logger,
+  type NodeId,
+  type Random,
+  messageOf,
+} from '@granary/kad';
+import { FARMER_TERMS_METHOD, parseFarmerTerms } from '@granary/protocol';
+import { RenterError } from './errors.js';
+import type { NetworkAccess } from './network-access.js';
+import type { FarmerRecord } from './records.js';
+import type { RenterStore } from './renter-store.js';
+
+/** How long what a farmer said of its terms is believed, in milliseconds. */
+const FRESH_MS = 60_000;
+/** Questions for terms under way at one time. */
+const PARALLEL = 16;
+/** Random lookups that find farmers beyond our own neighbourhood. */
+const WALKS = 4;
+const TERMS_TIMEOUT_MS = 5_000;
+
+/** The farmers that a renter knows: where they are, what they offer, how they behaved. */
+export class FarmerDirectory {
+  private refreshed = 0;
+  private refreshing: Promise<void> | undefined;
+  private readonly searches = new Map<NodeId, Promise<Contact>>();
+
+  constructor(
+    private readonly store: RenterStore,
+    private readonly network: NetworkAccess,
+    private readonly clock: Clock,
+    private readonly random: Random,
+    private readonly logger: Logger,
+  ) {}
+
+  /** Farmers that answered lately. The network is asked when what we know is old. */
+  async available(options: { refresh?: boolean } = {}): Promise<FarmerRecord[]> {
+    if (options.refresh === true || this.clock.now() - this.refreshed > FRESH_MS) {
+      await (this.refreshing ??= this.refresh().finally(() => (this.refreshing = undefined)));
+    }
+    return [...this.store.farmers()].filter(({ seen }) => seen >= this.refreshed);
+  }
+
+  /** Everyone ever met. */
+  known(): FarmerRecord[] {
+    return [...this.store.farmers()];
+  }
+
+  /**
+   * How to reach a farmer.
+   *
+   * @param lookAgain - what we know did not work: ask the DHT for a newer contact
+   * @throws RenterError RENTER_TRANSFER when the DHT does not know it.
+   */
+  async contactOf(nodeId: NodeId, lookAgain = false): Promise<Contact> {
+    const known = this.store.farmer(nodeId);
+    if (known !== undefined && !lookAgain) return known.contact;
+    let search = this.searches.get(nodeId);
+    if (search === undefined) {
+      search = this.search(nodeId).finally(() => this.searches.delete(nodeId));
+      this.searches.set(nodeId, search);
+    }
+    return search;
+  }
+
+  record(nodeId: NodeId): FarmerRecord | undefined {
+    return this.store.farmer(nodeId);
+  }
+
+  /** Take note of how a transfer with a farmer went. */
+  async report(nodeId: NodeId, success: boolean): Promise<void> {
+    const record = this.store.farmer(nodeId);
+    if (record === undefined || (success && record.failures === 0)) return;
+    await this.store.putFarmer({ ...record, failures: success ? 0 : record.failures + 1 });
+  }
+
+  private async search(nodeId: NodeId): Promise<Contact> {
+    await this.network.join();
+    const { contacts } = await this.network.node.lookup(nodeId);
+    const contact = contacts.find((found) => found.nodeId === nodeId);
+    if (contact === undefined) {
+      throw new RenterError('RENTER_TRANSFER', `farmer ${nodeId} is not in the network now`);
+    }
+    const record = this.store.farmer(nodeId);
+    if (record !== undefined && record.contact.signature !== contact.signature) {
+      await this.store.putFarmer({ ...record, contact });
+    }
+    return contact;
+  }
+
+  private async refresh(): Promise<void> {
+    const begun = this.clock.now();
+    await this.network.join();
+    const { node } = this.network;
+    for (let i = 0; i < WALKS; i += 1) {
+      await node.lookup(Buffer.from(this.random(32)).toString('hex'));
+    }
+    const waiting = node.contacts();
+    const ask = async () => {
+      for (let contact = waiting.pop(); contact !== undefined; contact = waiting.pop()) {
+        await this.askTerms(contact);
+      }
+    };
+    await Promise.all(Array.from({ length: PARALLEL }, ask));
+    this.refreshed = begun;
+  }
+
+  private async askTerms(contact: Contact): Promise<void> {
+    const begun = this.clock.now();
+    try {
+      const options = { timeoutMs: TERMS_TIMEOUT_MS };
+      const answer = await this.network.node.call(contact, FARMER_TERMS_METHOD, {}, options);
+      const seen = this.clock.now();
+      await this.store.putFarmer({
+        contact,
+        terms: parseFarmerTerms(answer),
+        latencyMs: seen - begun,
+        seen,
+        failures: this.store.farmer(contact.nodeId)?.failures ?? 0,
+      });
+    } catch (error) {
+      // Not every node is a farmer, and not every farmer is up.
+      this.logger.debug({ node: contact.nodeId, error: messageOf(error) }, 'no terms');
+    }
+  }
+}

@@ -1,0 +1,49 @@
+import { type Contact, type KademliaNode, type Logger, messageOf } from '@granary/kad';
+import { RenterError } from './errors.js';
+
+/**
+ * Joins the network the first time that it is needed, by the bootstrap addresses and by farmers met
+ * before, so that a renter finds back even when its bootstrap nodes are gone.
+ */
+export class NetworkAccess {
+  private joined: Promise<void> | undefined;
+
+  constructor(
+    readonly node: KademliaNode,
+    private readonly bootstrap: readonly string[],
+    private readonly known: () => Contact[],
+    private readonly logger: Logger,
+  ) {}
+
+  /** @throws RenterError RENTER_NETWORK_UNREACHABLE. */
+  async join(): Promise<void> {
+    const attempt = (this.joined ??= this.enter());
+    try {
+      await attempt;
+    } catch (error) {
+      this.joined = undefined;
+      throw error;
+    }
+  }
+
+  private async enter(): Promise<void> {
+    const met = this.known().flatMap(({ addresses }) => addresses.slice(0, 1));
+    const addresses = [...new Set([...this.bootstrap, ...met.slice(0, 16)])];
+    if (addresses.length === 0) {
+      throw new RenterError(
+        'RENTER_NETWORK_UNREACHABLE',
+        'no address of the network is known: name one with --bootstrap https://HOST:PORT',
+      );
+    }
+    try {
+      await this.node.join(addresses);
+    } catch (error) {
+      this.logger.debug({ error: messageOf(error) }, 'joining failed');
+      throw new RenterError(
+        'RENTER_NETWORK_UNREACHABLE',
+        `the network can't be reached: ${messageOf(error)}`,
+        { cause: error },
+      );
+    }
+  }
+}

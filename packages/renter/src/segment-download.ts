@@ -1,0 +1,160 @@
+import { type Clock, type Logger, messageOf } from '@granary/kad';
+import { LEAF_SIZE, STREAM_LEVEL, type SegmentRecord, type ShardRecord } from '@granary/protocol';
+import type { ConnectionPool } from './connection-pool.js';
+import { RenterError } from './errors.js';
+import type { FarmerDirectory } from './farmer-directory.js';
+
+/** What a download works with. Times in milliseconds. */
+export interface DownloadContext {
+  readonly pool: ConnectionPool;
+  readonly directory: FarmerDirectory;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly hedgeMs: number;
+  readonly extraReads: number;
+}
+
+/** The same stretch of every shard of a segment. */
+export interface ShardStretch {
+  readonly shardOffset: number;
+  readonly shardLength: number;
+}
+
+/**
+ * Fetch a stretch of any k shards of a segment: a few more than k are asked, whoever is silent gets
+ * competition, whoever fails or lies is replaced, and when k are there the rest are cancelled.
+ *
+ * @param onBytes - told of verified bytes
+ * @throws RenterError RENTER_NOT_ENOUGH_SHARDS when fewer than k could be had.
+ */
+export async function fetchShards(
+  context: DownloadContext,
+  segment: SegmentRecord,
+  stretch: ShardStretch,
+  k: number,
+  onBytes: (count: number) => void,
+  signal: AbortSignal,
+): Promise<Map<number, Uint8Array>> {
+  const { pool, directory, clock, logger, hedgeMs, extraReads } = context;
+  const waiting = rank(segment.shards, directory, k);
+  const range = alignedRange(segment.shardSize, stretch);
+  const got = new Map<number, Uint8Array>();
+  const failures: string[] = [];
+  const enough = new AbortController();
+  const stop = AbortSignal.any([signal, enough.signal]);
+  const running = new Set<Promise<void>>();
+  const lastHeard = new Map<Promise<void>, number>();
+  const hedged = new Set<Promise<void>>();
+
+  const start = (shard: ShardRecord) => {
+    const place = { contract: shard.contract, hash: shard.hash, size: segment.shardSize };
+    const heard = (count: number) => {
+      lastHeard.set(task, clock.now());
+      onBytes(count);
+    };
+    const task: Promise<void> = Promise.resolve()
+      .then(() =>
+        pool.use(shard.farmer, stop, (connection) =>
+          connection.download(place, range, heard, stop),
+        ),
+      )
+      .then(
+        (bytes) => {
+          const from = stretch.shardOffset - range.offset;
+          if (got.size < k) got.set(shard.index, cut(bytes, from, stretch.shardLength));
+          if (got.size === k) enough.abort(new Error('enough shards'));
+          return directory.report(shard.farmer, true);
+        },
+        async (error: unknown) => {
+          if (stop.aborted) return;
+          const message = messageOf(error);
+          failures.push(message.includes(shard.farmer) ? message : `${shard.farmer}: ${message}`);
+          logger.info({ farmer: shard.farmer, error: message }, 'a shard could not be read');
+          await directory.report(shard.farmer, false);
+        },
+      )
+      .finally(() => running.delete(task));
+    lastHeard.set(task, clock.now());
+    running.add(task);
+  };
+
+  while (got.size < k) {
+    signal.throwIfAborted();
+    // Those that have been silent too long no longer count among the ones we rely on.
+    const now = clock.now();
+    for (const task of running) {
+      if (now - (lastHeard.get(task) ?? now) >= hedgeMs) hedged.add(task);
+      else hedged.delete(task);
+    }
+    const relied = [...running].filter((task) => !hedged.has(task)).length;
+    const wanted = k - got.size + extraReads;
+    for (let i = relied; i < wanted && waiting.length > 0; i += 1) start(waiting.shift()!);
+    if (running.size === 0) break;
+    await raceWithTimer(running, clock, hedgeMs);
+  }
+  enough.abort(new Error('done'));
+  // Cancelled transfers free their connections; nobody waits for them.
+  for (const task of running) task.catch(() => undefined);
+  signal.throwIfAborted();
+  if (got.size < k) {
+    throw new RenterError(
+      'RENTER_NOT_ENOUGH_SHARDS',
+      `segment ${segment.index}: ${got.size} of the ${k} shards needed could be read ` +
+        `(of ${segment.shards.length}; last: ${failures.slice(-2).join('; ')})`,
+    );
+  }
+  return got;
+}
+
+/** Shards in the order to ask for them: reliable farmers first, then near ones, then data shards. */
+function rank(
+  shards: readonly ShardRecord[],
+  directory: FarmerDirectory,
+  k: number,
+): ShardRecord[] {
+  return shards
+    .map((shard) => {
+      const farmer = directory.record(shard.farmer);
+      return {
+        shard,
+        failures: Math.min(farmer?.failures ?? 0, 8),
+        // Steps of 50 ms: below that, reading data shards (no decoding) is worth more.
+        distance: Math.floor((farmer?.latencyMs ?? 0) / 50),
+        parity: shard.index >= k ? 1 : 0,
+      };
+    })
+    .sort(
+      (a, b) =>
+        a.failures - b.failures ||
+        a.distance - b.distance ||
+        a.parity - b.parity ||
+        a.shard.index - b.shard.index,
+    )
+    .map(({ shard }) => shard);
+}
+
+/** Whole shards are checked in nodes of 64 KiB, stretches leaf by leaf. */
+function alignedRange(size: number, { shardOffset, shardLength }: ShardStretch) {
+  if (shardOffset === 0 && shardLength === size) {
+    return { offset: 0, length: size, level: STREAM_LEVEL };
+  }
+  const offset = Math.floor(shardOffset / LEAF_SIZE) * LEAF_SIZE;
+  const end = Math.min(Math.ceil((shardOffset + shardLength) / LEAF_SIZE) * LEAF_SIZE, size);
+  return { offset, length: end - offset, level: 0 };
+}
+
+/** A stretch with a buffer of its own, so that it can be handed to a worker. */
+function cut(bytes: Uint8Array, from: number, length: number): Uint8Array {
+  return from === 0 && length === bytes.length ? bytes : bytes.slice(from, from + length);
+}
+
+async function raceWithTimer(
+  tasks: Iterable<Promise<void>>,
+  clock: Clock,
+  ms: number,
+): Promise<void> {
+  let timer: unknown;
+  const timeout = new Promise<void>((resolve) => (timer = clock.setTimeout(resolve, ms)));
+  await Promise.race([...tasks, timeout]);
+  clock.clearTimeout(timer);
+}
