@@ -1,1 +1,2 @@
-export {};
+export { createProgram } from './program.js';
+export { EXIT_CODES } from './exit-codes.js';

@@ -1,0 +1,15 @@
+/** The stable codes of {@link CliError}. */
+export type CliErrorCode =
+  'CLI_USAGE' | 'CLI_EXISTS' | 'CLI_NOT_FOUND' | 'CLI_INTERRUPTED' | 'CLI_PENDING' | 'CLI_FARMER';
+
+/** What the command itself has to complain of. */
+export class CliError extends Error {
+  override readonly name = 'CliError';
+
+  constructor(
+    readonly code: CliErrorCode,
+    message: string,
+  ) {
+    super(message);
+  }
+}

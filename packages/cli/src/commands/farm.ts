@@ -1,0 +1,68 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Context } from '../context.js';
+import { CliError } from '../cli-error.js';
+import { formatSize, parseDuration, parseSize } from '../units.js';
+
+/** Options of `granary farm`. */
+export interface FarmOptions {
+  readonly data: string;
+  readonly host: string;
+  readonly port: string;
+  readonly announce?: string[];
+  readonly space: string;
+  readonly reservation: string;
+  readonly withParent?: boolean;
+}
+
+/** `granary farm`: run a storage node until a signal comes. */
+export async function farm(context: Context, options: FarmOptions): Promise<void> {
+  const { Farmer } = await import('@granary/farmer');
+  const { Identity, loadIdentity, saveIdentity } = await import('@granary/kad');
+  const { output, logger, config, signal } = context;
+  const port = Number(options.port);
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) {
+    throw new CliError('CLI_USAGE', `--port ${options.port}: a port is a number from 0 to 65535`);
+  }
+  const identityFile = join(options.data, 'identity.json');
+  const exists = await readFile(identityFile).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return false;
+      throw error;
+    },
+  );
+  if (!exists) await saveIdentity(identityFile, Identity.generate());
+  const identity = await loadIdentity(identityFile);
+  const farmer = await Farmer.open({
+    directory: options.data,
+    identity,
+    host: options.host,
+    port,
+    ...(options.announce !== undefined && { announce: options.announce }),
+    bootstrap: config.bootstrap ?? [],
+    quotaBytes: parseSize(options.space),
+    reservationMs: parseDuration(options.reservation),
+    logger,
+  });
+  try {
+    const { nodeId, address, freeBytes, shards } = farmer.stats();
+    output.result({ event: 'ready', nodeId, address, pid: process.pid });
+    output.line(
+      `Farming at ${address} as ${nodeId}: ${formatSize(freeBytes)} free, ${shards} shards held. Ctrl-C stops.`,
+    );
+    await until(signal, options.withParent === true);
+  } finally {
+    await farmer.stop();
+  }
+}
+
+/** Wait for a signal, or, when asked to, for the end of the parent that holds our stdin. */
+function until(signal: AbortSignal, withParent: boolean): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    signal.addEventListener('abort', () => resolve(), { once: true });
+    if (!withParent) return;
+    process.stdin.on('end', resolve).on('close', resolve).on('error', resolve).resume();
+  });
+}

@@ -1,0 +1,199 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+import { CliError } from '../cli-error.js';
+import type { Context } from '../context.js';
+import { table } from '../output.js';
+
+/** Options of `granary network`. */
+export interface NetworkOptions {
+  readonly farmers: string;
+  readonly dir?: string;
+  readonly portBase?: string;
+  readonly space: string;
+  readonly reservation: string;
+}
+
+interface RunningFarmer {
+  readonly child: ChildProcess;
+  readonly nodeId: string;
+  readonly address: string;
+  readonly directory: string;
+}
+
+const MAIN = new URL('../../bin/granary.mjs', import.meta.url).pathname;
+const START_TIMEOUT_MS = 30_000;
+
+/** `granary network`: a local network of real farmer processes, until a signal comes. */
+export async function network(context: Context, options: NetworkOptions): Promise<void> {
+  const { output, signal } = context;
+  const count = Number(options.farmers);
+  if (!Number.isInteger(count) || count < 1 || count > 200) {
+    throw new CliError('CLI_USAGE', `--farmers ${options.farmers}: a number from 1 to 200`);
+  }
+  const base =
+    options.dir === undefined
+      ? await mkdtemp(join(tmpdir(), 'granary-network-'))
+      : resolve(options.dir);
+  await mkdir(base, { recursive: true, mode: 0o700 });
+  const farmers: RunningFarmer[] = [];
+  let stopping = false;
+  try {
+    const begun = Date.now();
+    const first = await startFarmer(base, 0, [], options, signal);
+    farmers.push(first);
+    const others = await Promise.allSettled(
+      Array.from({ length: count - 1 }, (_, i) =>
+        startFarmer(base, i + 1, [first.address], options, signal),
+      ),
+    );
+    for (const other of others) if (other.status === 'fulfilled') farmers.push(other.value);
+    const broken = others.find((other) => other.status === 'rejected');
+    if (broken !== undefined) throw broken.reason;
+
+    const home = join(base, 'renter');
+    await prepareHome(
+      home,
+      farmers.slice(0, 3).map(({ address }) => address),
+    );
+    for (const farmer of farmers) {
+      farmer.child.once('exit', (code, killedBy) => {
+        if (stopping) return;
+        output.result({
+          event: 'exit',
+          nodeId: farmer.nodeId,
+          pid: farmer.child.pid,
+          code,
+          signal: killedBy,
+        });
+        output.line(
+          `farmer ${farmer.nodeId.slice(0, 12)} (pid ${farmer.child.pid}) is gone: ${killedBy ?? `exit ${code}`}`,
+        );
+      });
+    }
+    output.result({
+      event: 'ready',
+      home,
+      directory: base,
+      bootstrap: farmers[0]!.address,
+      farmers: farmers.map(({ nodeId, address, directory, child }) => ({
+        nodeId,
+        address,
+        directory,
+        pid: child.pid,
+      })),
+    });
+    output.line(
+      `${farmers.length} farmers run (started in ${((Date.now() - begun) / 1000).toFixed(1)} s), their data in ${base}\n`,
+    );
+    output.line(
+      table([
+        ['farmer', 'address', 'pid'],
+        ...farmers.map(({ nodeId, address, child }) => [
+          nodeId.slice(0, 12),
+          address,
+          String(child.pid),
+        ]),
+      ]),
+    );
+    output.line(`
+In another terminal, in this directory:
+
+  export GRANARY_HOME=${home}
+  npx granary put README.md          # store a file
+  npx granary ls default             # see it
+  npx granary stat README.md         # see which farmers hold its shards
+  kill -9 PID                        # kill some of them
+  npx granary get README.md copy.md  # read it back
+  npx granary status                 # the farmers that are left
+
+Ctrl-C stops them all${options.dir === undefined ? ' and removes their data' : ''}.`);
+    await new Promise<void>((done) => {
+      if (signal.aborted) return done();
+      signal.addEventListener('abort', () => done(), { once: true });
+    });
+  } finally {
+    stopping = true;
+    output.note('stopping the farmers…');
+    await Promise.all(farmers.map(({ child }) => stopChild(child)));
+    if (options.dir === undefined) await rm(base, { recursive: true, force: true, maxRetries: 3 });
+  }
+}
+
+/** A renter's home that knows the network. Keys that are there already are kept. */
+async function prepareHome(home: string, bootstrap: string[]): Promise<void> {
+  const { entropyFromWords, generateWords, saveKeyFile } = await import('@granary/renter');
+  await mkdir(home, { recursive: true, mode: 0o700 });
+  await saveKeyFile(join(home, 'keys.json'), entropyFromWords(generateWords())).catch(
+    (error: unknown) => {
+      if ((error as { code?: unknown }).code !== 'RENTER_KEYS_EXIST') throw error;
+    },
+  );
+  await writeFile(join(home, 'config.json'), `${JSON.stringify({ bootstrap }, null, 2)}\n`, {
+    mode: 0o600,
+  });
+}
+
+async function startFarmer(
+  base: string,
+  index: number,
+  bootstrap: readonly string[],
+  options: NetworkOptions,
+  signal: AbortSignal,
+): Promise<RunningFarmer> {
+  signal.throwIfAborted();
+  const directory = join(base, `farmer-${String(index + 1).padStart(2, '0')}`);
+  const port = options.portBase === undefined ? 0 : Number(options.portBase) + index;
+  const args = ['farm', '--json', '--with-parent', '--data', directory, '--port', String(port)];
+  args.push('--space', options.space, '--reservation', options.reservation, '--log-level', 'error');
+  for (const address of bootstrap) args.push('--bootstrap', address);
+  // A group of its own, so that Ctrl-C in the terminal reaches the farmers only through us; the
+  // open stdin tells them when we are gone, however that came.
+  const child = spawn(process.execPath, [MAIN, ...args], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    detached: true,
+    env: { ...process.env, GRANARY_BOOTSTRAP: '' },
+  });
+  child.stdin.on('error', () => undefined);
+  let complaint = '';
+  child.stderr.on('data', (data: Buffer) => {
+    complaint = (complaint + data.toString()).slice(-4096);
+    process.stderr.write(data);
+  });
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      child.kill('SIGKILL');
+      reject(
+        new CliError(
+          'CLI_FARMER',
+          `farmer ${index + 1} did not start in ${START_TIMEOUT_MS / 1000} s`,
+        ),
+      );
+    }, START_TIMEOUT_MS);
+    child.once('exit', (code) => {
+      clearTimeout(timer);
+      reject(
+        new CliError(
+          'CLI_FARMER',
+          `farmer ${index + 1} ended with code ${code}: ${complaint.trim().slice(0, 500)}`,
+        ),
+      );
+    });
+    createInterface({ input: child.stdout }).once('line', (line) => {
+      clearTimeout(timer);
+      const { nodeId, address } = JSON.parse(line) as { nodeId: string; address: string };
+      resolve({ child, nodeId, address, directory });
+    });
+  });
+}
+
+async function stopChild(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const gone = new Promise((resolve) => child.once('exit', resolve));
+  child.kill('SIGTERM');
+  const timer = setTimeout(() => child.kill('SIGKILL'), 10_000);
+  await gone;
+  clearTimeout(timer);
+}

@@ -1,0 +1,290 @@
+import { once } from 'node:events';
+import { access } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { CliError } from '../cli-error.js';
+import { type Context, withRenter } from '../context.js';
+import { table } from '../output.js';
+import { startProgress } from '../progress.js';
+import { DEFAULT_BUCKET, parseRemotePath } from '../remote-path.js';
+import { formatDuration, formatRate, formatSize, parseDuration } from '../units.js';
+
+const dateOf = (ms: number) => new Date(ms).toISOString().slice(0, 19).replace('T', ' ');
+
+/** Say which deletions have still to be done. */
+function notePending(
+  context: Context,
+  pending: readonly { farmer: string; shards: number; reason: string }[],
+): void {
+  for (const { farmer, shards, reason } of pending) {
+    context.output.note(
+      `  farmer ${farmer} has still to delete ${shards} ${shards === 1 ? 'shard' : 'shards'}: ${reason}`,
+    );
+  }
+}
+
+/** `granary put` */
+export async function put(
+  context: Context,
+  file: string,
+  remote: string | undefined,
+  options: { scheme?: string; duration?: string },
+): Promise<void> {
+  const { parseScheme } = await import('@granary/protocol');
+  const { output, signal } = context;
+  if (file === '-' && remote === undefined) {
+    throw new CliError(
+      'CLI_USAGE',
+      'what is put from a pipe needs a name: granary put - BUCKET/NAME',
+    );
+  }
+  const path =
+    remote === undefined
+      ? { bucket: DEFAULT_BUCKET, name: basename(file) }
+      : parseRemotePath(remote.endsWith('/') ? `${remote}${basename(file)}` : remote);
+  const scheme = options.scheme === undefined ? undefined : parseScheme(options.scheme);
+  const durationMs = options.duration === undefined ? undefined : parseDuration(options.duration);
+  await withRenter(context, async (renter) => {
+    const begun = Date.now();
+    const bar = startProgress('put', !output.json);
+    try {
+      const result = await renter.put(
+        path,
+        file === '-' ? { kind: 'stream', stream: process.stdin } : { kind: 'file', path: file },
+        {
+          ...(scheme !== undefined && { scheme }),
+          ...(durationMs !== undefined && { durationMs }),
+          signal,
+          onProgress: ({ bytes, total, shards }) => bar.update(bytes, total, `${shards} shards`),
+        },
+      );
+      bar.stop();
+      const { manifest, shards, resumedSegments, garbage } = result;
+      const elapsed = Date.now() - begun;
+      const { size, sha256, segments } = manifest;
+      output.result({
+        ...path,
+        size,
+        sha256,
+        segments,
+        shards,
+        resumedSegments,
+        elapsedMs: elapsed,
+        pendingDeletes: garbage.pending,
+      });
+      output.line(
+        `Stored ${path.bucket}/${path.name}: ${formatSize(size)} in ${segments} ` +
+          `${segments === 1 ? 'segment' : 'segments'}, ${shards} shards, ${formatDuration(elapsed)} (${formatRate(size, elapsed)})` +
+          (resumedSegments > 0 ? `; ${resumedSegments} segments were there from before` : ''),
+      );
+      notePending(context, garbage.pending);
+    } catch (error) {
+      bar.stop();
+      if (signal.aborted && file !== '-') {
+        throw new CliError(
+          'CLI_INTERRUPTED',
+          'stopped: run the same put again and it goes on from here',
+        );
+      }
+      throw error;
+    }
+  });
+}
+
+/** Write to stdout, as fast as the reader reads. False when the reader has gone. */
+async function writeOut(bytes: Uint8Array): Promise<boolean> {
+  if (process.stdout.destroyed || process.stdout.writableEnded) return false;
+  if (process.stdout.write(bytes)) return true;
+  await Promise.race([once(process.stdout, 'drain'), once(process.stdout, 'close')]);
+  return !process.stdout.destroyed;
+}
+
+function parseRange(text: string, size: number): { offset: number; length: number } {
+  const match = /^(\d*)-(\d*)$/.exec(text);
+  if (match === null || (match[1] === '' && match[2] === '')) {
+    throw new CliError(
+      'CLI_USAGE',
+      `--range ${text}: write FIRST-LAST, FIRST- or -COUNT, in bytes`,
+    );
+  }
+  const first = match[1] === '' ? Math.max(0, size - Number(match[2])) : Number(match[1]);
+  const last = match[1] === '' || match[2] === '' ? size - 1 : Math.min(Number(match[2]), size - 1);
+  if (first >= size || last < first) {
+    throw new CliError('CLI_USAGE', `--range ${text}: the object has ${size} bytes`);
+  }
+  return { offset: first, length: last - first + 1 };
+}
+
+/** `granary get` and `granary cat` */
+export async function get(
+  context: Context,
+  remote: string,
+  file: string | undefined,
+  options: { range?: string; force?: boolean },
+): Promise<void> {
+  const { output, signal } = context;
+  const path = parseRemotePath(remote);
+  const target = file ?? basename(path.name);
+  if (target !== '-' && options.force !== true) {
+    const taken = await access(target).then(
+      () => true,
+      () => false,
+    );
+    if (taken)
+      throw new CliError('CLI_EXISTS', `${target} is there already: use --force to replace it`);
+  }
+  await withRenter(context, async (renter) => {
+    const begun = Date.now();
+    const { size, sha256 } = renter.stat(path);
+    const range = options.range === undefined ? undefined : parseRange(options.range, size);
+    const bar = startProgress('get', !output.json && target !== '-');
+    const onProgress = ({ bytes, total }: { bytes: number; total?: number }) =>
+      bar.update(bytes, total, '');
+    try {
+      if (target === '-' || range !== undefined) {
+        const sink = target === '-' ? undefined : await openForWriting(target);
+        try {
+          for await (const bytes of renter.get(path, { ...range, signal, onProgress })) {
+            if (sink !== undefined) await sink.write(bytes);
+            else if (!(await writeOut(bytes))) break;
+          }
+          await sink?.sync();
+        } finally {
+          await sink?.close();
+        }
+      } else {
+        const { resumedBytes } = await renter.getToFile(path, target, { signal, onProgress });
+        if (resumedBytes > 0) output.note(`${formatSize(resumedBytes)} were there from before`);
+      }
+      bar.stop();
+      if (target === '-') return;
+      const elapsed = Date.now() - begun;
+      const length = range?.length ?? size;
+      output.result({ ...path, file: target, size: length, sha256, elapsedMs: elapsed });
+      output.line(
+        `Got ${path.bucket}/${path.name} into ${target}: ${formatSize(length)}, ` +
+          `${formatDuration(elapsed)} (${formatRate(length, elapsed)})`,
+      );
+    } catch (error) {
+      bar.stop();
+      if (signal.aborted && target !== '-' && range === undefined) {
+        throw new CliError(
+          'CLI_INTERRUPTED',
+          'stopped: run the same get again and it goes on from here',
+        );
+      }
+      throw error;
+    }
+  });
+}
+
+async function openForWriting(path: string) {
+  const { open } = await import('node:fs/promises');
+  return open(path, 'w');
+}
+
+/** `granary ls` */
+export async function ls(context: Context, remote: string | undefined): Promise<void> {
+  const { output } = context;
+  await withRenter(context, (renter) => {
+    if (remote === undefined) {
+      for (const bucket of renter.buckets()) {
+        output.result({ bucket });
+        output.line(`${bucket}/`);
+      }
+      return Promise.resolve();
+    }
+    const slash = remote.indexOf('/');
+    const bucket = slash < 0 ? remote : remote.slice(0, slash);
+    const prefix = slash < 0 ? '' : remote.slice(slash + 1);
+    for (const object of renter.list(bucket, { prefix })) {
+      output.result({ bucket, ...object });
+      output.line(
+        `${dateOf(object.created)}  ${formatSize(object.size).padStart(9)}  ${object.name}`,
+      );
+    }
+    return Promise.resolve();
+  });
+}
+
+/** `granary stat` */
+export async function stat(context: Context, remote: string): Promise<void> {
+  const { formatScheme } = await import('@granary/protocol');
+  const { output } = context;
+  await withRenter(context, (renter) => {
+    const found = renter.stat(parseRemotePath(remote));
+    output.result(found);
+    const { scheme } = found;
+    const spare = found.fewestShards - scheme.k;
+    output.line(
+      table([
+        [`${found.bucket}/${found.name}`, ''],
+        ['  size', `${formatSize(found.size)} (${found.size} bytes)`],
+        ['  SHA-256', found.sha256],
+        ['  stored', dateOf(found.created)],
+        ['  paid until', found.expires === null ? 'nothing to pay' : dateOf(found.expires)],
+        [
+          '  scheme',
+          `${formatScheme(scheme)} (k/repair/success/n): any ${scheme.k} shards of a segment restore it`,
+        ],
+        [
+          '  shards',
+          `${found.shards} in ${found.segments} segments, ${formatSize(found.storedBytes)} at farmers`,
+        ],
+        [
+          '  can lose',
+          found.segments === 0
+            ? 'nothing is stored at farmers'
+            : `${spare} farmers, whichever they are`,
+        ],
+      ]),
+    );
+    if (found.farmers.length > 0) {
+      output.line('');
+      output.line(
+        table([
+          ['  farmer', 'address', 'shards'],
+          ...found.farmers.map((f) => [`  ${f.nodeId}`, f.address, String(f.shards)]),
+        ]),
+      );
+    }
+    return Promise.resolve();
+  });
+}
+
+/** `granary rm` */
+export async function rm(context: Context, remotes: readonly string[]): Promise<void> {
+  const { output, signal } = context;
+  await withRenter(context, async (renter) => {
+    let left = 0;
+    for (const remote of remotes) {
+      const path = parseRemotePath(remote);
+      const { confirmed, pending } = await renter.delete(path, { signal });
+      left += pending.length;
+      output.result({ ...path, confirmed, pending });
+      output.line(
+        `Deleted ${path.bucket}/${path.name}: ${confirmed} shards confirmed gone by their farmers`,
+      );
+      notePending(context, pending);
+    }
+    if (left > 0) {
+      throw new CliError(
+        'CLI_PENDING',
+        `deleted here, but not all farmers could be reached: "granary gc" asks them again`,
+      );
+    }
+  });
+}
+
+/** `granary gc` */
+export async function gc(context: Context): Promise<void> {
+  const { output, signal } = context;
+  await withRenter(context, async (renter) => {
+    const { confirmed, pending } = await renter.collectGarbage({ signal });
+    output.result({ confirmed, pending });
+    output.line(
+      `${confirmed} shards confirmed gone; ${pending.length === 0 ? 'nothing is left to delete' : 'left to delete:'}`,
+    );
+    notePending(context, pending);
+    if (pending.length > 0) throw new CliError('CLI_PENDING', 'not all farmers could be reached');
+  });
+}

@@ -1,0 +1,79 @@
+import { readFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { z } from 'zod';
+import { CliError } from './cli-error.js';
+
+const configSchema = z.strictObject({
+  bootstrap: z.array(z.string()).optional(),
+  scheme: z.string().optional(),
+  duration: z.string().optional(),
+  logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).optional(),
+});
+
+/** What can be set in the file, by the environment and by flags, in that order of rising precedence. */
+export type Config = z.infer<typeof configSchema>;
+
+/** The directory of keys, store and configuration. */
+export function homeOf(flag: string | undefined, env: NodeJS.ProcessEnv): string {
+  return resolve(flag ?? env['GRANARY_HOME'] ?? join(homedir(), '.granary'));
+}
+
+/** What the environment sets. */
+function fromEnvironment(env: NodeJS.ProcessEnv): Record<string, unknown> {
+  const bootstrap = env['GRANARY_BOOTSTRAP']?.split(/[\s,]+/).filter((part) => part !== '');
+  return {
+    bootstrap,
+    scheme: env['GRANARY_SCHEME'],
+    duration: env['GRANARY_DURATION'],
+    logLevel: env['GRANARY_LOG_LEVEL'],
+  };
+}
+
+function defined(values: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
+}
+
+/** Check values from one place. @throws CliError CLI_USAGE naming the place and the field. */
+function check(values: unknown, where: string): Config {
+  const result = configSchema.safeParse(values);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  throw new CliError(
+    'CLI_USAGE',
+    `${where}: ${issue?.path.join('.') ?? ''} ${issue?.message ?? ''}`,
+  );
+}
+
+/**
+ * Put the configuration together: `config.json` in the home directory, then `GRANARY_…` of the
+ * environment, then flags.
+ *
+ * @throws CliError CLI_USAGE.
+ */
+export async function loadConfig(
+  home: string,
+  env: NodeJS.ProcessEnv,
+  flags: Config,
+): Promise<Config> {
+  const path = join(home, 'config.json');
+  let file: Config = {};
+  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
+    throw error;
+  });
+  if (text !== undefined) {
+    let value: unknown;
+    try {
+      value = JSON.parse(text);
+    } catch {
+      throw new CliError('CLI_USAGE', `${path} is not JSON: mend it or remove it`);
+    }
+    file = check(value, path);
+  }
+  return {
+    ...file,
+    ...check(defined(fromEnvironment(env)), 'the environment (GRANARY_…)'),
+    ...check(defined(flags), 'the command line'),
+  };
+}

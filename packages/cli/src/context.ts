@@ -1,0 +1,85 @@
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import type { Logger } from '@granary/kad';
+import type { Renter, RenterKeys } from '@granary/renter';
+import { type Config, homeOf, loadConfig } from './config.js';
+import { type Output, terminalOutput } from './output.js';
+import { askPassword, givenPassword } from './password.js';
+import { parseDuration } from './units.js';
+
+/** Options that every command takes. */
+export interface GlobalFlags {
+  readonly home?: string;
+  readonly json?: boolean;
+  readonly logLevel?: Config['logLevel'];
+  readonly bootstrap?: string[];
+  readonly passwordFile?: string;
+}
+
+/** What a command works with. */
+export interface Context {
+  readonly home: string;
+  readonly config: Config;
+  readonly flags: GlobalFlags;
+  readonly output: Output;
+  readonly logger: Logger;
+  /** Aborted by Ctrl-C and SIGTERM. */
+  readonly signal: AbortSignal;
+}
+
+/** The context of a command, from its flags, the environment and the configuration file. */
+export async function contextOf(
+  command: Command,
+  signal: AbortSignal,
+  defaultLevel = 'warn',
+): Promise<Context> {
+  const flags = command.optsWithGlobals<GlobalFlags>();
+  const home = homeOf(flags.home, process.env);
+  const config = await loadConfig(home, process.env, {
+    bootstrap: flags.bootstrap,
+    logLevel: flags.logLevel,
+  });
+  const { createLogger } = await import('./logger.js');
+  const logger = createLogger(config.logLevel ?? defaultLevel);
+  return { home, config, flags, output: terminalOutput(flags.json === true), logger, signal };
+}
+
+/** The keys of the home directory; asks for their password when it has to. */
+export async function loadKeys({ home, flags }: Context): Promise<RenterKeys> {
+  const { loadKeyFile } = await import('@granary/renter');
+  const path = join(home, 'keys.json');
+  const password = await givenPassword(flags.passwordFile, process.env);
+  try {
+    return await loadKeyFile(path, password);
+  } catch (error) {
+    const needed = (error as { code?: unknown }).code === 'RENTER_PASSWORD_NEEDED';
+    if (!needed || !process.stdin.isTTY) throw error;
+    return loadKeyFile(path, await askPassword());
+  }
+}
+
+/** Open the renter of the home directory, do something with it, and close it. */
+export async function withRenter<T>(
+  context: Context,
+  work: (renter: Renter) => Promise<T>,
+): Promise<T> {
+  const { Renter } = await import('@granary/renter');
+  const { parseScheme } = await import('@granary/protocol');
+  const { config, home, logger } = context;
+  const keys = await loadKeys(context);
+  const renter = await Renter.open({
+    directory: join(home, 'store'),
+    keys,
+    bootstrap: config.bootstrap ?? [],
+    logger,
+    settings: {
+      ...(config.scheme !== undefined && { scheme: parseScheme(config.scheme) }),
+      ...(config.duration !== undefined && { durationMs: parseDuration(config.duration) }),
+    },
+  });
+  try {
+    return await work(renter);
+  } finally {
+    await renter.close();
+  }
+}

@@ -1,0 +1,39 @@
+import { readFileSync } from 'node:fs';
+import { CommanderError } from 'commander';
+import { CliError } from './cli-error.js';
+import { EXIT_CODES } from './exit-codes.js';
+import { reportError } from './output.js';
+import { createProgram } from './program.js';
+
+const args = process.argv.slice(2);
+const json = args.includes('--json');
+const debug = /--log-level[= ](debug|trace)/.test(args.join(' '));
+
+const stopping = new AbortController();
+for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(name, () => {
+    // The second signal means now.
+    if (stopping.signal.aborted) process.exit(EXIT_CODES.interrupted);
+    stopping.abort(new CliError('CLI_INTERRUPTED', 'stopped'));
+  });
+}
+// A reader that has seen enough (head, less) is no error of ours.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
+});
+
+const { version } = JSON.parse(
+  readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
+) as { version: string };
+
+try {
+  if (args.length === 0) createProgram(version, stopping.signal).outputHelp();
+  else await createProgram(version, stopping.signal).parseAsync(process.argv);
+} catch (error) {
+  if (error instanceof CommanderError) {
+    process.exitCode = error.exitCode === 0 ? 0 : EXIT_CODES.usage;
+  } else {
+    process.exitCode = reportError(error, json, debug);
+  }
+}

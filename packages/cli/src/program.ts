@@ -1,0 +1,271 @@
+import { Command, Option } from 'commander';
+import { contextOf } from './context.js';
+import { EXIT_CODES, EXIT_MEANINGS, type ExitName } from './exit-codes.js';
+import { table } from './output.js';
+
+const collect = (value: string, all: string[] | undefined) => [...(all ?? []), value];
+
+/** Options that every command takes. They are declared on each, so that each one's help names them. */
+function withCommon(command: Command): Command {
+  return command
+    .option('--home DIR', 'keys, store and configuration (GRANARY_HOME; default ~/.granary)')
+    .option(
+      '--bootstrap ADDRESS',
+      'a node to join by, https://HOST:PORT; may be repeated (GRANARY_BOOTSTRAP)',
+      collect,
+    )
+    .option('--password-file FILE', 'the password of the keys (or GRANARY_PASSWORD)')
+    .option('--json', 'one line of JSON for each result; errors as JSON on stderr')
+    .addOption(
+      new Option('--log-level LEVEL', 'structured logs on stderr (GRANARY_LOG_LEVEL)').choices([
+        'trace',
+        'debug',
+        'info',
+        'warn',
+        'error',
+        'silent',
+      ]),
+    );
+}
+
+function examples(...lines: string[]): string {
+  return `\nExamples:\n${lines.map((line) => `  $ ${line}`).join('\n')}`;
+}
+
+/** The `granary` command. Commands are loaded when they run, so that help is quick. */
+export function createProgram(version: string, signal: AbortSignal): Command {
+  const program = new Command('granary')
+    .description('A decentralised object store: your data, encrypted and spread over farmers.')
+    .version(version)
+    .showHelpAfterError('(granary COMMAND --help shows how)')
+    .exitOverride()
+    .addHelpText(
+      'after',
+      examples(
+        'granary network',
+        'granary put photo.jpg',
+        'granary get photo.jpg',
+        'granary help exit-codes',
+      ),
+    );
+  const add = (name: string, description: string, parent: Command = program) => {
+    const command = parent.command(name).description(description);
+    command.exitOverride().copyInheritedSettings(parent);
+    return withCommon(command);
+  };
+
+  add('init', 'make your keys, or restore them from their 24 words')
+    .option('--words WORDS', 'the 24 words of keys to restore')
+    .option('--password', 'protect the keys by a password, asked for on the terminal')
+    .addHelpText(
+      'after',
+      examples(
+        'granary init',
+        'granary init --password',
+        'granary init --home /mnt/new --words "abandon …"',
+      ),
+    )
+    .action(async (options: { words?: string; password?: boolean }, command: Command) => {
+      const { init } = await import('./commands/init.js');
+      await init(await contextOf(command, signal), options);
+    });
+
+  add('farm', 'rent out disk: run a storage node until Ctrl-C')
+    .requiredOption('--data DIR', 'where shards, contracts and the identity are kept')
+    .option('--host HOST', 'address to listen on', '127.0.0.1')
+    .option('--port PORT', 'port to listen on; 0 takes any that is free', '0')
+    .option('--announce URL', 'address that others reach this node at; may be repeated', collect)
+    .option('--space SIZE', 'the most bytes of shards to keep', '10GB')
+    .option('--reservation TIME', 'how long a broken-off upload is kept to go on', '1h')
+    .addOption(new Option('--with-parent', 'stop when stdin ends').hideHelp())
+    .addHelpText(
+      'after',
+      examples(
+        'granary farm --data /srv/granary --host 0.0.0.0 --port 4600 --announce https://farm.example.org:4600 --space 500GB',
+        'granary farm --data ./farm --bootstrap https://127.0.0.1:4600',
+      ),
+    )
+    .action(async (options: import('./commands/farm.js').FarmOptions, command: Command) => {
+      const { farm } = await import('./commands/farm.js');
+      await farm(await contextOf(command, signal, 'info'), options);
+    });
+
+  add('put', 'store a file')
+    .argument('<file>', 'the file, or - for stdin')
+    .argument('[object]', 'BUCKET/NAME; default/NAME OF THE FILE when not given')
+    .option(
+      '--scheme K/REPAIR/SUCCESS/N',
+      'redundancy: any K of N shards restore a segment (GRANARY_SCHEME)',
+    )
+    .option('--duration TIME', 'how long to store it (GRANARY_DURATION)')
+    .addHelpText(
+      'after',
+      examples(
+        'granary put photo.jpg',
+        'granary put photo.jpg album/2026/photo.jpg',
+        'tar c src | granary put - backups/src.tar',
+        'granary put big.iso --scheme 10/14/18/20 --duration 365d',
+      ),
+    )
+    .action(
+      async (
+        file: string,
+        object: string | undefined,
+        options: { scheme?: string; duration?: string },
+        command: Command,
+      ) => {
+        const { put } = await import('./commands/objects.js');
+        await put(await contextOf(command, signal), file, object, options);
+      },
+    );
+
+  add('get', 'read an object into a file')
+    .argument('<object>', 'BUCKET/NAME, or NAME in the bucket "default"')
+    .argument('[file]', 'the file, or - for stdout; the name of the object when not given')
+    .option('--range RANGE', 'only these bytes: FIRST-LAST, FIRST- or -COUNT')
+    .option('--force', 'replace the file when it is there')
+    .addHelpText(
+      'after',
+      examples(
+        'granary get photo.jpg',
+        'granary get album/2026/photo.jpg copy.jpg',
+        'granary get backups/src.tar - | tar x',
+        'granary get big.iso part --range 0-1048575',
+      ),
+    )
+    .action(
+      async (
+        object: string,
+        file: string | undefined,
+        options: { range?: string; force?: boolean },
+        command: Command,
+      ) => {
+        const { get } = await import('./commands/objects.js');
+        await get(await contextOf(command, signal), object, file, options);
+      },
+    );
+
+  add('cat', 'write an object to stdout')
+    .argument('<object>', 'BUCKET/NAME, or NAME in the bucket "default"')
+    .option('--range RANGE', 'only these bytes: FIRST-LAST, FIRST- or -COUNT')
+    .addHelpText('after', examples('granary cat notes.txt', 'granary cat big.log --range -1000'))
+    .action(async (object: string, options: { range?: string }, command: Command) => {
+      const { get } = await import('./commands/objects.js');
+      await get(await contextOf(command, signal), object, '-', options);
+    });
+
+  add('ls', 'list buckets, or the objects of one')
+    .argument('[bucket]', 'BUCKET or BUCKET/PREFIX')
+    .addHelpText('after', examples('granary ls', 'granary ls album', 'granary ls album/2026/'))
+    .action(async (bucket: string | undefined, _options: unknown, command: Command) => {
+      const { ls } = await import('./commands/objects.js');
+      await ls(await contextOf(command, signal), bucket);
+    });
+
+  add('stat', 'show everything about an object')
+    .argument('<object>', 'BUCKET/NAME, or NAME in the bucket "default"')
+    .addHelpText('after', examples('granary stat photo.jpg', 'granary stat album/photo.jpg --json'))
+    .action(async (object: string, _options: unknown, command: Command) => {
+      const { stat } = await import('./commands/objects.js');
+      await stat(await contextOf(command, signal), object);
+    });
+
+  add('rm', 'delete objects, here and at every farmer')
+    .argument('<objects...>', 'BUCKET/NAME, or NAME in the bucket "default"')
+    .addHelpText('after', examples('granary rm photo.jpg', 'granary rm album/1.jpg album/2.jpg'))
+    .action(async (objects: string[], _options: unknown, command: Command) => {
+      const { rm } = await import('./commands/objects.js');
+      await rm(await contextOf(command, signal), objects);
+    });
+
+  add('gc', 'ask farmers again to delete what they could not be asked before')
+    .addHelpText('after', examples('granary gc'))
+    .action(async (_options: unknown, command: Command) => {
+      const { gc } = await import('./commands/objects.js');
+      await gc(await contextOf(command, signal));
+    });
+
+  add('status', 'show what is stored, what is unfinished, and the farmers that answer')
+    .option('--offline', 'do not ask the network')
+    .addHelpText('after', examples('granary status', 'granary status --json'))
+    .action(async (options: { offline?: boolean }, command: Command) => {
+      const { status } = await import('./commands/status.js');
+      await status(await contextOf(command, signal), options);
+    });
+
+  add('network', 'run a local network of farmer processes, to try things on, until Ctrl-C')
+    .option('-n, --farmers N', 'how many', '12')
+    .option('--dir DIR', 'where to keep their data; without it, it is removed at the end')
+    .option('--port-base PORT', 'the first port; any free ones when not given')
+    .option('--space SIZE', 'space of each farmer', '10GB')
+    .option('--reservation TIME', 'how long a broken-off upload is kept to go on', '1h')
+    .addHelpText(
+      'after',
+      examples('granary network', 'granary network -n 30 --dir ./network --port-base 4600'),
+    )
+    .action(async (options: import('./commands/network.js').NetworkOptions, command: Command) => {
+      const { network } = await import('./commands/network.js');
+      await network(await contextOf(command, signal), options);
+    });
+
+  const dht = program.command('dht').description('speak to the DHT itself');
+  dht.exitOverride().copyInheritedSettings(program);
+  add('ping', 'ping the node at an address', dht)
+    .argument('<address>', 'https://HOST:PORT')
+    .addHelpText('after', examples('granary dht ping https://127.0.0.1:4600'))
+    .action(async (address: string, _options: unknown, command: Command) => {
+      const { ping } = await import('./commands/dht.js');
+      await ping(await contextOf(command, signal), address);
+    });
+  add('lookup', 'find the nodes closest to an ID', dht)
+    .argument('<id>', '64 hex digits')
+    .addHelpText(
+      'after',
+      examples(
+        'granary dht lookup 6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b',
+      ),
+    )
+    .action(async (id: string, _options: unknown, command: Command) => {
+      const { lookup } = await import('./commands/dht.js');
+      await lookup(await contextOf(command, signal), id);
+    });
+  add('put', 'store a value of at most 64 KiB; prints its key', dht)
+    .argument('<file>', 'the file, or - for stdin')
+    .addHelpText('after', examples('echo hello | granary dht put -'))
+    .action(async (file: string, _options: unknown, command: Command) => {
+      const { put } = await import('./commands/dht.js');
+      await put(await contextOf(command, signal), file);
+    });
+  add('get', 'find a value', dht)
+    .argument('<key>', '64 hex digits: the SHA-256 of the value')
+    .addHelpText(
+      'after',
+      examples('granary dht get 5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03'),
+    )
+    .action(async (key: string, _options: unknown, command: Command) => {
+      const { get } = await import('./commands/dht.js');
+      await get(await contextOf(command, signal), key);
+    });
+
+  program.helpCommand(false);
+  program
+    .command('help')
+    .argument('[command...]')
+    .description('help on a command, or on exit-codes')
+    .action((words: string[]) => {
+      if (words[0] === 'exit-codes') {
+        const rows = Object.entries(EXIT_CODES).map(([name, code]) => [
+          String(code),
+          EXIT_MEANINGS[name as ExitName],
+        ]);
+        process.stdout.write(`${table([['code', 'meaning'], ...rows])}\n`);
+        return;
+      }
+      let target: Command = program;
+      for (const word of words) {
+        target = target.commands.find((command) => command.name() === word) ?? target;
+      }
+      target.outputHelp();
+    });
+  return program;
+}
