@@ -16,14 +16,14 @@ export type Config = z.infer<typeof configSchema>;
 
 /** The directory of keys, store and configuration. */
 export function homeOf(flag: string | undefined, env: NodeJS.ProcessEnv): string {
-  return resolve(flag ?? env['GRANARY_HOME'] ?? join(homedir(), '.granary'));
+  return resolve(flag ?? (env['GRANARY_HOME'] || join(homedir(), '.granary')));
 }
 
 /** What the environment sets. */
 function fromEnvironment(env: NodeJS.ProcessEnv): Record<string, unknown> {
   const bootstrap = env['GRANARY_BOOTSTRAP']?.split(/[\s,]+/).filter((part) => part !== '');
   return {
-    bootstrap,
+    bootstrap: bootstrap?.length === 0 ? undefined : bootstrap,
     scheme: env['GRANARY_SCHEME'],
     duration: env['GRANARY_DURATION'],
     logLevel: env['GRANARY_LOG_LEVEL'],

@@ -8,16 +8,16 @@ const collect = (value: string, all: string[] | undefined) => [...(all ?? []), v
 /** Options that every command takes. They are declared on each, so that each one's help names them. */
 function withCommon(command: Command): Command {
   return command
-    .option('--home DIR', 'keys, store and configuration (GRANARY_HOME; default ~/.granary)')
+    .option('--home <dir>', 'keys, store and configuration (GRANARY_HOME; default ~/.granary)')
     .option(
-      '--bootstrap ADDRESS',
+      '--bootstrap <address>',
       'a node to join by, https://HOST:PORT; may be repeated (GRANARY_BOOTSTRAP)',
       collect,
     )
-    .option('--password-file FILE', 'the password of the keys (or GRANARY_PASSWORD)')
+    .option('--password-file <file>', 'the password of the keys (or GRANARY_PASSWORD)')
     .option('--json', 'one line of JSON for each result; errors as JSON on stderr')
     .addOption(
-      new Option('--log-level LEVEL', 'structured logs on stderr (GRANARY_LOG_LEVEL)').choices([
+      new Option('--log-level <level>', 'structured logs on stderr (GRANARY_LOG_LEVEL)').choices([
         'trace',
         'debug',
         'info',
@@ -55,7 +55,7 @@ export function createProgram(version: string, signal: AbortSignal): Command {
   };
 
   add('init', 'make your keys, or restore them from their 24 words')
-    .option('--words WORDS', 'the 24 words of keys to restore')
+    .option('--words <words>', 'the 24 words of keys to restore')
     .option('--password', 'protect the keys by a password, asked for on the terminal')
     .addHelpText(
       'after',
@@ -71,12 +71,12 @@ export function createProgram(version: string, signal: AbortSignal): Command {
     });
 
   add('farm', 'rent out disk: run a storage node until Ctrl-C')
-    .requiredOption('--data DIR', 'where shards, contracts and the identity are kept')
-    .option('--host HOST', 'address to listen on', '127.0.0.1')
-    .option('--port PORT', 'port to listen on; 0 takes any that is free', '0')
-    .option('--announce URL', 'address that others reach this node at; may be repeated', collect)
-    .option('--space SIZE', 'the most bytes of shards to keep', '10GB')
-    .option('--reservation TIME', 'how long a broken-off upload is kept to go on', '1h')
+    .requiredOption('--data <dir>', 'where shards, contracts and the identity are kept')
+    .option('--host <host>', 'address to listen on', '127.0.0.1')
+    .option('--port <port>', 'port to listen on; 0 takes any that is free', '0')
+    .option('--announce <url>', 'address that others reach this node at; may be repeated', collect)
+    .option('--space <size>', 'the most bytes of shards to keep', '10GB')
+    .option('--reservation <time>', 'how long a broken-off upload is kept to go on', '1h')
     .addOption(new Option('--with-parent', 'stop when stdin ends').hideHelp())
     .addHelpText(
       'after',
@@ -94,10 +94,10 @@ export function createProgram(version: string, signal: AbortSignal): Command {
     .argument('<file>', 'the file, or - for stdin')
     .argument('[object]', 'BUCKET/NAME; default/NAME OF THE FILE when not given')
     .option(
-      '--scheme K/REPAIR/SUCCESS/N',
+      '--scheme <k/repair/success/n>',
       'redundancy: any K of N shards restore a segment (GRANARY_SCHEME)',
     )
-    .option('--duration TIME', 'how long to store it (GRANARY_DURATION)')
+    .option('--duration <time>', 'how long to store it (GRANARY_DURATION)')
     .addHelpText(
       'after',
       examples(
@@ -122,7 +122,7 @@ export function createProgram(version: string, signal: AbortSignal): Command {
   add('get', 'read an object into a file')
     .argument('<object>', 'BUCKET/NAME, or NAME in the bucket "default"')
     .argument('[file]', 'the file, or - for stdout; the name of the object when not given')
-    .option('--range RANGE', 'only these bytes: FIRST-LAST, FIRST- or -COUNT')
+    .option('--range <range>', 'only these bytes: FIRST-LAST, FIRST- or -COUNT')
     .option('--force', 'replace the file when it is there')
     .addHelpText(
       'after',
@@ -147,7 +147,7 @@ export function createProgram(version: string, signal: AbortSignal): Command {
 
   add('cat', 'write an object to stdout')
     .argument('<object>', 'BUCKET/NAME, or NAME in the bucket "default"')
-    .option('--range RANGE', 'only these bytes: FIRST-LAST, FIRST- or -COUNT')
+    .option('--range <range>', 'only these bytes: FIRST-LAST, FIRST- or -COUNT')
     .addHelpText('after', examples('granary cat notes.txt', 'granary cat big.log --range -1000'))
     .action(async (object: string, options: { range?: string }, command: Command) => {
       const { get } = await import('./commands/objects.js');
@@ -194,11 +194,11 @@ export function createProgram(version: string, signal: AbortSignal): Command {
     });
 
   add('network', 'run a local network of farmer processes, to try things on, until Ctrl-C')
-    .option('-n, --farmers N', 'how many', '12')
-    .option('--dir DIR', 'where to keep their data; without it, it is removed at the end')
-    .option('--port-base PORT', 'the first port; any free ones when not given')
-    .option('--space SIZE', 'space of each farmer', '10GB')
-    .option('--reservation TIME', 'how long a broken-off upload is kept to go on', '1h')
+    .option('-n, --farmers <n>', 'how many', '12')
+    .option('--dir <dir>', 'where to keep their data; without it, it is removed at the end')
+    .option('--port-base <port>', 'the first port; any free ones when not given')
+    .option('--space <size>', 'space of each farmer', '10GB')
+    .option('--reservation <time>', 'how long a broken-off upload is kept to go on', '1h')
     .addHelpText(
       'after',
       examples('granary network', 'granary network -n 30 --dir ./network --port-base 4600'),
