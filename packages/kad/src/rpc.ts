@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Clock } from './clock.js';
 import { type Contact, parseContact } from './contact.js';
 import { NonceCache, openEnvelope, sealEnvelope } from './envelope.js';
@@ -55,6 +56,8 @@ export class SignedRpc {
 
   constructor(private readonly options: SignedRpcOptions) {
     this.nonces = new NonceCache(options.clock);
+    // Every call listens for the stop; there is no leak to warn of.
+    setMaxListeners(0, this.stopping.signal);
   }
 
   /** Answer a method. @throws KadError KAD_BAD_PARAMETERS when the name is taken. */

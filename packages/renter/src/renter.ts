@@ -38,6 +38,7 @@ import { fetchShards } from './segment-download.js';
 import { type SegmentEngine, defaultEngine } from './segment-engine.js';
 import { type SegmentFrame, saltOfSegment, shardSizeOf, windowOf } from './segment-job.js';
 import { Slots, inOrder } from './segment-pipeline.js';
+import { anySignal } from './any-signal.js';
 import { uploadSegment } from './segment-upload.js';
 import { type RenterSettings, defaultSettings, segmentSizeFor } from './settings.js';
 
@@ -409,9 +410,7 @@ export class Renter {
   }
 
   private signalOf(signal: AbortSignal | undefined): AbortSignal {
-    return signal === undefined
-      ? this.closing.signal
-      : AbortSignal.any([signal, this.closing.signal]);
+    return anySignal(signal === undefined ? [this.closing.signal] : [signal, this.closing.signal]);
   }
 
   private manifestOf(path: ObjectPath): Manifest {
@@ -496,7 +495,7 @@ export class Renter {
     const step = plainSegmentSize(head);
     const total = reader.mark?.size;
     const failed = new AbortController();
-    const signal = AbortSignal.any([outer, failed.signal]);
+    const signal = anySignal([outer, failed.signal]);
     const slots = new Slots(this.settings.parallelSegments);
     const hash = createHash('sha256');
     const counts = { bytes: 0, networkBytes: 0, segments: 0, shards: 0 };
@@ -618,7 +617,7 @@ export class Renter {
   ): AsyncGenerator<Uint8Array> {
     if (length === 0) return;
     const stop = new AbortController();
-    const signal = AbortSignal.any([this.signalOf(outer), stop.signal]);
+    const signal = anySignal([this.signalOf(outer), stop.signal]);
     const frame = this.frameOf(manifest);
     const step = plainSegmentSize(manifest);
     const first = Math.floor(offset / step);

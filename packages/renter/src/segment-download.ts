@@ -1,6 +1,7 @@
 import { type Clock, type Logger, messageOf } from '@granary/kad';
 import { LEAF_SIZE, STREAM_LEVEL, type SegmentRecord, type ShardRecord } from '@granary/protocol';
 import type { ConnectionPool } from './connection-pool.js';
+import { anySignal } from './any-signal.js';
 import { RenterError } from './errors.js';
 import type { FarmerDirectory } from './farmer-directory.js';
 
@@ -41,7 +42,7 @@ export async function fetchShards(
   const got = new Map<number, Uint8Array>();
   const failures: string[] = [];
   const enough = new AbortController();
-  const stop = AbortSignal.any([signal, enough.signal]);
+  const stop = anySignal([signal, enough.signal]);
   const running = new Set<Promise<void>>();
   const lastHeard = new Map<Promise<void>, number>();
   const hedged = new Set<Promise<void>>();

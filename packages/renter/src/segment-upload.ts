@@ -9,6 +9,7 @@ import {
   toHex,
 } from '@granary/protocol';
 import type { ConnectionPool } from './connection-pool.js';
+import { anySignal } from './any-signal.js';
 import { RenterError } from './errors.js';
 import type { FarmerDirectory } from './farmer-directory.js';
 import type { ContractRecord, FarmerRecord, UploadRecord } from './records.js';
@@ -74,7 +75,7 @@ export async function uploadSegment(
   );
 
   const tail = new AbortController();
-  const stop = AbortSignal.any([signal, tail.signal]);
+  const stop = anySignal([signal, tail.signal]);
   const placed: Placed[] = [];
   const failures: string[] = [];
   const begun = clock.now();

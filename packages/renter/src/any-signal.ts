@@ -1,0 +1,11 @@
+import { setMaxListeners } from 'node:events';
+
+/**
+ * A signal that aborts with the first of several. Hundreds of transfers may listen to one signal, so
+ * there is no limit on listeners to warn of.
+ */
+export function anySignal(signals: readonly AbortSignal[]): AbortSignal {
+  const signal = AbortSignal.any([...signals]);
+  setMaxListeners(0, signal, ...signals);
+  return signal;
+}
