@@ -68,7 +68,10 @@ export class WorkerEngine implements SegmentEngine {
   }
 
   private start() {
-    const worker = new Worker(new URL('./segment-worker.js', import.meta.url));
+    const worker = new Worker(new URL('./segment-worker.js', import.meta.url), {
+      // Little garbage lives here besides the buffers, which the collector should not let pile up.
+      resourceLimits: { maxYoungGenerationSizeMb: 4 },
+    });
     const jobs = new Map<number, Waiting>();
     const entry = { worker, jobs };
     const fail = (error: Error) => {

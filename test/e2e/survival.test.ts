@@ -1,0 +1,196 @@
+import { readFile, readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ShardTree, HASH_SIZE, leafCount } from '@granary/protocol';
+import {
+  type Finished,
+  TestNetwork,
+  granary,
+  granaryJson,
+  kill,
+  realFile,
+  until,
+} from './support/granary.js';
+
+const SIZE = 110_000_000;
+const SCHEME = '4/6/12/12';
+interface Stat {
+  readonly sha256: string;
+  readonly segments: number;
+  readonly fewestShards: number;
+  readonly farmers: { nodeId: string; shards: number }[];
+}
+
+let network: TestNetwork;
+let source: string;
+let content: Buffer;
+
+beforeAll(async () => {
+  network = await TestNetwork.start(12, ['--reservation', '8s']);
+  source = join(network.directory, 'source.bin');
+  content = await realFile(source, SIZE);
+});
+afterAll(() => network.stop());
+
+const file = (name: string) => join(network.directory, name);
+const same = async (name: string) => (await readFile(file(name))).equals(content);
+
+/** All files below a directory, with their sizes. */
+async function filesBelow(directory: string): Promise<Map<string, number>> {
+  const found = new Map<string, number>();
+  for (const name of await readdir(directory, { recursive: true })) {
+    const info = await stat(join(directory, name)).catch(() => undefined);
+    if (info?.isFile() === true) found.set(name, info.size);
+  }
+  return found;
+}
+
+/** Check every shard file of a farmer against nothing but itself: its bytes against its leaves. */
+async function verifyShards(directory: string): Promise<number> {
+  let count = 0;
+  const below = join(directory, 'shards');
+  for (const [name, size] of await filesBelow(below)) {
+    const bytes = await readFile(join(below, name));
+    // A file is its shard, and 32 bytes for every begun 4,096 of it.
+    const shard = size - Math.ceil(size / (4096 + HASH_SIZE)) * HASH_SIZE;
+    expect(shard + leafCount(shard) * HASH_SIZE).toBe(size);
+    const tree = ShardTree.of(bytes.subarray(0, shard));
+    expect(Buffer.from(tree.leaves()).equals(bytes.subarray(shard)), name).toBe(true);
+    count += 1;
+  }
+  return count;
+}
+
+describe('a 110 MB file on 12 farmers', () => {
+  it('reads back byte for byte with only k farmers alive', async () => {
+    const put = await granaryJson<{ shards: number; segments: number }>(
+      ['put', source, 'e2e/whole', '--scheme', SCHEME],
+      network.home,
+    );
+    expect(put.shards).toBe(12 * put.segments);
+    const before = await granaryJson<Stat>(['stat', 'e2e/whole'], network.home);
+    expect(before.farmers.length).toBe(12);
+    const victims = before.farmers.slice(0, 8).map(({ nodeId }) => network.farmer(nodeId));
+    await Promise.all(victims.map((farmer) => kill(farmer, 'SIGKILL')));
+    const got = await granary(['get', 'e2e/whole', file('whole.out')], { home: network.home });
+    expect(got.stderr).toBe('');
+    expect(got.code).toBe(0);
+    expect(await same('whole.out')).toBe(true);
+
+    const range = await granary(['cat', 'e2e/whole', '--range', '54321987-54421986'], {
+      home: network.home,
+    });
+    expect(range.stdout.equals(content.subarray(54_321_987, 54_421_987))).toBe(true);
+
+    // One more, and it says so plainly.
+    const last = network.farmer(before.farmers[8]!.nodeId);
+    await kill(last, 'SIGKILL');
+    const failed = await granary(['get', 'e2e/whole', file('no.out')], { home: network.home });
+    expect(failed.code).toBe(8);
+    expect(failed.stderr).toMatch(/^granary: segment 0: 3 of the 4 shards needed could be read/);
+    for (const farmer of [...victims, last]) await network.restart(farmer);
+  });
+
+  it('goes on with a put after the renter was killed in the middle of it', async () => {
+    const killWhenStored = async (child: { kill(signal: 'SIGKILL'): boolean }) => {
+      const used = () =>
+        Promise.all(network.farmers.map((f) => filesBelow(join(f.directory, 'shards'))));
+      const count = async () => (await used()).reduce((sum, files) => sum + files.size, 0);
+      const begin = await count();
+      await until('shards arrive', async () => (await count()) > begin + 60);
+      child.kill('SIGKILL');
+    };
+    const first = granary(['put', source, 'e2e/resumed', '--scheme', SCHEME], {
+      home: network.home,
+      onStart: (child) => void killWhenStored(child),
+    });
+    expect((await first).signal).toBe('SIGKILL');
+    const unfinished = await granaryJson<{ unfinishedUploads: object[] }>(
+      ['status', '--offline'],
+      network.home,
+    );
+    expect(unfinished.unfinishedUploads).toHaveLength(1);
+    const missing = await granary(['stat', 'e2e/resumed'], { home: network.home });
+    expect(missing.code).toBe(3);
+    const again = await granaryJson<{ resumedSegments: number; segments: number }>(
+      ['put', source, 'e2e/resumed', '--scheme', SCHEME],
+      network.home,
+    );
+    expect(again.resumedSegments).toBeGreaterThan(0);
+    expect(again.resumedSegments).toBeLessThan(again.segments);
+    expect(
+      (await granary(['get', 'e2e/resumed', file('resumed.out')], { home: network.home })).code,
+    ).toBe(0);
+    expect(await same('resumed.out')).toBe(true);
+  });
+
+  it('goes on with a get after the renter was killed in the middle of it', async () => {
+    const target = file('interrupted.out');
+    const partSize = async () => {
+      const names = await readdir(network.directory);
+      const part = names.find((name) => name.startsWith('interrupted.out.'));
+      return part === undefined ? 0 : (await stat(file(part))).size;
+    };
+    const killed = await granary(['get', 'e2e/resumed', target], {
+      home: network.home,
+      onStart: (child) =>
+        void until('a part is there', async () => (await partSize()) > 20_000_000).then(() =>
+          child.kill('SIGKILL'),
+        ),
+    });
+    expect(killed.signal).toBe('SIGKILL');
+    await expect(stat(target)).rejects.toThrow(/ENOENT/);
+    expect(await partSize()).toBeGreaterThan(20_000_000);
+    const again: Finished = await granary(['get', 'e2e/resumed', target], { home: network.home });
+    expect(again.code).toBe(0);
+    expect(again.stderr).toMatch(/were there from before/);
+    expect(await same('interrupted.out')).toBe(true);
+    expect(await partSize()).toBe(0);
+  });
+
+  it('loses nothing acknowledged, and leaves nothing half-written, when a farmer is killed in an upload', async () => {
+    const victim = network.farmers[5]!;
+    const shardsOf = async () => (await filesBelow(join(victim.directory, 'shards'))).size;
+    const begin = await shardsOf();
+    const put = granary(['put', source, 'e2e/killed', '--scheme', '4/6/10/12', '--json'], {
+      home: network.home,
+    });
+    await until('the victim stores shards', async () => (await shardsOf()) > begin + 4);
+    await kill(victim, 'SIGKILL');
+    await network.restart(victim);
+    expect(await verifyShards(victim.directory)).toBeGreaterThan(begin + 4);
+    expect((await put).code).toBe(0);
+
+    // Whatever the manifest counts on at the victim is there.
+    const after = await granaryJson<Stat>(['stat', 'e2e/killed'], network.home);
+    const counted = after.farmers.find(({ nodeId }) => nodeId === victim.nodeId)?.shards ?? 0;
+    expect(counted).toBeGreaterThan(4);
+    const others = network.farmers.filter((f) => f !== victim);
+    for (const other of others.slice(0, 6)) await kill(other, 'SIGKILL');
+    const got = await granary(['get', 'e2e/killed', file('killed.out')], { home: network.home });
+    expect(got.stderr).toBe('');
+    expect(await same('killed.out')).toBe(true);
+    for (const other of others.slice(0, 6)) await network.restart(other);
+
+    for (const farmer of network.farmers) {
+      await until(
+        'parts are gone',
+        async () => (await readdir(join(farmer.directory, 'partial'))).length === 0,
+      );
+      await verifyShards(farmer.directory);
+    }
+  });
+
+  it('leaves no shard behind when everything is deleted', async () => {
+    for (const name of ['e2e/whole', 'e2e/resumed', 'e2e/killed']) {
+      const { code, stderr } = await granary(['rm', name], { home: network.home });
+      expect(stderr).toBe('');
+      expect(code).toBe(0);
+    }
+    expect((await granary(['gc'], { home: network.home })).code).toBe(0);
+    for (const farmer of network.farmers) {
+      expect((await filesBelow(join(farmer.directory, 'shards'))).size, farmer.directory).toBe(0);
+      expect(await readdir(join(farmer.directory, 'partial'))).toEqual([]);
+    }
+  });
+});
