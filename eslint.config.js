@@ -64,7 +64,10 @@ export default tseslint.config(
       'import-x/extensions': ['.ts'],
       'import-x/parsers': { '@typescript-eslint/parser': ['.ts'] },
       'import-x/resolver-next': [
-        createTypeScriptImportResolver({ project: 'packages/*/tsconfig.json' }),
+        createTypeScriptImportResolver({
+          project: 'packages/*/tsconfig.json',
+          noWarnOnMultipleProjects: true,
+        }),
       ],
     },
     rules: {
@@ -77,7 +80,7 @@ export default tseslint.config(
   },
   {
     files: ['packages/*/src/**/*.ts', 'bench/src/**/*.ts'],
-    ignores: ['**/*.test.ts'],
+    ignores: ['**/*.test.ts', '**/*.test-support.ts'],
     extends: [tseslint.configs.base],
     languageOptions: { parserOptions: { projectService: true } },
     rules: {

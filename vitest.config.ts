@@ -34,7 +34,14 @@ export default defineConfig({
     coverage: {
       provider: 'v8',
       include: ['packages/*/src/**/*.ts'],
-      exclude: ['**/*.test.ts', '**/generated/**', '**/index.ts', '**/assembly/**'],
+      exclude: [
+        '**/*.test.ts',
+        '**/generated/**',
+        '**/index.ts',
+        '**/assembly/**',
+        '**/*.test-support.ts',
+        'packages/cli/**',
+      ],
       reporter: ['text-summary', 'html'],
     },
   },

@@ -1,1 +1,21 @@
-export {};
+import { availableParallelism, cpus } from 'node:os';
+import { benchDht } from './dht-bench.js';
+import { benchErasure } from './erasure-bench.js';
+import { benchTransfers } from './transfer-bench.js';
+
+const parts: Record<string, (report: (line: string) => void) => Promise<void>> = {
+  erasure: benchErasure,
+  dht: benchDht,
+  transfers: benchTransfers,
+};
+
+const wanted = process.argv.slice(2);
+const report = (line: string) => console.log(line);
+report(
+  `${cpus()[0]?.model ?? 'unknown processor'}, ${availableParallelism()} cores, Node ${process.version}`,
+);
+for (const [name, run] of Object.entries(parts)) {
+  if (wanted.length > 0 && !wanted.includes(name)) continue;
+  report(`\n${name}`);
+  await run(report);
+}

@@ -1,4 +1,6 @@
 import { Command, Option } from 'commander';
+import type { FarmOptions } from './commands/farm.js';
+import type { NetworkOptions } from './commands/network.js';
 import { contextOf } from './context.js';
 import { EXIT_CODES, EXIT_MEANINGS, type ExitName } from './exit-codes.js';
 import { table } from './output.js';
@@ -85,7 +87,7 @@ export function createProgram(version: string, signal: AbortSignal): Command {
         'granary farm --data ./farm --bootstrap https://127.0.0.1:4600',
       ),
     )
-    .action(async (options: import('./commands/farm.js').FarmOptions, command: Command) => {
+    .action(async (options: FarmOptions, command: Command) => {
       const { farm } = await import('./commands/farm.js');
       await farm(await contextOf(command, signal, 'info'), options);
     });
@@ -203,7 +205,7 @@ export function createProgram(version: string, signal: AbortSignal): Command {
       'after',
       examples('granary network', 'granary network -n 30 --dir ./network --port-base 4600'),
     )
-    .action(async (options: import('./commands/network.js').NetworkOptions, command: Command) => {
+    .action(async (options: NetworkOptions, command: Command) => {
       const { network } = await import('./commands/network.js');
       await network(await contextOf(command, signal), options);
     });

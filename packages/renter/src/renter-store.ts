@@ -126,6 +126,11 @@ export class RenterStore {
     yield* this.scan('garbage/', after('garbage/'), (value) => value as GarbageRecord);
   }
 
+  /** Shards whose deletion has still to be confirmed. */
+  garbageCount(): number {
+    return this.rows.getKeysCount({ start: 'garbage/', end: after('garbage/') });
+  }
+
   farmer(nodeId: string): FarmerRecord | undefined {
     return this.get(`farmer/${nodeId}`) as FarmerRecord | undefined;
   }

@@ -390,8 +390,6 @@ export class Renter {
         bytes += size;
       }
     }
-    let pendingDeletes = 0;
-    for (const _ of this.store.garbage()) pendingDeletes += 1;
     return {
       nodeId: this.keys.identity.nodeId,
       buckets,
@@ -404,7 +402,7 @@ export class Renter {
           started,
         }),
       ),
-      pendingDeletes,
+      pendingDeletes: this.store.garbageCount(),
       knownFarmers: this.directory.known().length,
     };
   }

@@ -89,11 +89,12 @@ export function decryptChunks(
   chunks: number,
 ): Uint8Array {
   const key = deriveKey(cipher.objectKey, cipher.salt, 'segment');
+  const tail = bytes.length % cipher.chunkSize;
+  if (tail !== 0 && tail <= TAG_SIZE) throw damaged(cipher.index, firstChunk);
   const out = new Uint8Array(plainLength(bytes.length, cipher.chunkSize));
   let at = 0;
   for (let from = 0, i = firstChunk; from < bytes.length; from += cipher.chunkSize, i += 1) {
     const chunk = bytes.subarray(from, Math.min(from + cipher.chunkSize, bytes.length));
-    if (chunk.length <= TAG_SIZE) throw damaged(cipher.index, i);
     const gcm = createDecipheriv('aes-256-gcm', key, nonceOf(i));
     gcm.setAAD(placeOf(cipher.index, i, i === chunks - 1));
     gcm.setAuthTag(chunk.subarray(chunk.length - TAG_SIZE));

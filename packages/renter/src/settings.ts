@@ -42,7 +42,7 @@ export const defaultSettings: RenterSettings = {
 };
 
 /** The most bytes that all shards of one segment may take together. */
-const MAX_CODED_SEGMENT = 12 * 1024 * 1024;
+const MAX_CODED_SEGMENT = 16 * 1024 * 1024;
 
 /** Ciphertext bytes of a full segment under a scheme: bounded, and in whole chunks. */
 export function segmentSizeFor(

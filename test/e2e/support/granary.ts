@@ -95,14 +95,14 @@ export class TestNetwork {
     await writeFile(join(this.home, 'config.json'), JSON.stringify({ bootstrap }));
   }
 
-  async addFarmer(extra: readonly string[] = this.extra): Promise<FarmerProcess> {
+  async addFarmer(extra: readonly string[] = this.extra, port = 0): Promise<FarmerProcess> {
     const directory = join(
       this.directory,
       `farmer-${this.farmers.length}-${Math.random().toString(36).slice(2)}`,
     );
     const started = await startFarmer(
       directory,
-      0,
+      port,
       this.farmers.slice(0, 1).map((f) => f.address),
       extra,
     );
