@@ -624,6 +624,22 @@ describe('a client of the transport', () => {
     expect(node.contact.addresses).toEqual(announce);
   });
 
+  it('stops while a question is in work, and the asker is told', async () => {
+    const { node } = await startNode();
+    const { node: client } = await startClient();
+    const asked = new Promise<void>((resolve) => {
+      node.registerMethod('NEVER', () => {
+        resolve();
+        return new Promise(() => undefined);
+      });
+    });
+    const call = client.call(node.contact, 'NEVER', {}, { timeoutMs: 50_000 });
+    const refused = expect(call).rejects.toMatchObject({ code: 'KAD_UNREACHABLE' });
+    await asked;
+    await node.stop();
+    await refused;
+  });
+
   it('frees its port when it stops, with connections open', async () => {
     const { node, port } = await startNode();
     const { node: client } = await startClient();

@@ -411,6 +411,25 @@ describe('messages', () => {
     });
   });
 
+  it('tell nothing about their sender when they are a replay', async () => {
+    const memory = new MemoryNetwork();
+    const { node, address } = await single(memory);
+    const sender = intruder(memory);
+    let pings = 0;
+    await sender.transport.listen(() => {
+      pings += 1;
+      return Promise.reject(new Error('not at home'));
+    });
+    const target = { nodeId: node.identity.nodeId, addresses: [address] };
+    const message = sender.message(node.identity.nodeId);
+    await sender.transport.request(target, message);
+    await settle();
+    expect(pings).toBe(1);
+    await expect(sender.transport.request(target, message)).rejects.toBeDefined();
+    await settle();
+    expect(pings).toBe(1);
+  });
+
   it('are not acted upon twice', async () => {
     const memory = new MemoryNetwork();
     const { node, address } = await single(memory);
