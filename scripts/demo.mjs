@@ -75,6 +75,23 @@ async function startNetwork() {
   return { child, ready };
 }
 
+/** Start a killed farmer again, on its directory and port. */
+async function restartFarmer(nodeId, bootstrap) {
+  const { directory, address } = network.ready.farmers.find((farmer) => farmer.nodeId === nodeId);
+  const child = start(
+    [
+      ...['farm', '--json', '--with-parent', '--data', directory, '--log-level', 'error'],
+      ...['--port', new URL(address).port, '--bootstrap', bootstrap],
+    ],
+    { stdio: ['pipe', 'pipe', 'inherit'] },
+  );
+  await new Promise((resolve, reject) => {
+    child.once('exit', (code) => reject(new Error(`a farmer ended with code ${code}`)));
+    createInterface({ input: child.stdout }).once('line', resolve);
+  });
+  say(`   farmer ${nodeId.slice(0, 12)} is back (pid ${child.pid})`);
+}
+
 let network;
 const stopAll = async () => {
   for (const child of children) child.kill('SIGTERM');
@@ -138,14 +155,22 @@ try {
   );
 
   if (keep) {
-    step('Starting a fresh network for you to play with');
-    const old = network.child;
-    const gone = new Promise((resolve) => old.once('exit', resolve));
-    old.kill('SIGTERM');
-    await gone;
-    home = undefined;
-    const child = start(['network', '--farmers', String(FARMERS)], { stdio: 'inherit' });
-    await new Promise((resolve) => child.once('exit', resolve));
+    step('Starting the killed farmers again: the network is yours to play with');
+    const [alive] = found.farmers.filter(({ nodeId }) => spared.has(nodeId));
+    await Promise.all(victims.map(({ nodeId }) => restartFarmer(nodeId, alive.address)));
+    say(`
+In another terminal, in this directory:
+
+  export GRANARY_HOME=${home}
+  npx granary ls demo                # what the demo stored
+  npx granary put README.md          # store a file of your own
+  npx granary stat README.md         # see which farmers hold its shards
+  npx granary get README.md copy.md  # read it back
+  npx granary status                 # the farmers that answer
+  npx granary --help                 # everything else
+
+Ctrl-C stops everything and removes it.`);
+    await new Promise(() => setInterval(() => undefined, 60_000));
   } else {
     say('To play with a network of your own: npm start -- --keep');
   }

@@ -12,6 +12,8 @@ const FACTORS: Record<string, number> = {
   gb: 1e9,
   t: 1e12,
   tb: 1e12,
+  p: 1e15,
+  pb: 1e15,
   kib: 2 ** 10,
   mib: 2 ** 20,
   gib: 2 ** 30,

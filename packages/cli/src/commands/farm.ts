@@ -54,6 +54,8 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
     await until(signal, options.withParent === true);
   } finally {
     await farmer.stop();
+    // An open stdin would keep the process alive.
+    process.stdin.destroy();
   }
 }
 

@@ -1,0 +1,131 @@
+import { mkdtemp, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { KadError } from '@granary/kad';
+import { RenterError } from '@granary/renter';
+import { CliError } from './cli-error.js';
+import { homeOf, loadConfig } from './config.js';
+import { EXIT_CODES, EXIT_MEANINGS, explain } from './exit-codes.js';
+import { table } from './output.js';
+import { parseRemotePath } from './remote-path.js';
+import { formatDuration, formatSize, parseDuration, parseSize } from './units.js';
+
+describe('units', () => {
+  it('read sizes', () => {
+    expect(parseSize('10GB')).toBe(10e9);
+    expect(parseSize('512 MiB')).toBe(512 * 2 ** 20);
+    expect(parseSize('1.5k')).toBe(1500);
+    expect(parseSize('4096')).toBe(4096);
+    for (const bad of ['', 'GB', '-1', '1e9', '10 parsecs', '1,5GB']) {
+      expect(() => parseSize(bad), bad).toThrow(CliError);
+    }
+  });
+
+  it('write sizes that read back to within half of the last digit', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 2 ** 50 }), (bytes) => {
+        const back = parseSize(formatSize(bytes));
+        expect(Math.abs(back - bytes)).toBeLessThanOrEqual(Math.max(0.006 * bytes, 0));
+      }),
+    );
+    expect(formatSize(999)).toBe('999 B');
+    expect(formatSize(999_600)).toBe('1.00 MB');
+  });
+
+  it('read and write durations', () => {
+    expect(parseDuration('90d')).toBe(90 * 86_400_000);
+    expect(parseDuration('1.5h')).toBe(5_400_000);
+    expect(parseDuration('250ms')).toBe(250);
+    for (const bad of ['', '5', 'd', '-1d', '1 month']) {
+      expect(() => parseDuration(bad), bad).toThrow(CliError);
+    }
+    expect(formatDuration(250)).toBe('250 ms');
+    expect(formatDuration(61_000)).toBe('1 min 1 s');
+  });
+});
+
+describe('configuration', () => {
+  const home = async (text?: string) => {
+    const directory = await mkdtemp(join(tmpdir(), 'granary-config-'));
+    if (text !== undefined) await writeFile(join(directory, 'config.json'), text);
+    return directory;
+  };
+
+  it('comes from the file, then the environment, then flags', async () => {
+    const where = await home('{"bootstrap":["https://file:1"],"scheme":"1/1/1/1","duration":"1d"}');
+    const env = { GRANARY_BOOTSTRAP: 'https://env:1, https://env:2', GRANARY_SCHEME: '2/2/2/2' };
+    expect(await loadConfig(where, {}, {})).toEqual({
+      bootstrap: ['https://file:1'],
+      scheme: '1/1/1/1',
+      duration: '1d',
+    });
+    expect(await loadConfig(where, env, { bootstrap: ['https://flag:1'] })).toEqual({
+      bootstrap: ['https://flag:1'],
+      scheme: '2/2/2/2',
+      duration: '1d',
+    });
+    expect((await loadConfig(where, env, {})).bootstrap).toEqual([
+      'https://env:1',
+      'https://env:2',
+    ]);
+    expect((await loadConfig(where, { GRANARY_BOOTSTRAP: '' }, {})).bootstrap).toEqual([
+      'https://file:1',
+    ]);
+  });
+
+  it('says where a mistake is', async () => {
+    await expect(loadConfig(await home('{'), {}, {})).rejects.toThrow(/config.json is not JSON/);
+    await expect(loadConfig(await home('{"bootstrop":[]}'), {}, {})).rejects.toThrow(/bootstrop/);
+    await expect(loadConfig(await home(), { GRANARY_LOG_LEVEL: 'loud' }, {})).rejects.toThrow(
+      /environment.*logLevel/,
+    );
+    expect(await loadConfig(await home(), {}, {})).toEqual({});
+  });
+
+  it('finds its home by flag, environment, then default', () => {
+    expect(homeOf('/a', { GRANARY_HOME: '/b' })).toBe('/a');
+    expect(homeOf(undefined, { GRANARY_HOME: '/b' })).toBe('/b');
+    expect(homeOf(undefined, { GRANARY_HOME: '' })).toMatch(/\.granary$/);
+  });
+});
+
+describe('exit codes', () => {
+  it('are all different and all explained', () => {
+    const codes = Object.values(EXIT_CODES);
+    expect(new Set(codes).size).toBe(codes.length);
+    expect(Object.keys(EXIT_MEANINGS)).toEqual(Object.keys(EXIT_CODES));
+  });
+
+  it('follow the error, the disk before everything', () => {
+    const full = Object.assign(new Error('write'), { code: 'ENOSPC' });
+    expect(explain(full)).toMatchObject({ exit: 9, code: 'ENOSPC' });
+    expect(explain(new RenterError('RENTER_STORE', 'x', { cause: full })).exit).toBe(9);
+    expect(explain(new RenterError('RENTER_NOT_FOUND', 'gone'))).toEqual({
+      exit: 3,
+      code: 'RENTER_NOT_FOUND',
+      message: 'gone',
+    });
+    expect(explain(new KadError('KAD_PORT_IN_USE', 'x')).exit).toBe(11);
+    expect(explain(new CliError('CLI_INTERRUPTED', 'x')).exit).toBe(130);
+    expect(explain(new TypeError('boom'))).toMatchObject({ exit: 1, code: 'INTERNAL' });
+    expect(explain(new TypeError('boom')).message).toMatch(/bug/);
+    expect(explain('odd').exit).toBe(1);
+  });
+});
+
+it('reads where an object is', () => {
+  expect(parseRemotePath('a/b/c')).toEqual({ bucket: 'a', name: 'b/c' });
+  expect(parseRemotePath('photo.jpg')).toEqual({ bucket: 'default', name: 'photo.jpg' });
+  for (const bad of ['', '/x', 'a/']) expect(() => parseRemotePath(bad), bad).toThrow(CliError);
+});
+
+it('lays out tables', () => {
+  expect(
+    table([
+      ['a', 'bb'],
+      ['ccc', 'd'],
+    ]),
+  ).toBe('a    bb\nccc  d');
+});
