@@ -8,16 +8,15 @@ export type { PutSource } from './put-source.js';
 export type { DeletionReport } from './garbage-collector.js';
 export { choosePlacement, networkOf, type ShardNeeds } from './placement.js';
 export { WorkerEngine, inlineEngine, type SegmentEngine } from './segment-engine.js';
-export {
-  Renter,
-  type GetOptions,
-  type ObjectStat,
-  type ObjectSummary,
-  type OnProgress,
-  type PutOptions,
-  type PutResult,
-  type RenterParts,
-  type RenterStatus,
-  type TransferProgress,
-} from './renter.js';
+export { Renter, type RenterParts } from './renter.js';
+export type {
+  GetOptions,
+  ObjectStat,
+  ObjectSummary,
+  OnProgress,
+  PutOptions,
+  PutResult,
+  RenterStatus,
+  TransferProgress,
+} from './renter-types.js';
 export { FarmerConnection, type ConnectionContext, type ShardPlace } from './farmer-connection.js';

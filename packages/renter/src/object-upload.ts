@@ -1,0 +1,252 @@
+import { createHash } from 'node:crypto';
+import { randomFraction } from '@granary/kad';
+import { type Manifest, type RedundancyScheme, checkScheme, toHex } from '@granary/protocol';
+import { anySignal } from './any-signal.js';
+import { RenterError } from './errors.js';
+import type { DeletionReport } from './garbage-collector.js';
+import { checkPath } from './object-path.js';
+import { choosePlacement } from './placement.js';
+import { type PutSource, type SourceReader, openSource } from './put-source.js';
+import type { FarmerRecord, ObjectPath, UploadRecord } from './records.js';
+import { type RenterCore, abortError, frameOf, plainSegmentSize } from './renter-core.js';
+import type { OnProgress, PutOptions, PutResult } from './renter-types.js';
+import { type SegmentFrame, saltOfSegment, shardSizeOf } from './segment-job.js';
+import { Slots } from './segment-pipeline.js';
+import { uploadSegment } from './segment-upload.js';
+import { segmentSizeFor } from './settings.js';
+
+/** Store an object; see {@link Renter.put}. */
+export async function putObject(
+  core: RenterCore,
+  path: ObjectPath,
+  source: PutSource,
+  options: PutOptions,
+  context: {
+    readonly signal: AbortSignal;
+    /** Uploads that this renter works on. */
+    readonly active: Set<string>;
+    readonly collect: (signal: AbortSignal) => Promise<DeletionReport>;
+  },
+): Promise<PutResult> {
+  checkPath(path);
+  const scheme = checkScheme(options.scheme ?? core.settings.scheme);
+  const durationMs = options.durationMs ?? core.settings.durationMs;
+  const { signal, active, collect } = context;
+  const reader = await openSource(source);
+  try {
+    const upload = await beginUpload(core, active, path, reader, scheme);
+    active.add(upload.id);
+    try {
+      return await performUpload(
+        core,
+        upload,
+        reader,
+        durationMs,
+        options.onProgress,
+        signal,
+        collect,
+      );
+    } catch (error) {
+      // A stream can't be read again, so what it stored is of no use.
+      if (reader.mark === null && !isClosed(signal)) {
+        await core.store.abandonUpload(upload);
+      }
+      throw signal.aborted ? abortError(signal) : error;
+    } finally {
+      active.delete(upload.id);
+    }
+  } finally {
+    await reader.close().catch(() => undefined);
+  }
+}
+
+/** Whether the renter itself was closed, so that its store may not be touched. */
+function isClosed(signal: AbortSignal): boolean {
+  const reason: unknown = signal.reason;
+  return reason instanceof RenterError && reason.code === 'RENTER_CLOSED';
+}
+
+/** Take up an upload of the same file that was cut off, or begin a new one. */
+async function beginUpload(
+  core: RenterCore,
+  active: ReadonlySet<string>,
+  { bucket, name }: ObjectPath,
+  reader: SourceReader,
+  scheme: RedundancyScheme,
+): Promise<UploadRecord> {
+  const { chunkSize, cellSize } = core.settings;
+  const segmentSize = segmentSizeFor(core.settings, scheme);
+  for (const old of [...core.store.uploads()]) {
+    const { manifest, source } = old;
+    if (manifest.bucket !== bucket || manifest.name !== name || isActive(old, active)) continue;
+    const same =
+      JSON.stringify(source) === JSON.stringify(reader.mark) &&
+      JSON.stringify(manifest.scheme) === JSON.stringify(scheme) &&
+      manifest.segmentSize === segmentSize &&
+      manifest.chunkSize === chunkSize &&
+      manifest.cellSize === cellSize;
+    if (source !== null && same) {
+      const taken = { ...old, process: process.pid };
+      await core.store.putUpload(taken);
+      return taken;
+    }
+    await core.store.abandonUpload(old);
+  }
+  const upload: UploadRecord = {
+    id: toHex(core.random(8)),
+    manifest: {
+      version: 1,
+      objectId: toHex(core.random(16)),
+      bucket,
+      name,
+      created: core.clock.now(),
+      scheme,
+      segmentSize,
+      chunkSize,
+      cellSize,
+    },
+    source: reader.mark,
+    process: process.pid,
+    started: core.clock.now(),
+  };
+  await core.store.putUpload(upload);
+  return upload;
+}
+
+function isActive({ id, process: pid }: UploadRecord, active: ReadonlySet<string>): boolean {
+  if (pid === process.pid) return active.has(id);
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+async function performUpload(
+  core: RenterCore,
+  upload: UploadRecord,
+  reader: SourceReader,
+  durationMs: number,
+  onProgress: OnProgress | undefined,
+  outer: AbortSignal,
+  collect: (signal: AbortSignal) => Promise<DeletionReport>,
+): Promise<PutResult> {
+  const { manifest: head } = upload;
+  const frame = frameOf(core, head);
+  const step = plainSegmentSize(head);
+  const total = reader.mark?.size;
+  const failed = new AbortController();
+  const signal = anySignal([outer, failed.signal]);
+  const slots = new Slots(core.settings.parallelSegments);
+  const hash = createHash('sha256');
+  const counts = { bytes: 0, networkBytes: 0, segments: 0, shards: 0 };
+  const progress = () => onProgress?.({ ...counts, ...(total !== undefined && { total }) });
+  const running = new Set<Promise<void>>();
+  let [resumedSegments, index, size] = [0, 0, 0];
+
+  const store = async (at: number, plain: Uint8Array): Promise<void> => {
+    const length = plain.length;
+    const known = core.store.segment(head.objectId, at);
+    if (known !== undefined && known.length === length) {
+      if (toHex(saltOfSegment(frame, at, plain)) === known.salt) {
+        resumedSegments += 1;
+        counts.bytes += length;
+        counts.segments += 1;
+        return progress();
+      }
+    }
+    if (known !== undefined) await core.store.dropSegments(head.objectId, at);
+    const candidates = await place(core, frame, length, durationMs, head.scheme);
+    const encoded = await core.engine.encode(frame, at, plain);
+    const result = await uploadSegment(
+      {
+        identity: core.keys.identity,
+        store: core.store,
+        pool: core.pool,
+        directory: core.directory,
+        clock: core.clock,
+        logger: core.logger,
+        tailMs: core.settings.tailMs,
+      },
+      { upload, index: at, length, encoded, scheme: head.scheme, durationMs, candidates },
+      {
+        onBytes: (count) => {
+          counts.networkBytes += count;
+          progress();
+        },
+        onShard: () => {
+          counts.shards += 1;
+          progress();
+        },
+      },
+      signal,
+    );
+    await core.store.putSegment(upload, result.segment, result.contracts);
+    counts.bytes += length;
+    counts.segments += 1;
+    progress();
+  };
+
+  try {
+    for (;;) {
+      const release = await slots.take();
+      signal.throwIfAborted();
+      const plain = await reader.read(step);
+      if (plain.length === 0) {
+        release();
+        break;
+      }
+      hash.update(plain);
+      size += plain.length;
+      const last = plain.length < step;
+      const task: Promise<void> = store(index++, plain)
+        .catch((error: unknown) => {
+          failed.abort(error);
+          throw error;
+        })
+        .finally(() => {
+          running.delete(task);
+          release();
+        });
+      task.catch(() => undefined);
+      running.add(task);
+      if (last) break;
+    }
+    await Promise.all(running);
+    signal.throwIfAborted();
+    await reader.finish();
+  } catch (error) {
+    failed.abort(error);
+    await Promise.allSettled(running);
+    throw failed.signal.reason;
+  }
+  await core.store.dropSegments(head.objectId, index);
+  const manifest: Manifest = { ...head, size, sha256: hash.digest('hex'), segments: index };
+  await core.store.commitUpload(upload, manifest);
+  const garbage = await collect(outer);
+  return { manifest, shards: counts.shards, resumedSegments, garbage };
+}
+
+/** Farmers for a segment's shards. @throws RenterError RENTER_NOT_ENOUGH_FARMERS. */
+async function place(
+  core: RenterCore,
+  frame: SegmentFrame,
+  length: number,
+  durationMs: number,
+  scheme: RedundancyScheme,
+): Promise<FarmerRecord[]> {
+  const shardSize = shardSizeOf(frame, length);
+  const farmers = await core.directory.available();
+  const able = choosePlacement(farmers, { shardSize, durationMs }, () =>
+    randomFraction(core.random),
+  );
+  if (able.length < scheme.success) {
+    throw new RenterError(
+      'RENTER_NOT_ENOUGH_FARMERS',
+      `${scheme.success} farmers are needed, ${able.length} of the ${farmers.length} in the network ` +
+        `can take a shard of ${shardSize} bytes: wait for more, or use a smaller --scheme`,
+    );
+  }
+  return able;
+}

@@ -1,0 +1,94 @@
+import type { Manifest, RedundancyScheme } from '@granary/protocol';
+import type { DeletionReport } from './garbage-collector.js';
+
+/** How far a put or a get is. */
+export interface TransferProgress {
+  /** Plaintext bytes that are safe (put) or handed out (get). */
+  readonly bytes: number;
+  /** Plaintext bytes in all, when that is known. */
+  readonly total?: number;
+  /** Bytes of shards moved over the network, both finished and under way. */
+  readonly networkBytes: number;
+  /** Segments done. */
+  readonly segments: number;
+  /** Shards placed (put). */
+  readonly shards: number;
+}
+
+/** Called on every step; cheap calls only. */
+export type OnProgress = (progress: TransferProgress) => void;
+
+/** Options of a put. */
+export interface PutOptions {
+  readonly scheme?: RedundancyScheme;
+  /** How long the contracts run, in milliseconds. */
+  readonly durationMs?: number;
+  readonly onProgress?: OnProgress;
+  readonly signal?: AbortSignal;
+}
+
+/** What a put did. */
+export interface PutResult {
+  readonly manifest: Manifest;
+  /** Shards placed now. */
+  readonly shards: number;
+  /** Segments that an earlier, interrupted put had stored already. */
+  readonly resumedSegments: number;
+  /** What became of the version that this one replaces and of failed attempts. */
+  readonly garbage: DeletionReport;
+}
+
+/** Options of a get. */
+export interface GetOptions {
+  /** First byte, from 0. */
+  readonly offset?: number;
+  /** Bytes to read; to the end when not given. */
+  readonly length?: number;
+  readonly onProgress?: OnProgress;
+  readonly signal?: AbortSignal;
+}
+
+/** One object in a listing. */
+export interface ObjectSummary {
+  readonly name: string;
+  readonly size: number;
+  /** Milliseconds since the epoch. */
+  readonly created: number;
+  /** Of the plaintext, in hex. */
+  readonly sha256: string;
+}
+
+/** Everything about one object. */
+export interface ObjectStat extends ObjectSummary {
+  readonly bucket: string;
+  readonly scheme: RedundancyScheme;
+  readonly segments: number;
+  readonly shards: number;
+  /** Bytes that its shards take up at the farmers. */
+  readonly storedBytes: number;
+  /** The fewest shards that any segment has. */
+  readonly fewestShards: number;
+  /** When the first of its contracts ends, in milliseconds since the epoch; null without shards. */
+  readonly expires: number | null;
+  /** Farmers and how many of its shards they hold. */
+  readonly farmers: readonly {
+    readonly nodeId: string;
+    readonly address: string;
+    readonly shards: number;
+  }[];
+}
+
+/** What a renter has. */
+export interface RenterStatus {
+  readonly nodeId: string;
+  readonly buckets: number;
+  readonly objects: number;
+  readonly bytes: number;
+  readonly unfinishedUploads: readonly {
+    readonly bucket: string;
+    readonly name: string;
+    readonly started: number;
+  }[];
+  readonly pendingDeletes: number;
+  readonly knownFarmers: number;
+}
