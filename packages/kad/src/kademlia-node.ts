@@ -35,6 +35,8 @@ export interface KademliaOptions {
   readonly maintenanceMs: number;
   /** The most requests answered at one time. */
   readonly maxConcurrent: number;
+  /** A contact that was heard of within this time is not pinged to make room for another. */
+  readonly staleMs: number;
 }
 
 const HOUR = 3600 * 1000;
@@ -51,6 +53,7 @@ export const defaultKademliaOptions: KademliaOptions = {
   publishMs: 22 * HOUR,
   maintenanceMs: 60_000,
   maxConcurrent: 1024,
+  staleMs: 10 * 60_000,
 };
 
 /** What a {@link KademliaNode} is made of. */
@@ -337,13 +340,16 @@ export class KademliaNode {
   /** A contact sent us something that checked out. */
   private meet(contact: Contact, how: 'asked us' | 'answered us'): void {
     if (contact.nodeId === this.identity.nodeId || contact.addresses.length === 0) return;
+    const now = this.clock.now();
+    // Pings are for room in a bucket; without this, every message would cost two more.
+    const wanted = this.routingTable.wants(contact.nodeId, now - this.options.staleMs);
     if (how === 'answered us' || this.routingTable.get(contact.nodeId) !== undefined) {
-      const oldest = this.routingTable.seen(contact, this.clock.now());
-      if (oldest !== undefined) this.check(oldest);
+      const oldest = this.routingTable.seen(contact, now);
+      if (oldest !== undefined && wanted) this.check(oldest);
       return;
     }
     // Whoever asks has not shown yet that it can be reached where it says.
-    this.check(contact);
+    if (wanted) this.check(contact);
   }
 
   /** Ping somebody in the background: who answers is (still) a contact, who doesn't leaves. */

@@ -80,3 +80,18 @@ it('names the closest contacts it has, and leaves clients and itself out', () =>
     expect(table.closest(target, 20).map(({ nodeId }) => distance(nodeId, target))).toEqual(best);
   }
 });
+
+it('wants newcomers where there is room, or where the oldest may be gone', () => {
+  const own = '0'.repeat(64);
+  const table = new RoutingTable(own, 2);
+  const far = (n: number) => contact(`f${n}${'0'.repeat(62)}`);
+  expect(table.wants(far(1).nodeId, 0)).toBe(true);
+  table.seen(far(1), 100);
+  expect(table.wants(far(3).nodeId, 0)).toBe(true);
+  table.seen(far(2), 200);
+  expect(table.wants(far(3).nodeId, 99)).toBe(false);
+  expect(table.wants(far(3).nodeId, 100)).toBe(true);
+  table.seen(far(1), 300);
+  expect(table.wants(far(3).nodeId, 199)).toBe(false);
+  expect(table.wants(far(3).nodeId, 200)).toBe(true);
+});

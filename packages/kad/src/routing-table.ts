@@ -32,6 +32,17 @@ export class RoutingTable {
     return (this.buckets[index] ??= new KBucket(this.k)).seen(contact, now);
   }
 
+  /**
+   * Whether a newcomer could have a place: its bucket has room, or its least recently seen contact
+   * has been silent since `staleBefore` (milliseconds since the epoch) and may be gone.
+   */
+  wants(nodeId: NodeId, staleBefore: number): boolean {
+    const bucket = this.buckets[bucketIndex(this.own, nodeId)];
+    const oldest = bucket?.contacts[0];
+    if (oldest === undefined || bucket!.contacts.length < this.k) return true;
+    return oldest.lastSeen <= staleBefore;
+  }
+
   /** Take out a contact that does not answer. */
   remove(nodeId: NodeId): boolean {
     return this.buckets[bucketIndex(this.own, nodeId)]?.remove(nodeId) ?? false;
