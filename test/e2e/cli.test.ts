@@ -184,6 +184,28 @@ describe('what goes wrong', () => {
     });
   });
 
+  it('remembers the bootstrap address that init was given', async () => {
+    const home = join(directory, 'remembering');
+    const { address } = network.farmers[2]!;
+    expect((await granary(['init', '--bootstrap', address], { home })).code).toBe(0);
+    expect((await granaryJson<{ farmers: object[] }>(['status'], home)).farmers).toHaveLength(5);
+  });
+
+  it('stops on Ctrl-C, and says how to go on', async () => {
+    const source = join(directory, 'large.bin');
+    await writeFile(source, randomBytes(60_000_000));
+    const stopped = await granary(['put', source, 'keep/stopped'], {
+      home: network.home,
+      onStart: (child) => setTimeout(() => child.kill('SIGINT'), 1200),
+    });
+    expect(stopped.stderr).toBe(
+      'granary: stopped: run the same put again and it goes on from here\n',
+    );
+    expect(stopped.code).toBe(130);
+    expect((await run(['put', source, 'keep/stopped'])).code).toBe(0);
+    expect((await run(['rm', 'keep/stopped'])).code).toBe(0);
+  });
+
   it('refuses a command line that makes no sense', async () => {
     for (const args of [
       ['nonsense'],

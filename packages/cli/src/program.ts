@@ -63,6 +63,7 @@ export function createProgram(version: string, signal: AbortSignal): Command {
       'after',
       examples(
         'granary init',
+        'granary init --bootstrap https://127.0.0.1:4601   # remembered in config.json',
         'granary init --password',
         'granary init --home /mnt/new --words "abandon …"',
       ),

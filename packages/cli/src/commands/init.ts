@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Context } from '../context.js';
 import { askNewPassword, givenPassword } from '../password.js';
@@ -17,6 +17,7 @@ export async function init(
   if (options.password === true && password === undefined) password = await askNewPassword();
   await mkdir(home, { recursive: true, mode: 0o700 });
   await saveKeyFile(join(home, 'keys.json'), entropy, password);
+  if (flags.bootstrap !== undefined) await rememberBootstrap(home, flags.bootstrap);
   const { nodeId } = RenterKeys.fromEntropy(entropy).identity;
   const restored = options.words !== undefined;
   output.result({ home, nodeId, sealed: password !== undefined, ...(restored ? {} : { words }) });
@@ -32,4 +33,14 @@ export async function init(
   output.line('everything, and without them and this directory nobody can read your data again.\n');
   for (let i = 0; i < 24; i += 4) output.line(`  ${list.slice(i, i + 4).join(' ')}`);
   output.line('\nThey are not shown again.');
+}
+
+/** Keep the addresses given with --bootstrap, unless there is a configuration already. */
+async function rememberBootstrap(home: string, bootstrap: readonly string[]): Promise<void> {
+  const text = `${JSON.stringify({ bootstrap }, null, 2)}\n`;
+  await writeFile(join(home, 'config.json'), text, { flag: 'wx', mode: 0o600 }).catch(
+    (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error;
+    },
+  );
 }
