@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -194,9 +194,19 @@ describe('what goes wrong', () => {
   it('stops on Ctrl-C, and says how to go on', async () => {
     const source = join(directory, 'large.bin');
     await writeFile(source, randomBytes(60_000_000));
+    const stored = async () => {
+      const all = network.farmers.map((f) =>
+        readdir(join(f.directory, 'shards'), { recursive: true }),
+      );
+      return (await Promise.all(all)).flat().length;
+    };
+    const begin = await stored();
     const stopped = await granary(['put', source, 'keep/stopped'], {
       home: network.home,
-      onStart: (child) => setTimeout(() => child.kill('SIGINT'), 1200),
+      onStart: (child) =>
+        void until('shards arrive', async () => (await stored()) > begin).then(() =>
+          child.kill('SIGINT'),
+        ),
     });
     expect(stopped.stderr).toBe(
       'granary: stopped: run the same put again and it goes on from here\n',
