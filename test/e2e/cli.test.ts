@@ -1,5 +1,5 @@
 import { execFile, spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { chmod, mkdir, mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { GRANARY, TestNetwork, granary, granaryJson, until } from './support/granary.js';
+import { GRANARY, TestNetwork, granary, granaryJson, kill, until } from './support/granary.js';
 
 const exec = promisify(execFile);
 const isRoot = process.getuid?.() === 0;
@@ -347,4 +347,261 @@ describe('help', () => {
     expect((await granary(['help', 'exit-codes'])).stdout.toString()).toMatch(/^130\s+stopped/m);
     expect((await granary(['--version'])).stdout.toString()).toMatch(/^\d+\.\d+\.\d+/);
   });
+});
+
+describe('objects, at the edges', () => {
+  it('are replaced by a put of the same name, and the old shards go', async () => {
+    const names = async () => {
+      const all = network.farmers.map((f) =>
+        readdir(join(f.directory, 'shards'), { recursive: true }),
+      );
+      return (await Promise.all(all)).flat().filter((name) => /[0-9a-f]{64}$/.test(name)).length;
+    };
+    expect((await run(['put', '-', 'again/x'], randomBytes(100_000))).code).toBe(0);
+    const before = await names();
+    const second = randomBytes(50_000);
+    expect((await run(['put', '-', 'again/x'], second)).code).toBe(0);
+    expect((await run(['cat', 'again/x'])).stdout.equals(second)).toBe(true);
+    expect(await names()).toBe(before);
+    expect((await run(['rm', 'again/x'])).code).toBe(0);
+    expect(await names()).toBe(before - 5);
+  });
+
+  it('may be empty', async () => {
+    const target = join(directory, 'empty-object');
+    expect((await run(['put', '-', 'edge/empty'])).code).toBe(0);
+    expect((await run(['cat', 'edge/empty'])).stdout).toHaveLength(0);
+    expect((await run(['get', 'edge/empty', target])).code).toBe(0);
+    expect((await stat(target)).size).toBe(0);
+  });
+
+  it('have names with slashes, spaces and any letters, and are listed by prefix', async () => {
+    const name = 'ünter/Ähre 🌾.txt';
+    expect((await run(['put', '-', `edge/${name}`], Buffer.from('grain'))).code).toBe(0);
+    expect((await run(['cat', `edge/${name}`])).stdout.toString()).toBe('grain');
+    const listed = (await run(['ls', 'edge/ünter/', '--json'])).stdout.toString().trim();
+    expect(JSON.parse(listed)).toMatchObject({ bucket: 'edge', name, size: 5 });
+  });
+
+  it('take the name of the file, and give it back', async () => {
+    const [there, back] = [join(directory, 'there'), join(directory, 'back')];
+    await mkdir(there);
+    await mkdir(back);
+    await writeFile(join(there, 'plain.txt'), 'plain');
+    const env = { ...process.env, GRANARY_HOME: network.home };
+    const at = (cwd: string, ...args: string[]) =>
+      exec(process.execPath, [GRANARY, ...args], { cwd, env });
+    await at(there, 'put', 'plain.txt');
+    await at(there, 'put', 'plain.txt', 'edge/folder/');
+    await at(back, 'get', 'plain.txt');
+    expect(await readFile(join(back, 'plain.txt'), 'utf8')).toBe('plain');
+    expect((await run(['cat', 'edge/folder/plain.txt'])).stdout.toString()).toBe('plain');
+  });
+
+  it('come back where a Ctrl-C cut the get off', async () => {
+    const content = randomBytes(60_000_000);
+    const [source, folder] = [join(directory, 'long.bin'), join(directory, 'cut')];
+    await mkdir(folder);
+    await writeFile(source, content);
+    expect((await run(['put', source, 'edge/long'])).code).toBe(0);
+    const target = join(folder, 'long.out');
+    // Once the part holds more than a whole segment there is something to go on from.
+    const arrived = async () => {
+      const [part] = await readdir(folder);
+      return part !== undefined && (await stat(join(folder, part))).size > 14_000_000;
+    };
+    const stopped = await granary(['get', 'edge/long', target], {
+      home: network.home,
+      onStart: (child) => void until('bytes arrive', arrived).then(() => child.kill('SIGINT')),
+    });
+    expect(stopped.stderr).toBe(
+      'granary: stopped: run the same get again and it goes on from here\n',
+    );
+    expect(stopped.code).toBe(130);
+    expect(await readdir(folder)).toEqual([expect.stringMatching(/^long\.out\..+granary-part$/)]);
+    const again = await run(['get', 'edge/long', target]);
+    expect(again.stderr).toMatch(/^\d+(\.\d+)? MB were there from before\n$/);
+    expect((await readFile(target)).equals(content)).toBe(true);
+    expect(await readdir(folder)).toEqual(['long.out']);
+    expect((await run(['rm', 'edge/long'])).code).toBe(0);
+  });
+});
+
+describe('configuration', () => {
+  it('from a flag beats the environment, which beats the file', async () => {
+    const home = join(directory, 'layers');
+    const live = network.farmers[0]!.address;
+    const dead = 'https://127.0.0.1:9';
+    await granary(['init'], { home });
+    await writeFile(join(home, 'config.json'), JSON.stringify({ bootstrap: [dead] }));
+    await fails(['status'], 6, /127\.0\.0\.1:9/, { home });
+    const env = { GRANARY_BOOTSTRAP: dead };
+    expect((await granary(['status', '--bootstrap', live], { home, env })).code).toBe(0);
+    await rm(join(home, 'store'), { recursive: true }); // It remembers the farmers that it met.
+    expect((await granary(['status'], { home, env: { GRANARY_BOOTSTRAP: live } })).code).toBe(0);
+  });
+
+  it('says what is wrong in it', async () => {
+    const home = join(directory, 'misconfigured');
+    await granary(['init'], { home });
+    const file = join(home, 'config.json');
+    await writeFile(file, '{ bootstrap');
+    await fails(['ls'], 2, /config\.json is not JSON/, { home });
+    await writeFile(file, '{"bootstrap":"https://127.0.0.1:9"}');
+    await fails(['ls'], 2, /config\.json: bootstrap/, { home });
+    await writeFile(file, '{}');
+    await fails(['ls'], 2, /logLevel/, { home, env: { GRANARY_LOG_LEVEL: 'loud' } });
+  });
+
+  it('takes the password from a file before the environment', async () => {
+    const home = join(directory, 'by-file');
+    const file = join(directory, 'password');
+    await writeFile(file, 'of the file\n');
+    const given = ['--password-file', file];
+    expect((await granary(['init', ...given], { home })).code).toBe(0);
+    const env = { GRANARY_PASSWORD: 'of the environment' };
+    expect((await granary(['ls', ...given], { home, env })).code).toBe(0);
+    await fails(['ls'], 5, /wrong password/, { home, env });
+    await fails(['init', '--password'], 2, /--password-file/, { home: join(directory, 'none') });
+  });
+
+  it('never puts the words, the password or the key into a log', async () => {
+    const home = join(directory, 'secret');
+    const env = { GRANARY_PASSWORD: 'rosebud-rosebud', GRANARY_LOG_LEVEL: 'trace' };
+    const made = await granary(['init', '--json'], { home, env });
+    const { words } = JSON.parse(made.stdout.toString()) as { words: string };
+    const [bootstrap] = network.farmers.map(({ address }) => address);
+    const used = await granary(['status', '--bootstrap', bootstrap!], { home, env });
+    expect(used.code).toBe(0);
+    const keys = await readFile(join(home, 'keys.json'), 'utf8');
+    for (const text of [made.stderr, used.stderr, used.stdout.toString(), keys]) {
+      expect(text).not.toContain('rosebud-rosebud');
+      expect(text).not.toContain(words.split(' ').slice(0, 3).join(' '));
+    }
+  });
+});
+
+describe('a farmer', () => {
+  const quiet = { env: { GRANARY_LOG_LEVEL: 'error' } };
+
+  it('keeps its identity in a file of its own, has its directory to itself, and stops on a signal', async () => {
+    const data = join(directory, 'farm');
+    const live = async (signal: NodeJS.Signals) => {
+      const ended = await granary(['farm', '--data', data, '--json'], {
+        ...quiet,
+        onStart: (child) =>
+          child.stdout!.once('data', () => {
+            void fails(['farm', '--data', data], 15, new RegExp(`process ${child.pid} `), quiet)
+              .then(
+                () => undefined,
+                (error: unknown) => (second = error),
+              )
+              .finally(() => child.kill(signal));
+          }),
+      });
+      expect(ended.code, ended.stderr).toBe(0);
+      expect(second).toBeUndefined();
+      return JSON.parse(ended.stdout.toString()) as { event: string; nodeId: string };
+    };
+    let second: unknown;
+    const first = await live('SIGTERM');
+    expect(first.event).toBe('ready');
+    expect((await stat(join(data, 'identity.json'))).mode & 0o777).toBe(0o600);
+    expect((await live('SIGINT')).nodeId).toBe(first.nodeId);
+  });
+
+  it('refuses senseless options', async () => {
+    const data = ['farm', '--data', join(directory, 'senseless')];
+    await fails([...data, '--space', 'lots'], 2, /"lots" is not a size/, quiet);
+    await fails([...data, '--port', '99999'], 2, /--port 99999/, quiet);
+    await fails([...data, '--reservation', 'soon'], 2, /"soon" is not a duration/, quiet);
+    await fails([...data, '--host', '256.1.1.1'], 2, /cannot listen on 256\.1\.1\.1/, quiet);
+  });
+});
+
+describe('the DHT, when it goes wrong', () => {
+  it('says so', async () => {
+    const { address } = network.farmers[0]!;
+    await fails(['dht', 'ping', 'https://127.0.0.1:9'], 6, /127\.0\.0\.1:9 can't be reached/, {});
+    await fails(['dht', 'ping', 'nonsense'], 2, /"nonsense"/, {});
+    await fails(['dht', 'get', '00'.repeat(32)], 2, /--bootstrap/, {});
+    const env = { GRANARY_BOOTSTRAP: address };
+    await fails(['dht', 'lookup', 'xyz'], 2, /64 lower-case hex digits/, { env });
+    const input = randomBytes(65_537);
+    await fails(['dht', 'put', '-'], 2, /at most 65536 bytes/, { env, input });
+  });
+
+  it('keeps the largest value that it takes, byte for byte', async () => {
+    const env = { GRANARY_BOOTSTRAP: network.farmers[0]!.address };
+    const input = randomBytes(65_536);
+    const put = await granary(['dht', 'put', '-', '--json'], { env, input });
+    const { key } = JSON.parse(put.stdout.toString()) as { key: string };
+    expect(key).toBe(createHash('sha256').update(input).digest('hex'));
+    expect((await granary(['dht', 'get', key], { env })).stdout.equals(input)).toBe(true);
+  });
+});
+
+describe('when too few farmers are left', () => {
+  let own: TestNetwork;
+  beforeAll(async () => {
+    own = await TestNetwork.start(3);
+  });
+  afterAll(() => own.stop());
+
+  it('says how many shards are missing, and leaves the file that is there alone', async () => {
+    const options = { home: own.home };
+    const input = randomBytes(200_000);
+    await granary(['put', '-', 'x/y', '--scheme', '2/2/3/3'], { ...options, input });
+    await Promise.all(own.farmers.slice(0, 2).map((farmer) => kill(farmer)));
+    const target = join(directory, 'kept');
+    await fails(['get', 'x/y', target], 8, /1 of the 2 shards needed/, options);
+    await expect(stat(target)).rejects.toThrow(/ENOENT/);
+    await writeFile(target, 'kept');
+    await fails(['get', 'x/y', target, '--force'], 8, /1 of the 2 shards needed/, options);
+    expect(await readFile(target, 'utf8')).toBe('kept');
+    await fails(['cat', 'x/y'], 8, /1 of the 2 shards needed/, options);
+    const small = join(directory, 'a-little');
+    await writeFile(small, 'a little');
+    await fails(['put', small, '--scheme', '2/2/3/3'], 7, /3 farmers are needed/, options);
+    await own.restart(own.farmers[0]!);
+    expect((await granary(['cat', 'x/y'], options)).stdout.equals(input)).toBe(true);
+  });
+
+  it('does not offer a farmer more than it has room for', async () => {
+    const full = await TestNetwork.start(2, ['--space', '100kB']);
+    try {
+      const options = { home: full.home, input: randomBytes(300_000) };
+      const scheme = ['--scheme', '1/1/2/2'];
+      await fails(['put', '-', 'x/large', ...scheme], 7, /0 of the 2 in the network/, options);
+      const input = randomBytes(50_000);
+      const { code } = await granary(['put', '-', 'x/small', ...scheme], { ...options, input });
+      expect(code).toBe(0);
+    } finally {
+      await full.stop();
+    }
+  });
+});
+
+it('names a farmer of its network that died, and goes on', async () => {
+  const child = spawn(process.execPath, [GRANARY, 'network', '-n', '2', '--json'], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  try {
+    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    const next = async () => JSON.parse(String((await lines.next()).value)) as unknown;
+    const ready = (await next()) as { farmers: { pid: number; nodeId: string }[] };
+    const { pid, nodeId } = ready.farmers[1]!;
+    process.kill(pid, 'SIGKILL');
+    expect(await next()).toEqual({ event: 'exit', nodeId, pid, code: null, signal: 'SIGKILL' });
+    expect(child.exitCode).toBeNull();
+  } finally {
+    const gone = new Promise((resolve) => child.once('exit', resolve));
+    child.kill('SIGTERM');
+    expect(await gone).toBe(0);
+  }
+});
+
+it('runs as npm links it', async () => {
+  const linked = new URL('../../node_modules/.bin/granary', import.meta.url).pathname;
+  expect((await exec(linked, ['--version'])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
 });

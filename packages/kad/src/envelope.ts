@@ -44,12 +44,16 @@ export class NonceCache {
   private current = new Set<string>();
   private previous = new Set<string>();
   private turned: number;
+  /** Nonces of each sender in `current`, so that one sender can't take all places. */
+  private readonly perSender = new Map<NodeId, number>();
+  private readonly senderLimit: number;
 
   constructor(
     private readonly clock: Clock,
     private readonly limit = 200_000,
   ) {
     this.turned = clock.now();
+    this.senderLimit = Math.max(16, limit / 4);
   }
 
   /**
@@ -63,16 +67,19 @@ export class NonceCache {
     if (now - this.turned > 2 * MAX_SKEW_MS || now < this.turned) {
       this.previous = this.current;
       this.current = new Set();
+      this.perSender.clear();
       this.turned = now;
     }
     const key = `${sender}${nonce}`;
     if (this.current.has(key) || this.previous.has(key)) {
       throw new KadError('KAD_REPLAYED', 'this message was received before');
     }
-    if (this.current.size >= this.limit) {
+    const mine = this.perSender.get(sender) ?? 0;
+    if (this.current.size >= this.limit || mine >= this.senderLimit) {
       throw new KadError('KAD_BUSY', 'too many messages at this time: try again in a minute');
     }
     this.current.add(key);
+    this.perSender.set(sender, mine + 1);
   }
 }
 

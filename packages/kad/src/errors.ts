@@ -39,6 +39,13 @@ export class KadError extends Error {
   }
 }
 
+/** @throws KadError KAD_ABORTED when the signal is. */
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted === true) {
+    throw new KadError('KAD_ABORTED', 'the call was aborted', { cause: signal.reason });
+  }
+}
+
 /** The text of anything thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

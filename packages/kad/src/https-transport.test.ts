@@ -167,7 +167,9 @@ describe('over real sockets', () => {
   it('gives up on a server that accepts and says nothing', async () => {
     const { createServer } = await import('node:net');
     const sockets: { destroy(): void }[] = [];
-    const server = createServer((socket) => sockets.push(socket));
+    const server = createServer((socket) => {
+      sockets.push(socket.resume());
+    });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     cleanups.push(() => {
       for (const socket of sockets) socket.destroy();

@@ -6,7 +6,7 @@ import type { TLSSocket } from 'node:tls';
 import { formatAddress, parseAddress } from './address.js';
 import type { TlsCredentials } from './certificate.js';
 import { MAX_MESSAGE_SIZE } from './envelope.js';
-import { KadError, messageOf } from './errors.js';
+import { KadError, messageOf, throwIfAborted } from './errors.js';
 import { type Logger, silentLogger } from './logger.js';
 import type { NodeId } from './node-id.js';
 import { dialTls, peerIdentityOf } from './tls.js';
@@ -196,6 +196,8 @@ export class HttpsTransport implements Transport {
   ): Promise<Uint8Array> {
     const { host, port } = parseAddress(address);
     return new Promise((resolve, reject) => {
+      // Before there is a request: one that is destroyed unheard would end the process.
+      throwIfAborted(signal);
       const options: AgentRequestOptions = {
         agent: this.agent,
         host,
@@ -222,7 +224,6 @@ export class HttpsTransport implements Transport {
         timeoutMs,
       );
       const onAbort = () => finish(new KadError('KAD_ABORTED', 'the call was aborted'));
-      if (signal?.aborted === true) return onAbort();
       signal?.addEventListener('abort', onAbort, { once: true });
       request.on('error', (error) =>
         finish(

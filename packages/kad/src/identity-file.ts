@@ -1,6 +1,7 @@
+import { randomBytes } from 'node:crypto';
 import { mkdir, open, readFile, rename, rm, stat, link } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { KadError } from './errors.js';
+import { KadError, messageOf } from './errors.js';
 import { Identity } from './identity.js';
 
 /**
@@ -10,8 +11,7 @@ import { Identity } from './identity.js';
  */
 export async function saveIdentity(path: string, identity: Identity): Promise<void> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  const temporary = `${path}.${process.pid}.new`;
-  await rm(temporary, { force: true });
+  const temporary = `${path}.${randomBytes(6).toString('hex')}.new`;
   const file = await open(temporary, 'wx', 0o600);
   try {
     const privateKey = Buffer.from(identity.exportPrivateKey()).toString('hex');
@@ -52,8 +52,12 @@ export async function loadIdentity(path: string): Promise<Identity> {
     }
     text = await readFile(path, 'utf8');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    throw new KadError('KAD_IDENTITY_FILE', `there is no identity in ${path}`);
+    if (error instanceof KadError) throw error;
+    const why =
+      (error as NodeJS.ErrnoException).code === 'ENOENT'
+        ? `there is no identity in ${path}`
+        : `the identity in ${path} cannot be read: ${messageOf(error)}`;
+    throw new KadError('KAD_IDENTITY_FILE', why, { cause: error });
   }
   let key: unknown;
   try {

@@ -82,7 +82,7 @@ export function parseResponse(text: string, id: string): unknown {
     const code = error?.data?.code;
     throw new RemoteError(
       typeof code === 'string' ? code.slice(0, 64) : 'UNKNOWN',
-      `the other node answered: ${String(error?.message ?? 'an error').slice(0, 512)}`,
+      `the other node answered: ${typeof error?.message === 'string' ? error.message.slice(0, 512) : 'an error'}`,
     );
   }
   if (message['id'] !== id || !('result' in message)) {

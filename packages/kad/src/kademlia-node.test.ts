@@ -162,6 +162,12 @@ it('answers its own methods, and hides what goes wrong inside', async () => {
   const failure = await a.call(b.contact, 'BREAK', {}).catch((error: Error) => error);
   expect(failure).toMatchObject({ remoteCode: 'KAD_INTERNAL' });
   expect((failure as Error).message).not.toContain('secret');
+  b.registerMethod('BREAK_IN_NODE', () =>
+    Promise.reject(Object.assign(new Error('secret path'), { code: 'ERR_INVALID_ARG_TYPE' })),
+  );
+  const inside = await a.call(b.contact, 'BREAK_IN_NODE', {}).catch((error: Error) => error);
+  expect(inside).toMatchObject({ remoteCode: 'KAD_INTERNAL' });
+  expect((inside as Error).message).not.toContain('secret');
   expect(() => b.registerMethod('ECHO', () => Promise.resolve())).toThrow(/registered already/);
 });
 

@@ -1,10 +1,11 @@
 import { formatAddress, parseAddress } from './address.js';
 import { type Clock, systemClock } from './clock.js';
 import { type Contact, signContact } from './contact.js';
-import { KadError, messageOf } from './errors.js';
+import { KadError, messageOf, throwIfAborted } from './errors.js';
 import type { Identity } from './identity.js';
 import { type Logger, silentLogger } from './logger.js';
 import { type LookupResult, iterativeLookup } from './lookup.js';
+import { LruMap } from './lru-map.js';
 import { ID_BITS, type NodeId, distance, isNodeId, randomIdInBucket } from './node-id.js';
 import { type Random, randomFraction, systemRandom } from './random.js';
 import { RoutingTable } from './routing-table.js';
@@ -37,9 +38,13 @@ export interface KademliaOptions {
   readonly maxConcurrent: number;
   /** A contact that was heard of within this time is not pinged to make room for another. */
   readonly staleMs: number;
+  /** The most bytes of new values taken from one sender in an hour. */
+  readonly senderBytes: number;
 }
 
 const HOUR = 3600 * 1000;
+/** The most lost contacts that a node remembers. */
+const MAX_LOST = 256;
 
 /** The parameters of the paper (section 2 and 4), and limits. */
 export const defaultKademliaOptions: KademliaOptions = {
@@ -54,6 +59,7 @@ export const defaultKademliaOptions: KademliaOptions = {
   maintenanceMs: 60_000,
   maxConcurrent: 1024,
   staleMs: 10 * 60_000,
+  senderBytes: 32 * 1024 * 1024,
 };
 
 /** What a {@link KademliaNode} is made of. */
@@ -82,6 +88,11 @@ export class KademliaNode {
   /** Keys of our own values, and when we last sent them out. */
   private readonly published = new Map<string, number>();
   private readonly checking = new Set<NodeId>();
+  /** Contacts that left the table, and when: they are tried again, so that an outage ends. */
+  private readonly lost = new Map<NodeId, { contact: Contact; since: number }>();
+  /** Bytes of new values from each sender in the hour that began at `since`. */
+  private readonly taken = new LruMap<NodeId, { bytes: number; since: number }>(10_000);
+  private working: Promise<void> = Promise.resolve();
   private ownContact: Contact;
   private timer: unknown;
   private state: 'new' | 'running' | 'stopped' = 'new';
@@ -110,7 +121,7 @@ export class KademliaNode {
     this.rpc.register('PING', () => Promise.resolve({}));
     this.rpc.register('FIND_NODE', (params) => this.onFindNode(params));
     this.rpc.register('FIND_VALUE', (params) => this.onFindValue(params));
-    this.rpc.register('STORE', (params) => this.onStore(params));
+    this.rpc.register('STORE', (params, { sender }) => this.onStore(params, sender.nodeId));
   }
 
   /** Our own contact, as others see it. */
@@ -137,6 +148,8 @@ export class KademliaNode {
     this.clock.clearTimeout(this.timer);
     this.rpc.stop();
     await this.transport.close();
+    // What is left of maintenance fails soon, since nobody can be asked any more.
+    await this.working.catch(() => undefined);
     await this.storage.close();
   }
 
@@ -204,12 +217,23 @@ export class KademliaNode {
     params: unknown,
     options: ExchangeOptions = {},
   ): Promise<unknown> {
+    // Others may name a contact that its node has long replaced, by mistake or to make us think
+    // that the node is gone.
+    const known = this.routingTable.get(contact.nodeId)?.contact;
+    const to = known !== undefined && known.sequence > contact.sequence ? known : contact;
     try {
-      return (await this.rpc.call(contact, method, params, options)).result;
+      return (await this.rpc.call(to, method, params, options)).result;
     } catch (error) {
-      if (isSilence(error)) this.routingTable.remove(contact.nodeId);
+      if (isSilence(error)) this.lose(to);
       throw error;
     }
+  }
+
+  private lose(contact: Contact): void {
+    if (!this.routingTable.remove(contact.nodeId)) return;
+    this.lost.delete(contact.nodeId);
+    this.lost.set(contact.nodeId, { contact, since: this.clock.now() });
+    if (this.lost.size > MAX_LOST) this.lost.delete(this.lost.keys().next().value!);
   }
 
   /** Answer a method of your own. The name is upper case, with digits and underscores. */
@@ -258,6 +282,7 @@ export class KademliaNode {
     const key = Buffer.from(sha256(value)).toString('hex');
     const stored = await this.spread(key, value, this.options.expireMs, signal);
     if (stored === 0) {
+      throwIfAborted(signal);
       throw new KadError('KAD_UNREACHABLE', 'no node took the value: join a network first');
     }
     await this.keep(key, value, this.options.expireMs);
@@ -376,15 +401,31 @@ export class KademliaNode {
     return Promise.resolve({ contacts: this.routingTable.closest(key, this.options.k) });
   }
 
-  private async onStore(params: unknown): Promise<unknown> {
+  private async onStore(params: unknown, sender: NodeId): Promise<unknown> {
     const key = idField(params, 'key');
     const ttl = field(params, 'ttl');
     if (typeof ttl !== 'number' || !(ttl > 0)) {
       throw new KadError('KAD_BAD_PARAMETERS', 'ttl is not a positive number of milliseconds');
     }
     const value = parseValue(key, field(params, 'value'));
+    if (this.storage.get(key) === undefined) this.charge(sender, value.length);
     await this.keep(key, value, Math.min(ttl, this.options.expireMs));
     return { stored: true };
+  }
+
+  /** @throws KadError KAD_FULL when the sender has sent more new values than it may in an hour. */
+  private charge(sender: NodeId, size: number): void {
+    const now = this.clock.now();
+    const last = this.taken.get(sender);
+    const current = last !== undefined && now - last.since < HOUR ? last : { bytes: 0, since: now };
+    const bytes = current.bytes + size;
+    if (bytes > this.options.senderBytes) {
+      throw new KadError(
+        'KAD_FULL',
+        `this node takes at most ${this.options.senderBytes} bytes of values an hour from one sender`,
+      );
+    }
+    this.taken.set(sender, { bytes, since: current.since });
   }
 
   /** A value that we keep, checked against its key, unless it has expired. */
@@ -422,16 +463,40 @@ export class KademliaNode {
   }
 
   /** Expire, refresh and republish what is due. Called by the node itself; tests call it too. */
-  async maintain(): Promise<void> {
+  maintain(): Promise<void> {
+    this.working = this.working.catch(() => undefined).then(() => this.maintainNow());
+    return this.working;
+  }
+
+  private async maintainNow(): Promise<void> {
     await this.expireValues();
+    await this.findLost();
     await this.refreshBuckets();
     await this.republish();
+  }
+
+  /** Try some of the contacts that were lost: who answers is in the table again. */
+  private async findLost(): Promise<void> {
+    const now = this.clock.now();
+    for (const [nodeId, { contact, since }] of [...this.lost].slice(0, this.options.alpha)) {
+      if (this.state !== 'running') return;
+      this.lost.delete(nodeId);
+      if (now - since > this.options.expireMs || this.routingTable.get(nodeId) !== undefined)
+        continue;
+      try {
+        await this.call(contact, 'PING', {});
+      } catch {
+        // To the end of the queue.
+        this.lost.set(nodeId, { contact, since });
+      }
+    }
   }
 
   private async expireValues(): Promise<void> {
     const now = this.clock.now();
     for (const { key, expires } of [...this.storage.entries()]) {
-      if (expires <= now) await this.storage.delete(key);
+      // The publisher's own copy stays: a machine that slept has it to publish again.
+      if (expires <= now && !this.published.has(key)) await this.storage.delete(key);
     }
   }
 
@@ -456,15 +521,19 @@ export class KademliaNode {
       const due = now - refreshed >= republishMs * (0.9 + randomFraction(this.random) / 5);
       if (!ours && !due) continue;
       const entry = this.storage.get(key);
-      if (entry === undefined || expires <= now) continue;
+      if (entry === undefined || (!ours && expires <= now)) continue;
       // Who republishes for others passes on the time that is left, so that a value whose
       // publisher is gone ends when it should.
       const ttl = ours ? expireMs : expires - now;
-      if (ours) this.published.set(key, now);
-      await this.spread(key, entry.value, ttl);
+      const stored = await this.spread(key, entry.value, ttl);
+      // When nobody took it, it stays due.
+      const renewed = ours && stored > 0;
+      if (renewed) this.published.set(key, now);
+      const meanwhile = this.storage.get(key);
+      if (meanwhile === undefined) continue;
       await this.storage.put(key, {
         value: entry.value,
-        expires: ours ? now + expireMs : expires,
+        expires: Math.max(renewed ? now + expireMs : expires, meanwhile.expires),
         refreshed: now,
       });
     }

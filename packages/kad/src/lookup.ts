@@ -1,4 +1,5 @@
 import type { Contact } from './contact.js';
+import { throwIfAborted } from './errors.js';
 import { type NodeId, distance } from './node-id.js';
 
 /** What one node answered to a lookup's question. */
@@ -43,6 +44,8 @@ interface Candidate {
 
 /** The most candidates that one lookup keeps, whatever it is told. */
 const MAX_CANDIDATES = 1024;
+/** The most questions that one lookup asks: a liar may always know somebody closer. */
+const MAX_QUESTIONS = 1024;
 
 /**
  * The iterative lookup of Kademlia (section 2.3): ask the alpha closest nodes known for closer ones,
@@ -55,12 +58,13 @@ export async function iterativeLookup<V>(options: LookupOptions<V>): Promise<Loo
   const add = (contacts: readonly Contact[], depth: number) => {
     for (const contact of contacts) {
       if (known.has(contact.nodeId) || contact.addresses.length === 0) continue;
-      if (candidates.length >= MAX_CANDIDATES) return;
       known.add(contact.nodeId);
       const entry = { contact, distance: distance(contact.nodeId, target), depth };
       candidates.push({ ...entry, state: 'new' });
     }
     candidates.sort((a, b) => (a.distance < b.distance ? -1 : 1));
+    // What goes is the farthest, not what came last: a liar can't keep closer nodes out.
+    if (candidates.length > MAX_CANDIDATES) candidates.length = MAX_CANDIDATES;
   };
   add(options.seeds, 1);
 
@@ -83,11 +87,11 @@ export async function iterativeLookup<V>(options: LookupOptions<V>): Promise<Loo
   };
 
   for (;;) {
-    signal?.throwIfAborted();
+    throwIfAborted(signal);
     if (found !== undefined) break;
     const closest = candidates.filter(({ state }) => state !== 'failed').slice(0, k);
     const next = closest.find(({ state }) => state === 'new');
-    if (next !== undefined && running.size < alpha) {
+    if (next !== undefined && running.size < alpha && messages < MAX_QUESTIONS) {
       const task: Promise<void> = question(next).finally(() => running.delete(task));
       running.add(task);
     } else if (running.size > 0) {

@@ -162,7 +162,12 @@ export class SignedRpc {
       return encodeResult(id, result);
     } catch (error) {
       const code = (error as { code?: unknown }).code;
-      if (error instanceof Error && typeof code === 'string' && /^[A-Z]+_[A-Z_]+$/.test(code)) {
+      // Our own errors are written for others to read; Node's (ERR_…) are not.
+      if (
+        error instanceof Error &&
+        typeof code === 'string' &&
+        /^(?!ERR_)[A-Z]+_[A-Z_]+$/.test(code)
+      ) {
         return encodeError(id, code, error.message);
       }
       this.options.logger.error({ error: messageOf(error) }, 'a method failed');

@@ -26,18 +26,32 @@ export interface ValueStore {
   close(): Promise<void>;
 }
 
-/** Counts a store's bytes and refuses what goes beyond its limit. */
+/** The most values that a store keeps: small ones cost more than their bytes. */
+export const MAX_VALUES = 250_000;
+
+/** Counts a store's bytes and values, and refuses what goes beyond its limits. */
 export class ByteBudget {
   private used = 0;
+  private count = 0;
 
   constructor(private readonly limit: number) {}
 
-  /** @throws KadError KAD_FULL. */
-  replace(oldSize: number, newSize: number): void {
-    if (newSize > oldSize && this.used - oldSize + newSize > this.limit) {
+  /**
+   * One value takes the place of another; undefined stands for none.
+   *
+   * @throws KadError KAD_FULL.
+   */
+  replace(oldSize: number | undefined, newSize: number | undefined): void {
+    const used = this.used - (oldSize ?? 0) + (newSize ?? 0);
+    const count = this.count - (oldSize === undefined ? 0 : 1) + (newSize === undefined ? 0 : 1);
+    if (used > this.used && used > this.limit) {
       throw new KadError('KAD_FULL', `this node keeps at most ${this.limit} bytes of values`);
     }
-    this.used += newSize - oldSize;
+    if (count > this.count && count > MAX_VALUES) {
+      throw new KadError('KAD_FULL', `this node keeps at most ${MAX_VALUES} values`);
+    }
+    this.used = used;
+    this.count = count;
   }
 }
 
@@ -59,13 +73,13 @@ export class MemoryValueStore implements ValueStore {
 
   put(key: string, entry: StoredValue): Promise<void> {
     return Promise.resolve().then(() => {
-      this.budget.replace(this.values.get(key)?.value.length ?? 0, entry.value.length);
+      this.budget.replace(this.values.get(key)?.value.length, entry.value.length);
       this.values.set(key, entry);
     });
   }
 
   delete(key: string): Promise<void> {
-    this.budget.replace(this.values.get(key)?.value.length ?? 0, 0);
+    this.budget.replace(this.values.get(key)?.value.length, undefined);
     this.values.delete(key);
     return Promise.resolve();
   }
