@@ -383,6 +383,7 @@ describe('objects, at the edges', () => {
     const name = 'ünter/Ähre 🌾.txt';
     expect((await run(['put', '-', `edge/${name}`], Buffer.from('grain'))).code).toBe(0);
     expect((await run(['cat', `edge/${name}`])).stdout.toString()).toBe('grain');
+    expect((await run(['put', '-', 'edge/unter/other'], Buffer.from('chaff'))).code).toBe(0);
     const listed = (await run(['ls', 'edge/ünter/', '--json'])).stdout.toString().trim();
     expect(JSON.parse(listed)).toMatchObject({ bucket: 'edge', name, size: 5 });
   });
