@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { GRANARY, TestNetwork, granary, granaryJson, kill, until } from './support/granary.js';
 
 const exec = promisify(execFile);
@@ -502,12 +502,14 @@ describe('a farmer', () => {
       let refused = Promise.resolve();
       const ended = await granary(['farm', '--data', data, '--json'], {
         ...quiet,
-        onStart: (child) =>
+        onStart: (child) => {
+          onTestFinished(() => void child.kill('SIGKILL')); // Also when it took too long.
           child.stdout!.once('data', () => {
             const owner = new RegExp(`process ${child.pid} `);
             refused = fails(['farm', '--data', data], 15, owner, quiet);
             void refused.catch(() => undefined).then(() => child.kill(signal));
-          }),
+          });
+        },
       });
       await refused;
       expect(ended.code, ended.stderr).toBe(0);
@@ -595,6 +597,7 @@ it('names a farmer of its network that died, and goes on', async () => {
   const child = spawn(process.execPath, [GRANARY, 'network', '-n', '2', '--json'], {
     stdio: ['ignore', 'pipe', 'ignore'],
   });
+  onTestFinished(() => void child.kill('SIGTERM')); // Also when it took too long.
   try {
     const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
     const next = async () => JSON.parse(String((await lines.next()).value)) as unknown;
