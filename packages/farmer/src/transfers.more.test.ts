@@ -1,0 +1,623 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, readdir, rm, truncate, writeFile } from 'node:fs/promises';
+import * as https from 'node:https';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type TLSSocket, connect } from 'node:tls';
+import fc from 'fast-check';
+import { open as openLmdb } from 'lmdb';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { WebSocket } from 'ws';
+import { Identity, createTlsCredentials, dialTls, silentLogger, systemClock } from '@granary/kad';
+import {
+  type ContractTerms,
+  MAX_DATA_FRAME,
+  type Receipt,
+  STREAM_LEVEL,
+  ShardTree,
+  TRANSFER_PATH,
+  TRANSFER_SUBPROTOCOL,
+  checkCountersignature,
+  contractHash,
+  countersignReceipt,
+  hashSpan,
+  levelCount,
+  leafCount,
+  nodeSpan,
+  parseReceipt,
+  proposeContract,
+  signToken,
+  toHex,
+  verifyRangeProof,
+} from '@granary/protocol';
+import { Farmer, type FarmerOptions } from './farmer.js';
+
+const renter = Identity.generate();
+const stranger = Identity.generate();
+const farmerIdentity = Identity.generate();
+const farmerKey = { nodeId: farmerIdentity.nodeId, publicKey: toHex(farmerIdentity.publicKey) };
+const renterKey = { nodeId: renter.nodeId, publicKey: toHex(renter.publicKey) };
+let directory: string;
+let farmer: Farmer;
+const sockets: WebSocket[] = [];
+
+const open = (change: Partial<FarmerOptions> = {}) =>
+  Farmer.open({
+    directory: join(directory, 'farmer'),
+    identity: farmerIdentity,
+    host: '127.0.0.1',
+    port: 0,
+    bootstrap: [],
+    quotaBytes: 40_000_000,
+    logger: silentLogger,
+    ...change,
+  });
+const reopen = async (change: Partial<FarmerOptions> = {}) => {
+  await farmer.stop();
+  farmer = await open(change);
+};
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'granary-transfers-'));
+  farmer = await open();
+});
+afterEach(async () => {
+  for (const socket of sockets.splice(0)) socket.terminate();
+  await farmer.stop();
+  await rm(directory, { recursive: true, force: true });
+});
+
+type Message = Record<string, unknown> & { type: string };
+const port = () => Number(new URL(farmer.address).port);
+
+/** A renter's end of a connection; `undefined` for one that shows no certificate. */
+class Client {
+  private readonly frames: (Message | Buffer)[] = [];
+  private wake: () => void = () => undefined;
+  closeCode: number | undefined;
+
+  private constructor(
+    readonly socket: WebSocket,
+    readonly tls: TLSSocket,
+  ) {
+    sockets.push(socket);
+    socket.on('message', (data: Buffer, binary) => {
+      this.frames.push(binary ? data : (JSON.parse(data.toString()) as Message));
+      this.wake();
+    });
+    socket.on('error', () => undefined);
+    socket.on('close', (code) => {
+      this.closeCode = code;
+      this.wake();
+    });
+  }
+
+  static async open(as: Identity | undefined = renter): Promise<Client> {
+    const credentials = await createTlsCredentials(as);
+    return Client.over(
+      await dialTls({
+        host: '127.0.0.1',
+        port: port(),
+        credentials,
+        expectedNodeId: farmerIdentity.nodeId,
+      }),
+    );
+  }
+
+  /** As a browser does it: without a certificate. */
+  static async openBare(): Promise<Client> {
+    const tls = connect({ host: '127.0.0.1', port: port(), rejectUnauthorized: false });
+    await new Promise((resolve, reject) => {
+      tls.once('secureConnect', resolve);
+      tls.once('error', reject);
+    });
+    return Client.over(tls);
+  }
+
+  private static async over(tls: TLSSocket): Promise<Client> {
+    const url = `wss://127.0.0.1:${port()}${TRANSFER_PATH}`;
+    const socket = new WebSocket(url, TRANSFER_SUBPROTOCOL, { createConnection: () => tls });
+    const client = new Client(socket, tls);
+    await new Promise((resolve, reject) => {
+      socket.once('open', resolve);
+      socket.once('error', reject);
+    });
+    return client;
+  }
+
+  send(message: object): void {
+    this.socket.send(JSON.stringify(message));
+  }
+
+  sendBytes(bytes: Uint8Array, frame = 100_000): void {
+    for (let at = 0; at < bytes.length; at += frame) {
+      this.socket.send(bytes.subarray(at, at + frame));
+    }
+  }
+
+  async next(): Promise<Message | Buffer> {
+    while (this.frames.length === 0) {
+      if (this.closeCode !== undefined) throw new Error(`closed with ${this.closeCode}`);
+      await new Promise<void>((resolve) => (this.wake = resolve));
+    }
+    return this.frames.shift()!;
+  }
+
+  async answer(): Promise<Message> {
+    const frame = await this.next();
+    if (Buffer.isBuffer(frame)) throw new Error('bytes came');
+    return frame;
+  }
+
+  async refused(message: object, code: string): Promise<void> {
+    this.send(message);
+    expect(await this.answer()).toMatchObject({ type: 'error', code });
+  }
+
+  async untilClosed(): Promise<number> {
+    while (this.closeCode === undefined) {
+      await new Promise<void>((resolve) => (this.wake = resolve));
+    }
+    return this.closeCode;
+  }
+}
+
+function termsFor(shard: Uint8Array, change: Partial<ContractTerms> = {}): ContractTerms {
+  const now = Date.now();
+  return {
+    version: 1,
+    renter: renter.nodeId,
+    renterKey: renterKey.publicKey,
+    farmer: farmerKey.nodeId,
+    farmerKey: farmerKey.publicKey,
+    shardHash: toHex(ShardTree.of(shard).root()),
+    shardSize: shard.length,
+    begin: now,
+    end: now + 3_600_000,
+    currency: 'credit',
+    storagePrice: '0',
+    egressPrice: '0',
+    auditRoot: null,
+    auditCount: 0,
+    channel: null,
+    ...change,
+  };
+}
+
+type TokenChange = { by?: Identity; offset?: number; length?: number; farmer?: string };
+function tokenFor(
+  contract: string,
+  direction: 'upload' | 'download' | 'delete',
+  change: TokenChange = {},
+) {
+  const { by = renter, offset = 0, length = 0, farmer: to = farmerKey.nodeId } = change;
+  return signToken(by, {
+    contract,
+    renter: by.nodeId,
+    renterKey: toHex(by.publicKey),
+    farmer: to,
+    direction,
+    offset,
+    length,
+    expires: Date.now() + 60_000,
+    nonce: toHex(randomBytes(16)),
+  });
+}
+
+function offer(shard: Uint8Array, change: Partial<ContractTerms> = {}) {
+  const proposal = proposeContract(renter, termsFor(shard, change));
+  const hash = contractHash(proposal.terms);
+  const upload = () => ({ type: 'upload', proposal, token: tokenFor(hash, 'upload') });
+  return { proposal, hash, upload, shard };
+}
+
+async function store(client: Client, shard: Uint8Array) {
+  const offered = offer(shard);
+  client.send(offered.upload());
+  expect(await client.answer()).toMatchObject({ type: 'ready', offset: 0 });
+  client.sendBytes(shard);
+  const stored = await client.answer();
+  expect(stored.type).toBe('stored');
+  return { ...offered, receipt: stored['receipt'] as Receipt };
+}
+
+const download = (hash: string, offset: number, length: number, level: number) => ({
+  type: 'download',
+  token: tokenFor(hash, 'download', { offset, length }),
+  level,
+});
+
+/** Take a download's answer and check all of it as a careful renter would. */
+async function fetched(client: Client, shard: Uint8Array, request: ReturnType<typeof download>) {
+  const { level, token } = request;
+  const { offset, length, contract } = token.body;
+  client.send(request);
+  const head = await client.answer();
+  expect(head.type).toBe('data');
+  const proof = (await client.next()) as Buffer;
+  const nodes = proof.subarray(0, (head['nodes'] as number) * 32);
+  const siblings = proof.subarray(nodes.length);
+  expect(siblings.length).toBe((head['siblings'] as number) * 32);
+  const span = nodeSpan(level);
+  const root = ShardTree.of(shard).root();
+  const first = Math.floor(offset / span);
+  expect(verifyRangeProof(root, shard.length, level, first, { nodes, siblings })).toBe(true);
+  const parts: Buffer[] = [];
+  for (let size = 0; size < length; size += parts.at(-1)!.length) {
+    parts.push((await client.next()) as Buffer);
+    expect(parts.at(-1)!.length).toBeLessThanOrEqual(MAX_DATA_FRAME);
+  }
+  const bytes = Buffer.concat(parts);
+  for (let at = 0, i = 0; at < bytes.length; at += span, i += 1) {
+    const node = hashSpan(bytes.subarray(at, at + span));
+    expect(Buffer.from(node).equals(nodes.subarray(i * 32, i * 32 + 32))).toBe(true);
+  }
+  const sent = await client.answer();
+  expect(sent.type).toBe('sent');
+  const expected = { contract, direction: 'download', token: token.body.nonce } as const;
+  expect(parseReceipt(sent['receipt'], farmerKey, expected).body.bytes).toBe(length);
+  return bytes;
+}
+
+const partials = () => readdir(join(directory, 'farmer', 'partial'));
+const shardPath = (hash: string) => join(directory, 'farmer', 'shards', hash.slice(0, 2), hash);
+async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 10));
+}
+
+describe('uploads', () => {
+  it('go on after the connection was cut, where the disk was', async () => {
+    const shard = randomBytes(900_000);
+    const { upload, hash } = offer(shard);
+    const first = await Client.open();
+    first.send(upload());
+    await first.answer();
+    first.sendBytes(shard.subarray(0, 500_000));
+    await until(() => farmer.stats().bytesIn === 500_000);
+    first.tls.destroy();
+    await until(() => farmer.stats().connections === 0);
+    // What a crash may leave behind the last whole leaf does not count.
+    const second = await Client.open();
+    second.send(upload());
+    const offset = Math.floor(500_000 / 4096) * 4096;
+    expect(await second.answer()).toMatchObject({ type: 'ready', offset });
+    second.sendBytes(shard.subarray(offset));
+    expect(await second.answer()).toMatchObject({ type: 'stored' });
+    const all = download(hash, 0, 900_000, STREAM_LEVEL);
+    expect((await fetched(second, shard, all)).equals(shard)).toBe(true);
+  });
+
+  it('from a part that was spoilt on the disk are refused at the end, then begin anew', async () => {
+    const shard = randomBytes(100_000);
+    const { upload, hash } = offer(shard);
+    const first = await Client.open();
+    first.send(upload());
+    await first.answer();
+    first.sendBytes(shard.subarray(0, 50_000));
+    first.send({ type: 'cancel' });
+    expect((await first.answer()).type).toBe('cancelled');
+    await writeFile(join(directory, 'farmer', 'partial', hash), randomBytes(45_056));
+    first.send(upload());
+    const { offset } = (await first.answer()) as Message & { offset: number };
+    expect(offset).toBe(45_056);
+    first.sendBytes(shard.subarray(offset));
+    expect(await first.answer()).toMatchObject({ type: 'error', code: 'FARMER_WRONG_BYTES' });
+    expect(await first.untilClosed()).toBe(1008);
+    const second = await Client.open();
+    second.send(upload());
+    expect(await second.answer()).toMatchObject({ type: 'ready', offset: 0 });
+    second.sendBytes(shard);
+    expect((await second.answer()).type).toBe('stored');
+  });
+
+  it('of shards of any size around the leaves read back', async () => {
+    const client = await Client.open();
+    for (const size of [0, 1, 4095, 4096, 4097, 8192, 65_536, 65_537, 262_145]) {
+      const shard = randomBytes(size);
+      const { hash } = await store(client, shard);
+      const level = size % 2 === 0 ? 0 : STREAM_LEVEL;
+      expect((await fetched(client, shard, download(hash, 0, size, level))).equals(shard)).toBe(
+        true,
+      );
+    }
+  });
+
+  it('that stall or idle or never begin are ended with a reason, their part kept', async () => {
+    await reopen({ timeouts: { helloMs: 250, idleMs: 300, stallMs: 350 } });
+    const mute = await Client.open();
+    const ended = async (client: Client) => {
+      expect(await client.answer()).toMatchObject({ type: 'error', code: 'FARMER_TIMEOUT' });
+      expect(await client.untilClosed()).toBe(1008);
+    };
+    await ended(mute);
+    const stalled = await Client.open();
+    const { upload } = offer(randomBytes(100_000));
+    stalled.send(upload());
+    expect((await stalled.answer()).type).toBe('ready');
+    stalled.sendBytes(randomBytes(8192));
+    await ended(stalled);
+    expect(await partials()).toHaveLength(1);
+    const idle = await Client.open();
+    idle.send({ type: 'cancel' });
+    expect((await idle.answer()).type).toBe('cancelled');
+    await ended(idle);
+  });
+
+  it('on a farmer that stops are told so, and go on with the next', async () => {
+    const shard = randomBytes(200_000);
+    const { upload } = offer(shard);
+    const client = await Client.open();
+    client.send(upload());
+    await client.answer();
+    client.sendBytes(shard.subarray(0, 122_880));
+    await until(() => farmer.stats().bytesIn === 122_880);
+    await reopen();
+    await client.untilClosed();
+    const again = await Client.open();
+    again.send(upload());
+    expect(await again.answer()).toMatchObject({ type: 'ready', offset: 122_880 });
+  });
+});
+
+describe('proposals', () => {
+  it('with any one field spoilt are refused without a reservation, and the connection goes on', async () => {
+    const client = await Client.open();
+    const { proposal, hash } = offer(randomBytes(1000));
+    const spoilt: unknown = null;
+    for (const field of Object.keys(proposal.terms)) {
+      for (const value of [spoilt, -1, 'x', { a: 1 }]) {
+        if (value === null && (field === 'auditRoot' || field === 'channel')) continue;
+        const terms = { ...proposal.terms, [field]: value };
+        client.send({
+          type: 'upload',
+          proposal: { ...proposal, terms },
+          token: tokenFor(hash, 'upload'),
+        });
+        const { type, code } = await client.answer();
+        expect([type, String(code)], field).toEqual([
+          'error',
+          expect.stringMatching(/^(PROTOCOL_MALFORMED|PROTOCOL_BAD_SIGNATURE)$/),
+        ]);
+      }
+    }
+    expect(farmer.stats()).toMatchObject({ reservedBytes: 0, connections: 1 });
+    expect(await partials()).toEqual([]);
+  });
+});
+
+describe('downloads', () => {
+  it('of any range on the nodes of any level carry a proof; of any other are refused', async () => {
+    const client = await Client.open();
+    const shard = randomBytes(210_000);
+    const { hash } = await store(client, shard);
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 0, max: 6 }),
+        fc.nat(),
+        fc.nat(),
+        fc.boolean(),
+        async (level, a, b, shift) => {
+          const count = levelCount(leafCount(shard.length), level);
+          const first = a % count;
+          const last = first + (b % (count - first));
+          const offset = first * nodeSpan(level);
+          const end = Math.min(shard.length, (last + 1) * nodeSpan(level));
+          if (!shift) {
+            const bytes = await fetched(client, shard, download(hash, offset, end - offset, level));
+            expect(bytes.equals(shard.subarray(offset, end))).toBe(true);
+          } else {
+            await client.refused(
+              download(hash, offset + 1, end - offset - 1, level),
+              'FARMER_RANGE',
+            );
+            await client.refused(download(hash, offset, end - offset - 1, level), 'FARMER_RANGE');
+            await client.refused(
+              download(hash, offset, shard.length + 4096, level),
+              'FARMER_RANGE',
+            );
+            await client.refused(download(hash, offset, 0, level), 'FARMER_RANGE');
+          }
+        },
+      ),
+      { numRuns: 40, seed: 7 },
+    );
+  });
+
+  it('work without a certificate, by the token alone, and only once', async () => {
+    const { hash, shard } = await store(await Client.open(), randomBytes(10_000));
+    const bare = await Client.openBare();
+    const request = download(hash, 0, 10_000, STREAM_LEVEL);
+    expect((await fetched(bare, shard, request)).equals(shard)).toBe(true);
+    await bare.refused(request, 'FARMER_REPLAYED');
+    const other = await Client.openBare();
+    await other.refused(request, 'FARMER_REPLAYED');
+  });
+
+  it('need a token for this farmer that nobody changed', async () => {
+    const client = await Client.open();
+    const { hash } = await store(client, randomBytes(10_000));
+    const { token } = download(hash, 0, 4096, 0);
+    const changed = { ...token, body: { ...token.body, length: 8192 } };
+    await client.refused({ type: 'download', token: changed, level: 0 }, 'PROTOCOL_BAD_SIGNATURE');
+    const elsewhere = tokenFor(hash, 'download', { length: 4096, farmer: stranger.nodeId });
+    await client.refused(
+      { type: 'download', token: elsewhere, level: 0 },
+      'PROTOCOL_BAD_SIGNATURE',
+    );
+    // One that claims the renter's name with another key.
+    const body = { ...token.body, renterKey: toHex(stranger.publicKey) };
+    await client.refused(
+      { type: 'download', token: signToken(stranger, body), level: 0 },
+      'PROTOCOL_BAD_SIGNATURE',
+    );
+    // A refused token was not used up.
+    client.send({ type: 'download', token, level: 0 });
+    expect((await client.answer()).type).toBe('data');
+  });
+
+  it('of a shard that was cut short on the disk end in an error, and count as missing', async () => {
+    const client = await Client.open();
+    const { hash, upload } = await store(client, randomBytes(50_000));
+    await truncate(shardPath(hash), 20_000);
+    await client.refused(download(hash, 0, 50_000, STREAM_LEVEL), 'FARMER_DISK');
+    await client.untilClosed();
+    // It is no idempotent success either: the renter has to learn of the loss.
+    await (await Client.open()).refused(upload(), 'FARMER_NOT_FOUND');
+    await reopen();
+    await until(() => farmer.stats().missing === 1);
+    expect(farmer.stats().shards).toBe(1);
+  });
+
+  it('that nobody reads end after a time', async () => {
+    const client = await Client.open();
+    const { hash } = await store(client, randomBytes(32_000_000));
+    // The session's own time to close is on this clock too.
+    const setTimeout = (run: () => void, ms: number) => systemClock.setTimeout(run, ms / 20);
+    await reopen({ timeouts: { stallMs: 6000 }, clock: { ...systemClock, setTimeout } });
+    const lazy = await Client.open();
+    lazy.tls.pause();
+    lazy.socket.pause();
+    lazy.send(download(hash, 0, 32_000_000, STREAM_LEVEL));
+    await until(() => farmer.stats().connections === 1 && farmer.stats().refused === 1);
+    expect(farmer.stats()).toMatchObject({ downloads: 0 });
+    expect(farmer.stats().bytesOut).toBeLessThan(32_000_000);
+    await until(() => farmer.stats().connections === 0);
+  });
+});
+
+describe('deletes', () => {
+  it('stop an upload in work, and what was sent leaves nothing', async () => {
+    const shard = randomBytes(500_000);
+    const { upload, hash } = offer(shard);
+    const first = await Client.open();
+    first.send(upload());
+    await first.answer();
+    first.sendBytes(shard.subarray(0, 200_000));
+    const second = await Client.open();
+    const token = tokenFor(hash, 'delete');
+    second.send({ type: 'delete', token });
+    const { receipt } = (await second.answer()) as Message & { receipt: Receipt };
+    const expected = { contract: hash, direction: 'delete', token: token.body.nonce } as const;
+    expect(parseReceipt(receipt, farmerKey, expected).body.bytes).toBe(0);
+    await first.untilClosed();
+    expect(await partials()).toEqual([]);
+    expect(farmer.stats()).toMatchObject({ reservedBytes: 0, usedBytes: 0, shards: 0 });
+    await second.refused(upload(), 'FARMER_GONE');
+    await reopen();
+    await (await Client.open()).refused(upload(), 'FARMER_GONE');
+  });
+});
+
+describe('countersignatures', () => {
+  it('are kept with their receipt, and only good ones', async () => {
+    const client = await Client.open();
+    const { hash, receipt } = await store(client, randomBytes(1000));
+    const countersign = (signature: string) => ({ type: 'countersign', contract: hash, signature });
+    await client.refused(
+      countersign(countersignReceipt(stranger, receipt)),
+      'PROTOCOL_BAD_SIGNATURE',
+    );
+    client.send(countersign(countersignReceipt(renter, receipt)));
+    await client.refused(countersign(countersignReceipt(renter, receipt)), 'FARMER_PROTOCOL');
+    await client.untilClosed();
+    await farmer.stop();
+    const book = openLmdb({
+      path: join(directory, 'farmer', 'contracts.lmdb'),
+      noSubdir: true,
+      maxDbs: 8,
+    });
+    const kept = book.openDB<string, string>({ name: 'countersignatures' }).get(hash)!;
+    await book.close();
+    const { receipt: signed, renterSignature } = JSON.parse(kept) as {
+      receipt: Receipt;
+      renterSignature: string;
+    };
+    expect(signed).toEqual(receipt);
+    checkCountersignature(signed, renterKey, renterSignature);
+    farmer = await open();
+  });
+});
+
+describe('the end point', () => {
+  const upgrade = (path: string, protocol: string | undefined) =>
+    new Promise<{ status: number; body: unknown }>((resolve, reject) => {
+      const request = https.request({
+        host: '127.0.0.1',
+        port: port(),
+        path,
+        rejectUnauthorized: false,
+        agent: false,
+        headers: {
+          connection: 'Upgrade',
+          upgrade: 'websocket',
+          'sec-websocket-version': '13',
+          'sec-websocket-key': randomBytes(16).toString('base64'),
+          ...(protocol !== undefined && { 'sec-websocket-protocol': protocol }),
+        },
+      });
+      request.on('upgrade', () => resolve({ status: 101, body: undefined }));
+      request.on('response', (response) => {
+        let text = '';
+        response.on('data', (part: Buffer) => (text += part.toString()));
+        response.on('end', () =>
+          resolve({ status: response.statusCode!, body: JSON.parse(text) as unknown }),
+        );
+      });
+      request.on('error', reject);
+      request.end();
+    });
+
+  it('is at one path and speaks one subprotocol', async () => {
+    expect(await upgrade('/else', TRANSFER_SUBPROTOCOL)).toMatchObject({
+      status: 404,
+      body: { error: { code: 'FARMER_NOT_FOUND' } },
+    });
+    for (const protocol of [undefined, 'chat', `${TRANSFER_SUBPROTOCOL}0`]) {
+      expect(await upgrade(TRANSFER_PATH, protocol)).toMatchObject({
+        status: 400,
+        body: { error: { code: 'FARMER_PROTOCOL' } },
+      });
+    }
+    const good = `chat, ${TRANSFER_SUBPROTOCOL}`;
+    expect(await upgrade(TRANSFER_PATH, good)).toMatchObject({ status: 101 });
+  });
+
+  it('closes on frames that are too large, empty or out of place', async () => {
+    const tooLong = await Client.open();
+    tooLong.socket.send(Buffer.alloc(MAX_DATA_FRAME + 1));
+    expect([1006, 1009]).toContain(await tooLong.untilClosed());
+    const longText = await Client.open();
+    longText.socket.send(JSON.stringify({ type: 'cancel', more: 'x'.repeat(70_000) }));
+    expect(await longText.answer()).toMatchObject({ type: 'error', code: 'PROTOCOL_TOO_LARGE' });
+    expect(await longText.untilClosed()).toBe(1008);
+    for (const wrong of [
+      Buffer.alloc(0),
+      '{"type":"countersign"}',
+      '{"type":"delete","token":1}',
+    ]) {
+      const client = await Client.open();
+      client.send(offer(randomBytes(100_000)).upload());
+      expect((await client.answer()).type).toBe('ready');
+      client.socket.send(wrong);
+      const { type, code } = await client.answer();
+      expect(type).toBe('error');
+      expect(code).toMatch(/^(FARMER_PROTOCOL|PROTOCOL_MALFORMED)$/);
+      expect(await client.untilClosed()).toBe(1008);
+    }
+    await until(() => farmer.stats().connections === 0);
+  });
+
+  it('ends a flood of requests', async () => {
+    const client = await Client.open();
+    for (let i = 0; i < 1000; i += 1) client.send({ type: 'cancel' });
+    expect(await client.untilClosed()).toBe(1008);
+  });
+
+  it('takes no more connections from one address than it should', async () => {
+    const clients = await Promise.allSettled(Array.from({ length: 260 }, () => Client.openBare()));
+    expect(clients.filter(({ status }) => status === 'fulfilled')).toHaveLength(256);
+    for (const socket of sockets.splice(0)) socket.terminate();
+    await until(() => farmer.stats().connections === 0);
+    expect((await store(await Client.open(), randomBytes(10))).hash).toHaveLength(64);
+  });
+});
