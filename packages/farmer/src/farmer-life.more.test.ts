@@ -66,7 +66,7 @@ it('joins another, is found by it, and tells it its terms', async () => {
   const second = await open('second', { bootstrap: [first.address], policy });
   await until(() => first.stats().peers === 1 && second.stats().peers === 1);
   const found = await first.node.lookup(second.contact.nodeId);
-  expect(found.map(({ nodeId }) => nodeId)).toContain(second.contact.nodeId);
+  expect(found.contacts.map(({ nodeId }) => nodeId)).toContain(second.contact.nodeId);
   const answer = await first.node.call(second.contact, FARMER_TERMS_METHOD, {});
   expect(parseFarmerTerms(answer)).toEqual({
     version: 1,
