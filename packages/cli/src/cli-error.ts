@@ -1,6 +1,13 @@
 /** The stable codes of {@link CliError}. */
 export type CliErrorCode =
-  'CLI_USAGE' | 'CLI_EXISTS' | 'CLI_NOT_FOUND' | 'CLI_INTERRUPTED' | 'CLI_PENDING' | 'CLI_FARMER';
+  | 'CLI_USAGE'
+  | 'CLI_EXISTS'
+  | 'CLI_NOT_FOUND'
+  | 'CLI_INTERRUPTED'
+  | 'CLI_PENDING'
+  | 'CLI_FARMER'
+  | 'CLI_SOURCE'
+  | 'CLI_DESTINATION';
 
 /** What the command itself has to complain of. */
 export class CliError extends Error {
@@ -9,6 +16,8 @@ export class CliError extends Error {
   constructor(
     readonly code: CliErrorCode,
     message: string,
+    /** The exit code of another process that this error passes on. */
+    readonly exit?: number,
   ) {
     super(message);
   }

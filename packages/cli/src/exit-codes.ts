@@ -51,6 +51,8 @@ const BY_CODE: Record<string, ExitName> = {
   CLI_NOT_FOUND: 'notFound',
   CLI_INTERRUPTED: 'interrupted',
   CLI_PENDING: 'pending',
+  CLI_SOURCE: 'source',
+  CLI_DESTINATION: 'destination',
   CLI_FARMER: 'internal',
   RENTER_BAD_WORDS: 'usage',
   RENTER_BAD_PATH: 'usage',
@@ -81,6 +83,8 @@ const BY_CODE: Record<string, ExitName> = {
   KAD_IDENTITY_FILE: 'noKeys',
   KAD_IDENTITY_EXISTS: 'exists',
   FARMER_LOCKED: 'locked',
+  FARMER_DIRECTORY: 'usage',
+  FARMER_STORE: 'internal',
   PROTOCOL_MALFORMED: 'usage',
   ENOSPC: 'diskFull',
   EDQUOT: 'diskFull',
@@ -106,7 +110,9 @@ function systemCode(error: unknown): string | undefined {
 export function explain(error: unknown): { exit: number; code: string; message: string } {
   const system = systemCode(error);
   const own = (error as { code?: unknown } | null)?.code;
+  const passedOn = (error as { exit?: unknown } | null)?.exit;
   const code = typeof own === 'string' ? own : 'INTERNAL';
+  if (typeof passedOn === 'number') return { exit: passedOn, code, message: messageOf(error) };
   const name = BY_CODE[system ?? code] ?? BY_CODE[code];
   if (name === undefined) {
     const message = `${messageOf(error)} — this is a bug; run it again with --log-level debug and report it`;

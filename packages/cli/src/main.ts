@@ -19,8 +19,7 @@ for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 }
 // A reader that has seen enough (head, less) is no error of ours.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0);
-  throw error;
+  process.exit(error.code === 'EPIPE' ? 0 : reportError(error, json, debug));
 });
 
 const { version } = JSON.parse(
@@ -28,11 +27,14 @@ const { version } = JSON.parse(
 ) as { version: string };
 
 try {
-  if (args.length === 0) createProgram(version, stopping.signal).outputHelp();
-  else await createProgram(version, stopping.signal).parseAsync(process.argv);
+  if (args.length === 0) createProgram(version, stopping.signal, json).outputHelp();
+  else await createProgram(version, stopping.signal, json).parseAsync(process.argv);
 } catch (error) {
   if (error instanceof CommanderError) {
     process.exitCode = error.exitCode === 0 ? 0 : EXIT_CODES.usage;
+    if (json && error.exitCode !== 0) {
+      reportError(new CliError('CLI_USAGE', error.message.replace(/^error: /, '')), json, debug);
+    }
   } else {
     process.exitCode = reportError(error, json, debug);
   }

@@ -27,11 +27,18 @@ export function terminalOutput(json: boolean): Output {
   };
 }
 
+/** Text with its control characters written out, so that a name can't steer the terminal. */
+export function printable(text: string): string {
+  return text.replace(/\p{Cc}|\p{Cf}/gu, (c) => `\\u{${c.codePointAt(0)!.toString(16)}}`);
+}
+
 /** Say what went wrong, on stderr; the exit code. */
 export function reportError(error: unknown, json: boolean, debug: boolean): number {
   const { exit, code, message } = explain(error);
   process.stderr.write(
-    json ? `${JSON.stringify({ error: { code, message, exit } })}\n` : `granary: ${message}\n`,
+    json
+      ? `${JSON.stringify({ error: { code, message, exit } })}\n`
+      : `granary: ${printable(message)}\n`,
   );
   if (debug && error instanceof Error) process.stderr.write(`${error.stack ?? ''}\n`);
   return exit;

@@ -31,7 +31,13 @@ export async function givenPassword(
   file: string | undefined,
   env: NodeJS.ProcessEnv,
 ): Promise<string | undefined> {
-  if (file !== undefined) return (await readFile(file, 'utf8')).replace(/\r?\n$/, '');
+  if (file !== undefined) {
+    const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'EACCES') throw error;
+      throw new CliError('CLI_USAGE', `the password file ${file} can't be read: ${error.code}`);
+    });
+    return text.replace(/\r?\n$/, '');
+  }
   return env['GRANARY_PASSWORD'];
 }
 

@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander';
 import type { FarmOptions } from './commands/farm.js';
 import type { NetworkOptions } from './commands/network.js';
+import { CliError } from './cli-error.js';
 import { contextOf } from './context.js';
 import { EXIT_CODES, EXIT_MEANINGS, type ExitName } from './exit-codes.js';
 import { table } from './output.js';
@@ -35,12 +36,14 @@ function examples(...lines: string[]): string {
 }
 
 /** The `granary` command. Commands are loaded when they run, so that help is quick. */
-export function createProgram(version: string, signal: AbortSignal): Command {
+export function createProgram(version: string, signal: AbortSignal, json: boolean): Command {
   const program = new Command('granary')
     .description('A decentralised object store: your data, encrypted and spread over farmers.')
     .version(version)
     .showHelpAfterError('(granary COMMAND --help shows how)')
     .exitOverride()
+    // With --json the error is written once, as JSON, by whoever catches it.
+    .configureOutput(json ? { writeErr: () => undefined } : {})
     .addHelpText(
       'after',
       examples(
@@ -182,10 +185,11 @@ export function createProgram(version: string, signal: AbortSignal): Command {
     });
 
   add('gc', 'ask farmers again to delete what they could not be asked before')
-    .addHelpText('after', examples('granary gc'))
-    .action(async (_options: unknown, command: Command) => {
+    .option('--unfinished', 'give up unfinished puts, too, and have what they stored deleted')
+    .addHelpText('after', examples('granary gc', 'granary gc --unfinished'))
+    .action(async (options: { unfinished?: boolean }, command: Command) => {
       const { gc } = await import('./commands/objects.js');
-      await gc(await contextOf(command, signal));
+      await gc(await contextOf(command, signal), options);
     });
 
   add('status', 'show what is stored, what is unfinished, and the farmers that answer')
@@ -266,7 +270,9 @@ export function createProgram(version: string, signal: AbortSignal): Command {
       }
       let target: Command = program;
       for (const word of words) {
-        target = target.commands.find((command) => command.name() === word) ?? target;
+        const found = target.commands.find((command) => command.name() === word);
+        if (found === undefined) throw new CliError('CLI_USAGE', `there is no command "${word}"`);
+        target = found;
       }
       target.outputHelp();
     });

@@ -60,6 +60,19 @@ export async function putObject(
   }
 }
 
+/** Give up uploads that nobody works on any more: those of streams, or all of them. */
+export async function abandonUploads(
+  { store }: RenterCore,
+  active: ReadonlySet<string>,
+  all: boolean,
+): Promise<void> {
+  for (const upload of [...store.uploads()]) {
+    if ((all || upload.source === null) && !isActive(upload, active)) {
+      await store.abandonUpload(upload);
+    }
+  }
+}
+
 /** Whether the renter itself was closed, so that its store may not be touched. */
 function isClosed(signal: AbortSignal): boolean {
   const reason: unknown = signal.reason;
@@ -192,7 +205,7 @@ async function performUpload(
     for (;;) {
       const release = await slots.take();
       signal.throwIfAborted();
-      const plain = await reader.read(step);
+      const plain = await reader.read(step, signal);
       if (plain.length === 0) {
         release();
         break;

@@ -13,7 +13,7 @@ export interface SourceReader {
   /** What the file looks like; null for a stream. */
   readonly mark: SourceMark | null;
   /** The next `size` bytes, fewer only at the end, in a buffer of their own. */
-  read(size: number): Promise<Uint8Array>;
+  read(size: number, signal: AbortSignal): Promise<Uint8Array>;
   /** Check that what was read is one state of the file. @throws RenterError RENTER_SOURCE. */
   finish(): Promise<void>;
   close(): Promise<void>;
@@ -85,15 +85,18 @@ function readStream(stream: AsyncIterable<Uint8Array>): SourceReader {
   const iterator = stream[Symbol.asyncIterator]();
   let rest: Uint8Array = new Uint8Array(0);
   let ended = false;
+  let waiting = false;
   return {
     mark: null,
-    async read(size) {
+    async read(size, signal) {
       const bytes = new Uint8Array(new ArrayBuffer(size));
       let filled = 0;
       while (filled < size) {
         if (rest.length === 0) {
           if (ended) break;
-          const next = await iterator.next();
+          waiting = true;
+          const next = await orAborted(iterator.next(), signal);
+          waiting = false;
           if (next.done === true) {
             ended = true;
             break;
@@ -110,7 +113,26 @@ function readStream(stream: AsyncIterable<Uint8Array>): SourceReader {
     },
     finish: () => Promise.resolve(),
     async close() {
-      if (!ended) await iterator.return?.();
+      if (ended) return;
+      // A generator takes its return only after the step that it is in, which may be for ever.
+      const returned = iterator.return?.();
+      if (waiting) void returned?.catch(() => undefined);
+      else await returned;
     },
   };
+}
+
+/** A promise, or the signal's reason when that comes first. */
+async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted();
+  let onAbort: (() => void) | undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => reject(signal.reason as Error);
+    signal.addEventListener('abort', onAbort, { once: true });
+  });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener('abort', onAbort!);
+  }
 }

@@ -1,6 +1,5 @@
 import type { Clock, Logger, Random } from '@granary/kad';
 import { type Manifest, type SegmentRecord, fromHex } from '@granary/protocol';
-import { messageOf } from '@granary/kad';
 import type { ConnectionPool } from './connection-pool.js';
 import { RenterError } from './errors.js';
 import type { FarmerDirectory } from './farmer-directory.js';
@@ -59,5 +58,5 @@ export function plainSegmentSize({
 export function abortError(signal: AbortSignal): Error {
   const reason: unknown = signal.reason;
   if (reason instanceof RenterError) return reason;
-  return new RenterError('RENTER_ABORTED', `stopped: ${messageOf(reason)}`, { cause: reason });
+  return new RenterError('RENTER_ABORTED', 'stopped', { cause: reason });
 }

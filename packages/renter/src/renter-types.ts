@@ -88,6 +88,8 @@ export interface RenterStatus {
     readonly bucket: string;
     readonly name: string;
     readonly started: number;
+    /** Whether a put of the same file goes on with it; a stream's can't. */
+    readonly resumable: boolean;
   }[];
   readonly pendingDeletes: number;
   readonly knownFarmers: number;

@@ -19,7 +19,7 @@ import { NetworkAccess } from './network-access.js';
 import { checkRange, readObject } from './object-download.js';
 import { checkBucket, checkPath } from './object-path.js';
 import { readObjectToFile } from './object-to-file.js';
-import { putObject } from './object-upload.js';
+import { abandonUploads, putObject } from './object-upload.js';
 import type { PutSource } from './put-source.js';
 import type { FarmerRecord, ObjectPath } from './records.js';
 import type { RenterCore } from './renter-core.js';
@@ -230,8 +230,14 @@ export class Renter {
     return this.collect(this.signalOf(options.signal), contracts);
   }
 
-  /** Have deleted what earlier deletes, replaced versions and failed attempts have left. */
-  collectGarbage(options: { signal?: AbortSignal } = {}): Promise<DeletionReport> {
+  /**
+   * Have deleted what earlier deletes, replaced versions and failed attempts have left. Uploads of
+   * streams whose process is no more count as failed; with `unfinished` those of files do, too.
+   */
+  async collectGarbage(
+    options: { signal?: AbortSignal; unfinished?: boolean } = {},
+  ): Promise<DeletionReport> {
+    await abandonUploads(this.core, this.active, options.unfinished === true);
     return this.collect(this.signalOf(options.signal));
   }
 
@@ -257,13 +263,12 @@ export class Renter {
       buckets,
       objects,
       bytes,
-      unfinishedUploads: [...this.core.store.uploads()].map(
-        ({ manifest: { bucket, name }, started }) => ({
-          bucket,
-          name,
-          started,
-        }),
-      ),
+      unfinishedUploads: [...this.core.store.uploads()].map(({ manifest, source, started }) => ({
+        bucket: manifest.bucket,
+        name: manifest.name,
+        started,
+        resumable: source !== null,
+      })),
       pendingDeletes: this.core.store.garbageCount(),
       knownFarmers: this.core.directory.known().length,
     };

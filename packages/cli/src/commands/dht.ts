@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { addAbortSignal } from 'node:stream';
 import type { KademliaNode } from '@granary/kad';
 import { type Context } from '../context.js';
 import { CliError } from '../cli-error.js';
@@ -76,12 +77,30 @@ export async function get(context: Context, key: string): Promise<void> {
 
 /** `granary dht put` */
 export async function put(context: Context, file: string): Promise<void> {
-  const value = file === '-' ? await readAll(process.stdin) : await readFile(file);
+  const value = file === '-' ? await readStdin(context.signal) : await readValue(file);
   await withNode(context, true, async (node) => {
     const { key, stored } = await node.put(value, { signal: context.signal });
     context.output.result({ key, stored });
     context.output.line(key);
     context.output.note(`${stored} nodes keep it`);
+  });
+}
+
+/** Read stdin to its end, or until a signal comes. */
+async function readStdin(signal: AbortSignal): Promise<Buffer> {
+  // Otherwise an open pipe would hold the process.
+  addAbortSignal(signal, process.stdin);
+  try {
+    return await readAll(process.stdin);
+  } catch (error) {
+    throw signal.aborted ? new CliError('CLI_INTERRUPTED', 'stopped') : error;
+  }
+}
+
+async function readValue(file: string): Promise<Buffer> {
+  return readFile(file).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'EACCES') throw error;
+    throw new CliError('CLI_SOURCE', `${file} can't be read: ${error.code}`);
   });
 }
 

@@ -18,18 +18,22 @@ export interface FarmOptions {
 /** `granary farm`: run a storage node until a signal comes. */
 export async function farm(context: Context, options: FarmOptions): Promise<void> {
   const { Farmer } = await import('@granary/farmer');
-  const { Identity, loadIdentity, saveIdentity } = await import('@granary/kad');
+  const { Identity, loadIdentity, parseAddress, saveIdentity } = await import('@granary/kad');
   const { output, logger, config, signal } = context;
   const port = Number(options.port);
   if (!Number.isInteger(port) || port < 0 || port > 65_535) {
     throw new CliError('CLI_USAGE', `--port ${options.port}: a port is a number from 0 to 65535`);
+  }
+  for (const address of [...(options.announce ?? []), ...(config.bootstrap ?? [])]) {
+    parseAddress(address);
   }
   const identityFile = join(options.data, 'identity.json');
   const exists = await readFile(identityFile).then(
     () => true,
     (error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return false;
-      throw error;
+      if (error.code !== 'ENOTDIR') throw error;
+      throw new CliError('CLI_USAGE', `--data ${options.data}: it is a file, not a directory`);
     },
   );
   if (!exists) await saveIdentity(identityFile, Identity.generate());

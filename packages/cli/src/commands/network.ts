@@ -158,9 +158,10 @@ async function startFarmer(
   });
   child.stdin.on('error', () => undefined);
   let complaint = '';
+  let running = false;
   child.stderr.on('data', (data: Buffer) => {
     complaint = (complaint + data.toString()).slice(-4096);
-    process.stderr.write(data);
+    if (running) process.stderr.write(data);
   });
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
@@ -174,19 +175,26 @@ async function startFarmer(
     }, START_TIMEOUT_MS);
     child.once('exit', (code) => {
       clearTimeout(timer);
-      reject(
-        new CliError(
-          'CLI_FARMER',
-          `farmer ${index + 1} ended with code ${code}: ${complaint.trim().slice(0, 500)}`,
-        ),
-      );
+      reject(startFailure(index, code, complaint));
     });
     createInterface({ input: child.stdout }).once('line', (line) => {
       clearTimeout(timer);
+      running = true;
       const { nodeId, address } = JSON.parse(line) as { nodeId: string; address: string };
       resolve({ child, nodeId, address, directory });
     });
   });
+}
+
+/** Why a farmer did not start, as it said itself, with its exit code. */
+function startFailure(index: number, code: number | null, complaint: string): CliError {
+  const last = complaint.trim().split('\n').at(-1) ?? '';
+  try {
+    const { error } = JSON.parse(last) as { error: { message: string; exit: number } };
+    return new CliError('CLI_FARMER', `farmer ${index + 1}: ${error.message}`, error.exit);
+  } catch {
+    return new CliError('CLI_FARMER', `farmer ${index + 1} ended with code ${code}: ${last}`);
+  }
 }
 
 async function stopChild(child: ChildProcess): Promise<void> {

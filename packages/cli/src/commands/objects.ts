@@ -1,14 +1,17 @@
 import { once } from 'node:events';
-import { access } from 'node:fs/promises';
+import { access, open, rename, unlink } from 'node:fs/promises';
 import { basename } from 'node:path';
+import { addAbortSignal } from 'node:stream';
 import { CliError } from '../cli-error.js';
 import { type Context, withRenter } from '../context.js';
-import { table } from '../output.js';
+import { printable, table } from '../output.js';
 import { startProgress } from '../progress.js';
 import { DEFAULT_BUCKET, parseRemotePath } from '../remote-path.js';
 import { formatDuration, formatRate, formatSize, parseDuration } from '../units.js';
 
 const dateOf = (ms: number) => new Date(ms).toISOString().slice(0, 19).replace('T', ' ');
+
+const shown = (path: { bucket: string; name: string }) => printable(`${path.bucket}/${path.name}`);
 
 /** Say which deletions have still to be done. */
 function notePending(
@@ -49,7 +52,9 @@ export async function put(
     try {
       const result = await renter.put(
         path,
-        file === '-' ? { kind: 'stream', stream: process.stdin } : { kind: 'file', path: file },
+        file === '-'
+          ? { kind: 'stream', stream: addAbortSignal(signal, process.stdin) }
+          : { kind: 'file', path: file },
         {
           ...(scheme !== undefined && { scheme }),
           ...(durationMs !== undefined && { durationMs }),
@@ -72,7 +77,7 @@ export async function put(
         pendingDeletes: garbage.pending,
       });
       output.line(
-        `Stored ${path.bucket}/${path.name}: ${formatSize(size)} in ${segments} ` +
+        `Stored ${shown(path)}: ${formatSize(size)} in ${segments} ` +
           `${segments === 1 ? 'segment' : 'segments'}, ${shards} shards, ${formatDuration(elapsed)} (${formatRate(size, elapsed)})` +
           (resumedSegments > 0 ? `; ${resumedSegments} segments were there from before` : ''),
       );
@@ -140,17 +145,12 @@ export async function get(
     const onProgress = ({ bytes, total }: { bytes: number; total?: number }) =>
       bar.update(bytes, total, '');
     try {
-      if (target === '-' || range !== undefined) {
-        const sink = target === '-' ? undefined : await openForWriting(target);
-        try {
-          for await (const bytes of renter.get(path, { ...range, signal, onProgress })) {
-            if (sink !== undefined) await sink.write(bytes);
-            else if (!(await writeOut(bytes))) break;
-          }
-          await sink?.sync();
-        } finally {
-          await sink?.close();
+      if (target === '-') {
+        for await (const bytes of renter.get(path, { ...range, signal, onProgress })) {
+          if (!(await writeOut(bytes))) break;
         }
+      } else if (range !== undefined) {
+        await writeWhole(target, renter.get(path, { ...range, signal, onProgress }));
       } else {
         const { resumedBytes } = await renter.getToFile(path, target, { signal, onProgress });
         if (resumedBytes > 0) output.note(`${formatSize(resumedBytes)} were there from before`);
@@ -161,7 +161,7 @@ export async function get(
       const length = range?.length ?? size;
       output.result({ ...path, file: target, size: length, sha256, elapsedMs: elapsed });
       output.line(
-        `Got ${path.bucket}/${path.name} into ${target}: ${formatSize(length)}, ` +
+        `Got ${shown(path)} into ${target}: ${formatSize(length)}, ` +
           `${formatDuration(elapsed)} (${formatRate(length, elapsed)})`,
       );
     } catch (error) {
@@ -177,9 +177,23 @@ export async function get(
   });
 }
 
-async function openForWriting(path: string) {
-  const { open } = await import('node:fs/promises');
-  return open(path, 'w');
+/** Write a file that takes its name only when it is whole: what had the name stays till then. */
+async function writeWhole(target: string, source: AsyncIterable<Uint8Array>): Promise<void> {
+  const part = `${target}.${process.pid}.granary-part`;
+  const file = await open(part, 'wx').catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT' && error.code !== 'ENOTDIR') throw error;
+    throw new CliError('CLI_DESTINATION', `${target} can't be written: there is no such folder`);
+  });
+  try {
+    for await (const bytes of source) await file.writeFile(bytes);
+    await file.sync();
+    await file.close();
+    await rename(part, target);
+  } catch (error) {
+    await file.close().catch(() => undefined);
+    await unlink(part).catch(() => undefined);
+    throw error;
+  }
 }
 
 /** `granary ls` */
@@ -199,7 +213,7 @@ export async function ls(context: Context, remote: string | undefined): Promise<
     for (const object of renter.list(bucket, { prefix })) {
       output.result({ bucket, ...object });
       output.line(
-        `${dateOf(object.created)}  ${formatSize(object.size).padStart(9)}  ${object.name}`,
+        `${dateOf(object.created)}  ${formatSize(object.size).padStart(9)}  ${printable(object.name)}`,
       );
     }
     return Promise.resolve();
@@ -217,7 +231,7 @@ export async function stat(context: Context, remote: string): Promise<void> {
     const spare = found.fewestShards - scheme.k;
     output.line(
       table([
-        [`${found.bucket}/${found.name}`, ''],
+        [shown(found), ''],
         ['  size', `${formatSize(found.size)} (${found.size} bytes)`],
         ['  SHA-256', found.sha256],
         ['  stored', dateOf(found.created)],
@@ -261,9 +275,7 @@ export async function rm(context: Context, remotes: readonly string[]): Promise<
       const { confirmed, pending } = await renter.delete(path, { signal });
       left += pending.length;
       output.result({ ...path, confirmed, pending });
-      output.line(
-        `Deleted ${path.bucket}/${path.name}: ${confirmed} shards confirmed gone by their farmers`,
-      );
+      output.line(`Deleted ${shown(path)}: ${confirmed} shards confirmed gone by their farmers`);
       notePending(context, pending);
     }
     if (left > 0) {
@@ -276,10 +288,13 @@ export async function rm(context: Context, remotes: readonly string[]): Promise<
 }
 
 /** `granary gc` */
-export async function gc(context: Context): Promise<void> {
+export async function gc(context: Context, options: { unfinished?: boolean }): Promise<void> {
   const { output, signal } = context;
   await withRenter(context, async (renter) => {
-    const { confirmed, pending } = await renter.collectGarbage({ signal });
+    const { confirmed, pending } = await renter.collectGarbage({
+      signal,
+      ...(options.unfinished === true && { unfinished: true }),
+    });
     output.result({ confirmed, pending });
     output.line(
       `${confirmed} shards confirmed gone; ${pending.length === 0 ? 'nothing is left to delete' : 'left to delete:'}`,

@@ -1,6 +1,9 @@
 import { type Context, withRenter } from '../context.js';
-import { table } from '../output.js';
+import { printable, table } from '../output.js';
 import { formatDuration, formatSize } from '../units.js';
+
+const RESUME = 'put it again to go on, or drop it with "granary gc --unfinished"';
+const CLEAR = 'if it was cut off, "granary gc" clears it up';
 
 /** `granary status` */
 export async function status(context: Context, options: { offline?: boolean }): Promise<void> {
@@ -25,9 +28,9 @@ export async function status(context: Context, options: { offline?: boolean }): 
       ['node ID', own.nodeId],
       ['stored', `${own.objects} objects in ${own.buckets} buckets, ${formatSize(own.bytes)}`],
       ['to delete', `${own.pendingDeletes} shards at farmers that could not be reached`],
-      ...own.unfinishedUploads.map(({ bucket, name, started }) => [
+      ...own.unfinishedUploads.map(({ bucket, name, started, resumable }) => [
         'unfinished',
-        `${bucket}/${name}, begun ${formatDuration(Date.now() - started)} ago: put it again to go on`,
+        `${printable(`${bucket}/${name}`)}, begun ${formatDuration(Date.now() - started)} ago: ${resumable ? RESUME : CLEAR}`,
       ]),
     ];
     if (options.offline !== true) {
