@@ -108,7 +108,10 @@ export class ShardFiles {
   /** Names of all shard files. For recovery and scrubbing. */
   async *listShards(): AsyncGenerator<string> {
     for (const prefix of await readdir(this.shards)) {
-      for (const name of await readdir(join(this.shards, prefix))) yield name;
+      if (!/^[0-9a-f]{2}$/.test(prefix)) continue;
+      for (const name of await readdir(join(this.shards, prefix))) {
+        if (/^[0-9a-f]{64}$/.test(name)) yield name;
+      }
     }
   }
 

@@ -1,10 +1,11 @@
 import { chmod, mkdir, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Clock, type Logger, messageOf } from '@granary/kad';
-import type { Contract, ContractTerms } from '@granary/protocol';
+import { type Contract, type ContractTerms, MAX_TOKEN_LIFETIME } from '@granary/protocol';
 import { type BookEntry, ContractBook } from './contract-book.js';
 import { lockDirectory } from './directory-lock.js';
 import { FarmerError } from './errors.js';
+import { KeyedQueue } from './keyed-queue.js';
 import { type PartialShard, ShardFiles, type StoredShard } from './shard-files.js';
 
 /** What a {@link ShardStore} is made of. */
@@ -22,6 +23,13 @@ export interface ShardStoreOptions {
 
 /** Bytes of the disk that are never promised to anybody. */
 const HEADROOM = 32 * 1024 * 1024;
+/** The most deletes of contracts not heard of that are remembered: anybody can ask for them. */
+const MAX_UNKNOWN = 100_000;
+
+/** Whether a mark is of a contract that was deleted before it was heard of. */
+function isUnknown({ reservedUntil }: BookEntry): boolean {
+  return reservedUntil === 0;
+}
 
 /**
  * Shards and contracts on disk. A shard counts as stored only after its bytes, its place and its
@@ -32,7 +40,10 @@ export class ShardStore {
   private reservedBytes = 0;
   private storedCount = 0;
   private missingCount = 0;
+  private unknownCount = 0;
   private diskFree = Infinity;
+  // The book is read, and then written in batches: between the two nobody else may change a contract.
+  private readonly changes = new KeyedQueue();
 
   private constructor(
     private readonly options: ShardStoreOptions,
@@ -103,7 +114,11 @@ export class ShardStore {
    *
    * @throws FarmerError FARMER_FULL, or FARMER_GONE when the contract was deleted.
    */
-  async reserve(hash: string, contract: Contract): Promise<void> {
+  reserve(hash: string, contract: Contract): Promise<void> {
+    return this.changes.run(hash, () => this.reserveAlone(hash, contract));
+  }
+
+  private async reserveAlone(hash: string, contract: Contract): Promise<void> {
     const { terms } = contract;
     const known = this.book.entry(hash);
     if (known?.state === 'deleted') {
@@ -138,23 +153,38 @@ export class ShardStore {
   }
 
   /** A shard's last byte has come: check it, keep it, and write down that it is kept. */
-  async commit(hash: string, terms: ContractTerms, part: PartialShard): Promise<void> {
-    await part.finish(terms.shardHash);
+  commit(hash: string, terms: ContractTerms, part: PartialShard): Promise<void> {
+    return this.changes.run(hash, () => this.commitAlone(hash, terms, part));
+  }
+
+  private async commitAlone(hash: string, terms: ContractTerms, part: PartialShard): Promise<void> {
     const reserved = this.book.entry(hash);
-    if (reserved?.state !== 'reserved') {
-      await this.files.removeShard(hash);
+    if (reserved === undefined || reserved.state === 'deleted') {
+      await part.discard();
       throw new FarmerError('FARMER_GONE', 'this contract was ended while its shard came in');
     }
+    await part.finish(terms.shardHash);
+    // It was stored and acknowledged before; the same verified bytes are in its place again.
+    if (reserved.state === 'stored') return;
     await this.book.put(hash, { ...reserved, state: 'stored' });
     this.reservedBytes -= terms.shardSize;
     this.usedBytes += terms.shardSize;
     this.storedCount += 1;
+    this.diskFree -= terms.shardSize;
   }
 
-  /** Give a reservation up, and its part. */
-  async release(hash: string): Promise<void> {
+  /**
+   * Give a reservation up, and its part.
+   *
+   * @param expiredAt - only if nobody came back to it by this time
+   */
+  release(hash: string, expiredAt = Infinity): Promise<void> {
+    return this.changes.run(hash, () => this.releaseAlone(hash, expiredAt));
+  }
+
+  private async releaseAlone(hash: string, expiredAt: number): Promise<void> {
     const entry = this.book.entry(hash);
-    if (entry?.state !== 'reserved') return;
+    if (entry?.state !== 'reserved' || entry.reservedUntil > expiredAt) return;
     await this.files.removePartial(hash);
     await this.book.forget(hash);
     this.reservedBytes -= entry.size;
@@ -175,10 +205,26 @@ export class ShardStore {
     return this.files.openShard(hash, entry.size);
   }
 
-  /** Delete a shard or a reservation; bytes freed. Deleting what is not there is no error. */
-  async delete(hash: string): Promise<number> {
+  /**
+   * Delete a shard or a reservation; bytes freed. Deleting what is not there is no error: it is
+   * remembered for as long as an upload of it, let in by an older token, may be on its way.
+   */
+  delete(hash: string): Promise<number> {
+    return this.changes.run(hash, () => this.deleteAlone(hash));
+  }
+
+  private async deleteAlone(hash: string): Promise<number> {
     const entry = this.book.entry(hash);
-    if (entry === undefined || entry.state === 'deleted') return 0;
+    if (entry?.state === 'deleted') return 0;
+    if (entry === undefined) {
+      if (this.unknownCount >= MAX_UNKNOWN) {
+        throw new FarmerError('FARMER_BUSY', 'too many deletes of unknown contracts: try later');
+      }
+      this.unknownCount += 1;
+      const end = this.options.clock.now() + 2 * MAX_TOKEN_LIFETIME;
+      await this.book.bury(hash, { state: 'deleted', size: 0, end, reservedUntil: 0 });
+      return 0;
+    }
     // First the book: a crash between the two leaves a file without an entry, which recovery removes.
     await this.book.bury(hash, entry);
     if (entry.state === 'stored') {
@@ -209,8 +255,11 @@ export class ShardStore {
     await this.measureDisk();
     for (const [hash, entry] of [...this.book.all()]) {
       if (busy.has(hash)) continue;
-      if (entry.state === 'reserved' && entry.reservedUntil <= now) await this.release(hash);
-      if (entry.state === 'deleted' && entry.end <= now) await this.book.forget(hash);
+      if (entry.state === 'reserved' && entry.reservedUntil <= now) await this.release(hash, now);
+      if (entry.state === 'deleted' && entry.end <= now) {
+        if (isUnknown(entry)) this.unknownCount -= 1;
+        await this.book.forget(hash);
+      }
       if (entry.state === 'stored' && entry.end + this.options.graceMs <= now) {
         this.options.logger.info({ contract: hash }, 'a contract has ended: its shard is deleted');
         await this.delete(hash);
@@ -240,8 +289,9 @@ export class ShardStore {
     for (const [hash, entry] of [...this.book.all()]) {
       if (entry.state === 'deleted') {
         // A crash between book and file may have left the file.
-        if (entry.end > now) await this.files.removeShard(hash);
-        else await this.book.forget(hash);
+        if (entry.end <= now) await this.book.forget(hash);
+        else if (isUnknown(entry)) this.unknownCount += 1;
+        else await this.files.removeShard(hash);
       } else if (entry.state === 'stored') {
         this.usedBytes += entry.size;
         this.storedCount += 1;

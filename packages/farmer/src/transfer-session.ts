@@ -1,6 +1,7 @@
 import type { WebSocket } from 'ws';
 import type { Clock, Identity, Logger } from '@granary/kad';
 import {
+  type ContractProposal,
   MAX_DATA_FRAME,
   type Receipt,
   type TransferAnswer,
@@ -13,6 +14,7 @@ import {
   nodeSpan,
   parseProposal,
   signReceipt,
+  toHex,
 } from '@granary/protocol';
 import { FarmerError } from './errors.js';
 import { type FarmerPolicy, checkPolicy } from './farmer-policy.js';
@@ -64,6 +66,7 @@ export class TransferSession {
   private readonly frames: FrameQueue;
   /** Whether the renter has been told of the error that ends the session. */
   private told = false;
+  private answered: Promise<void> = Promise.resolve();
   private lastReceipt: { receipt: Receipt; token: TransferToken } | undefined;
 
   /** @param peer - node ID that the TLS connection proved, if any */
@@ -85,6 +88,8 @@ export class TransferSession {
           throw new FarmerError('FARMER_PROTOCOL', 'bytes came that belong to no transfer');
         }
         await this.perform(frame);
+        // Who does not read its answers gets no more of them.
+        await this.answered;
       }
     } catch (error) {
       this.end(error);
@@ -122,7 +127,7 @@ export class TransferSession {
   }
 
   private async upload(request: UploadRequest): Promise<void> {
-    const { identity, store, tokens, policy, clock, counters, uploads, timeouts } = this.context;
+    const { identity, tokens, uploads } = this.context;
     const token = tokens.take(request.token, 'upload', this.peer);
     const proposal = parseProposal(request.proposal);
     const { terms } = proposal;
@@ -130,23 +135,13 @@ export class TransferSession {
     if (token.body.contract !== hash || token.body.renter !== terms.renter) {
       throw new FarmerError('FARMER_FORBIDDEN', 'the token is not for this contract');
     }
-    if (terms.farmer !== identity.nodeId) {
+    if (terms.farmer !== identity.nodeId || terms.farmerKey !== toHex(identity.publicKey)) {
       throw new FarmerError('FARMER_FORBIDDEN', 'the contract is with another farmer');
     }
-    const known = store.entry(hash);
-    if (known?.state === 'stored' && (await store.holds(hash))) {
-      const { farmerSignature } = store.contract(hash)!;
-      const receipt = this.receipt(token, hash, 0);
-      return this.answer({ type: 'stored', farmerSignature, receipt });
+    for (let other = uploads.get(hash); other !== undefined; other = uploads.get(hash)) {
+      await other.stop();
     }
-    checkPolicy(policy, terms, clock.now());
-    if (known?.state === 'stored') {
-      throw new FarmerError('FARMER_NOT_FOUND', 'the shard was lost here: place it elsewhere');
-    }
-    await uploads.get(hash)?.stop();
-    const contract = acceptContract(identity, proposal);
-    await store.reserve(hash, contract);
-    const part = await store.openPartial(hash, terms);
+    // From here to the end no other connection can work on this upload: there was no wait in between.
     let ended!: () => void;
     const over = new Promise<void>((resolve) => (ended = resolve));
     uploads.set(hash, {
@@ -157,6 +152,34 @@ export class TransferSession {
         return over;
       },
     });
+    try {
+      await this.uploadAlone(hash, proposal, token);
+    } finally {
+      uploads.delete(hash);
+      ended();
+    }
+  }
+
+  private async uploadAlone(
+    hash: string,
+    proposal: ContractProposal,
+    token: TransferToken,
+  ): Promise<void> {
+    const { identity, store, policy, clock, counters, timeouts } = this.context;
+    const { terms } = proposal;
+    const known = store.entry(hash);
+    if (known?.state === 'stored' && (await store.holds(hash))) {
+      const { farmerSignature } = store.contract(hash)!;
+      const receipt = this.receipt(token, hash, 0);
+      return this.answer({ type: 'stored', farmerSignature, receipt });
+    }
+    checkPolicy(policy, terms, clock.now());
+    if (known?.state === 'stored') {
+      throw new FarmerError('FARMER_NOT_FOUND', 'the shard was lost here: place it elsewhere');
+    }
+    const contract = acceptContract(identity, proposal);
+    await store.reserve(hash, contract);
+    const part = await store.openPartial(hash, terms);
     try {
       const { farmerSignature } = contract;
       this.answer({ type: 'ready', offset: part.offset, farmerSignature });
@@ -190,9 +213,6 @@ export class TransferSession {
       }
       await part.suspend().catch(() => undefined);
       throw error instanceof Cancelled ? error : new BrokenTransfer(error);
-    } finally {
-      uploads.delete(hash);
-      ended();
     }
   }
 
@@ -291,11 +311,12 @@ export class TransferSession {
   }
 
   private answer(answer: TransferAnswer): void {
-    if (this.socket.readyState === this.socket.OPEN) this.socket.send(JSON.stringify(answer));
+    if (this.socket.readyState !== this.socket.OPEN) return;
+    this.answered = this.send(JSON.stringify(answer));
   }
 
   /** Send bytes; resolves when the socket has taken them, rejects when it does not for too long. */
-  private send(bytes: Uint8Array): Promise<void> {
+  private send(bytes: Uint8Array | string): Promise<void> {
     const { clock, timeouts } = this.context;
     const sent = new Promise<void>((resolve, reject) => {
       const timer = clock.setTimeout(

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, readdir, rm, truncate, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, readdir, rm, truncate, writeFile } from 'node:fs/promises';
 import * as https from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -266,6 +266,68 @@ async function until(condition: () => boolean | Promise<boolean>): Promise<void>
 }
 
 describe('uploads', () => {
+  it('of one contract by two connections at a time end in one shard, whole, whatever the order', async () => {
+    const [first, second] = await Promise.all([Client.open(), Client.open()]);
+    const settled = async (client: Client, shard: Uint8Array) => {
+      const answer = await client.answer();
+      if (answer.type !== 'ready') return answer;
+      client.sendBytes(shard.subarray(answer['offset'] as number), MAX_DATA_FRAME);
+      return client.answer();
+    };
+    for (let round = 0; round < 4; round += 1) {
+      const shard = randomBytes(300_000);
+      const { hash, upload } = offer(shard);
+      const begin = farmer.stats();
+      const a = round === 0 ? first : await Client.open();
+      const b = round === 0 ? second : await Client.open();
+      a.send(upload());
+      // Before, at, and after the moment when the first has sent all it has.
+      if (round === 0) b.send(upload());
+      expect(await a.answer().then((answer) => answer.type)).toMatch(/ready|error/);
+      a.sendBytes(shard, MAX_DATA_FRAME);
+      if (round === 1) b.send(upload());
+      if (round === 2) await until(async () => !(await partials()).includes(hash));
+      if (round === 3) await until(async () => farmer.stats().uploads > begin.uploads);
+      if (round >= 2) b.send(upload());
+      const answers = await Promise.all([
+        a.next().catch(() => undefined),
+        settled(b, shard).catch(() => undefined),
+      ]);
+      expect(answers.filter((answer) => (answer as Message)?.type === 'stored')).not.toEqual([]);
+      const reader = await Client.open();
+      expect(
+        (await fetched(reader, shard, download(hash, 0, 300_000, STREAM_LEVEL))).equals(shard),
+      ).toBe(true);
+      expect(farmer.stats()).toMatchObject({
+        shards: begin.shards + 1,
+        usedBytes: begin.usedBytes + 300_000,
+        reservedBytes: 0,
+      });
+    }
+  });
+
+  it('whose acknowledgement was not seen are acknowledged again, and never lost', async () => {
+    for (let round = 0; round < 10; round += 1) {
+      const shard = randomBytes(200_000);
+      const { hash, upload } = offer(shard);
+      const [first, second] = await Promise.all([Client.open(), Client.open()]);
+      first.send(upload());
+      expect((await first.answer()).type).toBe('ready');
+      first.sendBytes(shard);
+      // The farmer takes the last bytes while the second asks.
+      second.send(upload());
+      const answer = await second.answer();
+      if (answer.type === 'ready') {
+        second.sendBytes(shard.subarray(answer['offset'] as number));
+        expect((await second.answer()).type).toBe('stored');
+      } else {
+        expect(answer.type).toBe('stored');
+      }
+      expect((await readFile(shardPath(hash))).subarray(0, shard.length).equals(shard)).toBe(true);
+    }
+    expect(farmer.stats()).toMatchObject({ shards: 10, usedBytes: 2_000_000, reservedBytes: 0 });
+  });
+
   it('go on after the connection was cut, where the disk was', async () => {
     const shard = randomBytes(900_000);
     const { upload, hash } = offer(shard);
@@ -360,6 +422,12 @@ describe('uploads', () => {
 });
 
 describe('proposals', () => {
+  it('that bind the farmer by another key than its own are refused', async () => {
+    const client = await Client.open();
+    const { upload } = offer(randomBytes(10), { farmerKey: toHex(stranger.publicKey) });
+    await client.refused(upload(), 'FARMER_FORBIDDEN');
+  });
+
   it('with any one field spoilt are refused without a reservation, and the connection goes on', async () => {
     const client = await Client.open();
     const { proposal, hash } = offer(randomBytes(1000));
@@ -505,6 +573,29 @@ describe('deletes', () => {
     await second.refused(upload(), 'FARMER_GONE');
     await reopen();
     await (await Client.open()).refused(upload(), 'FARMER_GONE');
+  });
+
+  it('that overtake their upload keep it out', async () => {
+    const { upload, hash } = offer(randomBytes(1000));
+    const client = await Client.open();
+    client.send({ type: 'delete', token: tokenFor(hash, 'delete') });
+    expect((await client.answer()).type).toBe('deleted');
+    await client.refused(upload(), 'FARMER_GONE');
+    await reopen();
+    await (await Client.open()).refused(upload(), 'FARMER_GONE');
+  });
+
+  it('of one shard by many connections free its space once', async () => {
+    const client = await Client.open();
+    await store(client, randomBytes(70_000));
+    const { hash } = await store(client, randomBytes(30_000));
+    const others = await Promise.all(Array.from({ length: 4 }, () => Client.open()));
+    for (const other of others) other.send({ type: 'delete', token: tokenFor(hash, 'delete') });
+    const freed = await Promise.all(
+      others.map(async (other) => ((await other.answer())['receipt'] as Receipt).body.bytes),
+    );
+    expect(freed.sort((a, b) => a - b)).toEqual([0, 0, 0, 30_000]);
+    expect(farmer.stats()).toMatchObject({ shards: 1, usedBytes: 70_000 });
   });
 });
 
