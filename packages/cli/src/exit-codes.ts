@@ -48,7 +48,6 @@ export const EXIT_MEANINGS: Record<ExitName, string> = {
 const BY_CODE: Record<string, ExitName> = {
   CLI_USAGE: 'usage',
   CLI_EXISTS: 'exists',
-  CLI_NOT_FOUND: 'notFound',
   CLI_INTERRUPTED: 'interrupted',
   CLI_PENDING: 'pending',
   CLI_SOURCE: 'source',

@@ -103,11 +103,6 @@ export class ShardStore {
     return this.book.contract(hash);
   }
 
-  /** Parts of shards that lie about. */
-  listPartials(): Promise<string[]> {
-    return this.files.listPartials();
-  }
-
   /**
    * Keep room for a shard. The room is taken before the first wait, so that negotiations at the
    * same time can't both have it.

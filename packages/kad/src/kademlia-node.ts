@@ -6,7 +6,14 @@ import type { Identity } from './identity.js';
 import { type Logger, silentLogger } from './logger.js';
 import { type LookupResult, iterativeLookup } from './lookup.js';
 import { LruMap } from './lru-map.js';
-import { ID_BITS, type NodeId, distance, isNodeId, randomIdInBucket } from './node-id.js';
+import {
+  ID_BITS,
+  type NodeId,
+  bucketIndex,
+  distance,
+  isNodeId,
+  randomIdInBucket,
+} from './node-id.js';
 import { type Random, randomFraction, systemRandom } from './random.js';
 import { RoutingTable } from './routing-table.js';
 import { type MethodHandler, SignedRpc, parseContacts } from './rpc.js';
@@ -358,8 +365,8 @@ export class KademliaNode {
   }
 
   private noteLookup(target: NodeId): void {
-    const d = BigInt(`0x${distance(this.identity.nodeId, target)}`);
-    if (d > 0n) this.refreshed[d.toString(2).length - 1] = this.clock.now();
+    const index = bucketIndex(this.identity.nodeId, target);
+    if (index >= 0) this.refreshed[index] = this.clock.now();
   }
 
   /** A contact sent us something that checked out. */

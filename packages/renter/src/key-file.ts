@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import { z } from 'zod';
 import { RenterError, messageOf } from './errors.js';
 import { RenterKeys } from './renter-keys.js';
+import { syncDirectory } from './sync-directory.js';
 
 const hex = (bytes: number) => z.string().regex(new RegExp(`^[0-9a-f]{${bytes * 2}}$`));
 
@@ -88,8 +89,7 @@ export async function saveKeyFile(
   } finally {
     await file.close();
   }
-  const directory = await open(dirname(path), 'r');
-  await directory.sync().finally(() => directory.close());
+  await syncDirectory(dirname(path));
 }
 
 /**

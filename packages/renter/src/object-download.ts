@@ -31,7 +31,6 @@ export async function* readObject(
   const last = Math.floor((offset + length - 1) / step);
   const counts = { bytes: 0, networkBytes: 0, segments: 0, shards: 0 };
   const progress = () => onProgress?.({ ...counts, total: length });
-  const { settings } = core;
 
   const readSegment = async (i: number): Promise<Uint8Array> => {
     const index = first + i;
@@ -40,14 +39,7 @@ export async function* readObject(
     const to = Math.min(segment.length, offset + length - index * step);
     const window = windowOf(frame, segment.length, from, to - from);
     const shards = await fetchShards(
-      {
-        pool: core.pool,
-        directory: core.directory,
-        clock: core.clock,
-        logger: core.logger,
-        hedgeMs: settings.hedgeMs,
-        extraReads: settings.extraReads,
-      },
+      core,
       segment,
       window,
       manifest.scheme.k,
@@ -62,7 +54,11 @@ export async function* readObject(
   };
 
   try {
-    for await (const bytes of inOrder(last - first + 1, settings.parallelSegments, readSegment)) {
+    for await (const bytes of inOrder(
+      last - first + 1,
+      core.settings.parallelSegments,
+      readSegment,
+    )) {
       counts.bytes += bytes.length;
       counts.segments += 1;
       progress();

@@ -7,6 +7,7 @@ import { readObject } from './object-download.js';
 import { type RenterCore, frameOf, segmentOf } from './renter-core.js';
 import type { OnProgress } from './renter-types.js';
 import { saltOfSegment } from './segment-job.js';
+import { syncDirectory } from './sync-directory.js';
 
 /** Read an object into a new file; see {@link Renter.getToFile}. */
 export async function readObjectToFile(
@@ -93,9 +94,4 @@ async function writeAll(file: FileHandle, bytes: Uint8Array, position: number): 
     const { bytesWritten } = await file.write(bytes, at, bytes.length - at, position + at);
     at += bytesWritten;
   }
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await openFile(path, 'r');
-  await directory.sync().finally(() => directory.close());
 }

@@ -173,15 +173,7 @@ async function performUpload(
     const candidates = await place(core, frame, length, durationMs, head.scheme);
     const encoded = await core.engine.encode(frame, at, plain);
     const result = await uploadSegment(
-      {
-        identity: core.keys.identity,
-        store: core.store,
-        pool: core.pool,
-        directory: core.directory,
-        clock: core.clock,
-        logger: core.logger,
-        tailMs: core.settings.tailMs,
-      },
+      core,
       { upload, index: at, length, encoded, scheme: head.scheme, durationMs, candidates },
       {
         onBytes: (count) => {

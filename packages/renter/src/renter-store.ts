@@ -99,9 +99,10 @@ export class RenterStore {
     return value === undefined ? undefined : parseSegmentRecord(value);
   }
 
-  *segments(objectId: string): Generator<SegmentRecord> {
-    const prefix = `segment/${objectId}/`;
-    yield* this.scan(prefix, after(prefix), parseSegmentRecord);
+  /** Segments of an object in order, from `first` on. */
+  *segments(objectId: string, first = 0): Generator<SegmentRecord> {
+    const end = after(`segment/${objectId}/`);
+    yield* this.scan(segmentKey(objectId, first), end, parseSegmentRecord);
   }
 
   contract(hash: string): ContractRecord | undefined {
@@ -179,56 +180,41 @@ export class RenterStore {
    * changed since they were stored, or ends earlier now.
    */
   async dropSegments(objectId: string, first: number): Promise<void> {
-    for (const segment of [...this.segments(objectId)]) {
-      if (segment.index >= first) await this.transaction((t) => this.discard(t, objectId, segment));
+    // One at a time: an object may have more of them than should be in memory.
+    for (;;) {
+      const [segment] = this.segments(objectId, first);
+      if (segment === undefined) return;
+      await this.transaction((t) => this.discard(t, objectId, segment));
     }
   }
 
   /**
-   * Make an upload the object of its name. The version that it replaces becomes garbage, in the
-   * same transaction.
+   * Make an upload the object of its name and retire the version that it replaces, in one
+   * transaction. {@link RenterStore.collectRetired} turns that version into garbage.
    */
   async commitUpload(upload: UploadRecord, manifest: Manifest): Promise<void> {
     const key = objectKey(manifest);
-    let replaced: Manifest | undefined;
     await this.transaction((t) => {
-      const value = this.get(key);
-      replaced = value === undefined ? undefined : parseManifest(value);
-      if (replaced !== undefined) t.put(`retired/${replaced.objectId}`, replaced);
+      this.retire(t, key);
       t.put(key, manifest);
-      t.remove(`upload/${upload.id}`);
-      for (const proposal of [...this.proposals(upload.id)]) {
-        t.remove(proposalKey(proposal));
-        t.put(...garbageOf(proposal));
-      }
+      this.endUpload(t, upload);
     });
-    if (replaced !== undefined) await this.collectRetired();
   }
 
-  /** Take an object away. Its shards become garbage. False when there was none. */
-  async removeObject(path: ObjectPath): Promise<Manifest | undefined> {
-    let removed: Manifest | undefined;
+  /** Take an object away and retire it. False when there was none. */
+  async removeObject(path: ObjectPath): Promise<boolean> {
+    let removed = false;
     await this.transaction((t) => {
-      const value = this.get(objectKey(path));
-      if (value === undefined) return;
-      removed = parseManifest(value);
-      t.put(`retired/${removed.objectId}`, removed);
+      removed = this.retire(t, objectKey(path));
       t.remove(objectKey(path));
     });
-    if (removed !== undefined) await this.collectRetired();
     return removed;
   }
 
   /** Give an upload up. What it stored becomes garbage. */
   async abandonUpload(upload: UploadRecord): Promise<void> {
     await this.dropSegments(upload.manifest.objectId, 0);
-    await this.transaction((t) => {
-      for (const proposal of [...this.proposals(upload.id)]) {
-        t.remove(proposalKey(proposal));
-        t.put(...garbageOf(proposal));
-      }
-      t.remove(`upload/${upload.id}`);
-    });
+    await this.transaction((t) => this.endUpload(t, upload));
   }
 
   /**
@@ -251,6 +237,24 @@ export class RenterStore {
 
   private *retired(): Generator<{ objectId: string }> {
     yield* this.scan('retired/', after('retired/'), parseManifest);
+  }
+
+  /** Keep what has this name for {@link RenterStore.collectRetired}. False when nothing has. */
+  private retire(t: Transaction, key: string): boolean {
+    const value = this.get(key);
+    if (value === undefined) return false;
+    const manifest = parseManifest(value);
+    t.put(`retired/${manifest.objectId}`, manifest);
+    return true;
+  }
+
+  /** Forget an upload. Proposals of it that are left become garbage. */
+  private endUpload(t: Transaction, upload: UploadRecord): void {
+    for (const proposal of [...this.proposals(upload.id)]) {
+      t.remove(proposalKey(proposal));
+      t.put(...garbageOf(proposal));
+    }
+    t.remove(`upload/${upload.id}`);
   }
 
   private discard(t: Transaction, objectId: string, segment: SegmentRecord): void {

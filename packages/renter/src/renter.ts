@@ -180,7 +180,16 @@ export class Renter {
     return this.core.store.buckets();
   }
 
-  /** Everything about an object. @throws RenterError RENTER_NOT_FOUND. */
+  /** What a listing says of one object. @throws RenterError RENTER_NOT_FOUND. */
+  head(path: ObjectPath): ObjectSummary {
+    return summaryOf(this.manifestOf(path));
+  }
+
+  /**
+   * Everything about an object. Reads the records of all its segments; {@link Renter.head} does not.
+   *
+   * @throws RenterError RENTER_NOT_FOUND.
+   */
   stat(path: ObjectPath): ObjectStat {
     const manifest = this.manifestOf(path);
     const farmers = new Map<string, number>();
@@ -226,7 +235,7 @@ export class Renter {
     for (const segment of this.core.store.segments(manifest.objectId)) {
       for (const { contract } of segment.shards) contracts.add(contract);
     }
-    if ((await this.core.store.removeObject(path)) === undefined) throw notFound(path);
+    if (!(await this.core.store.removeObject(path))) throw notFound(path);
     return this.collect(this.signalOf(options.signal), contracts);
   }
 

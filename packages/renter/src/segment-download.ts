@@ -1,19 +1,9 @@
-import { type Clock, type Logger, messageOf } from '@granary/kad';
+import { type Clock, messageOf } from '@granary/kad';
 import { LEAF_SIZE, STREAM_LEVEL, type SegmentRecord, type ShardRecord } from '@granary/protocol';
-import type { ConnectionPool } from './connection-pool.js';
 import { anySignal } from './any-signal.js';
 import { RenterError } from './errors.js';
 import type { FarmerDirectory } from './farmer-directory.js';
-
-/** What a download works with. Times in milliseconds. */
-export interface DownloadContext {
-  readonly pool: ConnectionPool;
-  readonly directory: FarmerDirectory;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly hedgeMs: number;
-  readonly extraReads: number;
-}
+import type { RenterCore } from './renter-core.js';
 
 /** The same stretch of every shard of a segment. */
 export interface ShardStretch {
@@ -29,14 +19,15 @@ export interface ShardStretch {
  * @throws RenterError RENTER_NOT_ENOUGH_SHARDS when fewer than k could be had.
  */
 export async function fetchShards(
-  context: DownloadContext,
+  core: RenterCore,
   segment: SegmentRecord,
   stretch: ShardStretch,
   k: number,
   onBytes: (count: number) => void,
   signal: AbortSignal,
 ): Promise<Map<number, Uint8Array>> {
-  const { pool, directory, clock, logger, hedgeMs, extraReads } = context;
+  const { pool, directory, clock, logger, settings } = core;
+  const { hedgeMs, extraReads } = settings;
   const waiting = rank(segment.shards, directory, k);
   const range = alignedRange(segment.shardSize, stretch);
   const got = new Map<number, Uint8Array>();

@@ -1,4 +1,4 @@
-import { type Clock, type Identity, type Logger, messageOf } from '@granary/kad';
+import { messageOf } from '@granary/kad';
 import {
   type ContractProposal,
   type RedundancyScheme,
@@ -8,24 +8,11 @@ import {
   proposeContract,
   toHex,
 } from '@granary/protocol';
-import type { ConnectionPool } from './connection-pool.js';
 import { anySignal } from './any-signal.js';
 import { RenterError } from './errors.js';
-import type { FarmerDirectory } from './farmer-directory.js';
 import type { ContractRecord, FarmerRecord, UploadRecord } from './records.js';
-import type { RenterStore } from './renter-store.js';
+import type { RenterCore } from './renter-core.js';
 import type { EncodedSegment, EncodedShard } from './segment-job.js';
-
-/** What an upload works with. */
-export interface UploadContext {
-  readonly identity: Identity;
-  readonly store: RenterStore;
-  readonly pool: ConnectionPool;
-  readonly directory: FarmerDirectory;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly tailMs: number;
-}
 
 /** One segment, ready to go out. */
 export interface SegmentToUpload {
@@ -60,14 +47,14 @@ interface Placed {
  * @throws RenterError RENTER_NOT_ENOUGH_FARMERS when fewer than `success` shards found a place.
  */
 export async function uploadSegment(
-  context: UploadContext,
+  core: RenterCore,
   segment: SegmentToUpload,
   observer: UploadObserver,
   signal: AbortSignal,
 ): Promise<{ segment: SegmentRecord; contracts: Map<string, ContractRecord> }> {
-  const { store, clock } = context;
+  const { store, clock } = core;
   const { encoded, scheme, upload } = segment;
-  const proposals = proposeAll(context, segment);
+  const proposals = proposeAll(core, segment);
   await store.putProposals(
     [...proposals.assigned].map(([shard, proposal]) =>
       recordOf(upload, segment.index, shard, proposal),
@@ -81,13 +68,13 @@ export async function uploadSegment(
   const begun = clock.now();
   let tailTimer: unknown;
   const tasks = encoded.shards.map(async (shard, i) => {
-    const done = await placeShard(context, segment, shard, i, proposals, failures, observer, stop);
+    const done = await placeShard(core, segment, shard, i, proposals, failures, observer, stop);
     if (done === undefined) return;
     placed.push(done);
     observer.onShard();
     if (placed.length === scheme.success) {
       // Slow farmers get as long again as the others took; then they are let go.
-      const patience = Math.max(context.tailMs, clock.now() - begun);
+      const patience = Math.max(core.settings.tailMs, clock.now() - begun);
       tailTimer = clock.setTimeout(() => tail.abort(new Error('long tail')), patience);
     }
   });
@@ -124,11 +111,11 @@ interface Proposals {
 }
 
 /** Give every shard a farmer. Proposals of an earlier life of this upload are taken up again. */
-function proposeAll(context: UploadContext, segment: SegmentToUpload): Proposals {
+function proposeAll(core: RenterCore, segment: SegmentToUpload): Proposals {
   const { encoded, upload, index } = segment;
   const assigned = new Map<number, ContractProposal>();
   const used = new Set<string>();
-  for (const { shard, proposal } of context.store.proposals(upload.id, index)) {
+  for (const { shard, proposal } of core.store.proposals(upload.id, index)) {
     const { terms } = proposal;
     const current = encoded.shards[shard];
     const known = segment.candidates.some(({ contact }) => contact.nodeId === terms.farmer);
@@ -141,13 +128,13 @@ function proposeAll(context: UploadContext, segment: SegmentToUpload): Proposals
   encoded.shards.forEach((shard, i) => {
     if (assigned.has(i)) return;
     const farmer = spare.shift();
-    if (farmer !== undefined) assigned.set(i, propose(context, segment, shard, farmer));
+    if (farmer !== undefined) assigned.set(i, propose(core, segment, shard, farmer));
   });
   return { assigned, spare };
 }
 
 function propose(
-  { identity, clock }: UploadContext,
+  { keys: { identity }, clock }: RenterCore,
   { durationMs }: SegmentToUpload,
   shard: EncodedShard,
   { contact, terms }: FarmerRecord,
@@ -183,7 +170,7 @@ function recordOf(
 
 /** Place one shard, trying farmer after farmer. Undefined when there is nobody left to try. */
 async function placeShard(
-  context: UploadContext,
+  core: RenterCore,
   segment: SegmentToUpload,
   shard: EncodedShard,
   index: number,
@@ -192,7 +179,7 @@ async function placeShard(
   observer: UploadObserver,
   signal: AbortSignal,
 ): Promise<Placed | undefined> {
-  const { pool, directory, store, logger } = context;
+  const { pool, directory, store, logger } = core;
   for (let proposal = proposals.assigned.get(index); proposal !== undefined;) {
     const { farmer } = proposal.terms;
     const current = proposal;
@@ -217,7 +204,7 @@ async function placeShard(
       await directory.report(farmer, false);
       const next = proposals.spare.shift();
       if (next === undefined) return undefined;
-      proposal = propose(context, segment, shard, next);
+      proposal = propose(core, segment, shard, next);
       await store.putProposals([recordOf(segment.upload, segment.index, index, proposal)]);
     }
   }

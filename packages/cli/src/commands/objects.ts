@@ -139,7 +139,7 @@ export async function get(
   }
   await withRenter(context, async (renter) => {
     const begun = Date.now();
-    const { size, sha256 } = renter.stat(path);
+    const { size, sha256 } = renter.head(path);
     const range = options.range === undefined ? undefined : parseRange(options.range, size);
     const bar = startProgress('get', !output.json && target !== '-');
     const onProgress = ({ bytes, total }: { bytes: number; total?: number }) =>
