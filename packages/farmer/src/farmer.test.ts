@@ -3,14 +3,12 @@ import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { WebSocket } from 'ws';
-import { Identity, createTlsCredentials, dialTls, silentLogger } from '@granary/kad';
+import type { WebSocket } from 'ws';
+import { Identity, silentLogger } from '@granary/kad';
 import {
   type ContractProposal,
   type ContractTerms,
   ShardTree,
-  TRANSFER_PATH,
-  TRANSFER_SUBPROTOCOL,
   completeContract,
   contractHash,
   countersignReceipt,
@@ -20,14 +18,17 @@ import {
   toHex,
   verifyRangeProof,
 } from '@granary/protocol';
+import { contractTerms } from './contract-terms.test-support.js';
 import { Farmer, type FarmerOptions } from './farmer.js';
+import { type Message, type TransferClient, clientsOf } from './transfer-client.test-support.js';
 
 const renter = Identity.generate();
 const stranger = Identity.generate();
 const farmerIdentity = Identity.generate();
 let directory: string;
 let farmer: Farmer;
-const clients: Client[] = [];
+const sockets: WebSocket[] = [];
+const Client = clientsOf(() => farmer, renter, sockets);
 
 const options = (change: Partial<FarmerOptions> = {}): FarmerOptions => ({
   directory: join(directory, 'farmer'),
@@ -45,99 +46,13 @@ beforeEach(async () => {
   farmer = await Farmer.open(options());
 });
 afterEach(async () => {
-  for (const client of clients.splice(0)) client.socket.terminate();
+  for (const socket of sockets.splice(0)) socket.terminate();
   await farmer.stop();
   await rm(directory, { recursive: true, force: true });
 });
 
-type Message = Record<string, unknown> & { type: string };
-
-/** A renter's end of a transfer connection, that says exactly what a test wants. */
-class Client {
-  private readonly frames: (Message | Buffer)[] = [];
-  private wake: () => void = () => undefined;
-  closed = false;
-
-  private constructor(readonly socket: WebSocket) {
-    socket.on('message', (data: Buffer, binary) => {
-      this.frames.push(binary ? data : (JSON.parse(data.toString()) as Message));
-      this.wake();
-    });
-    socket.on('error', () => undefined);
-    socket.on('close', () => {
-      this.closed = true;
-      this.wake();
-    });
-  }
-
-  static async open(as: Identity = renter): Promise<Client> {
-    const { hostname, port } = new URL(farmer.address);
-    const tls = await dialTls({
-      host: hostname,
-      port: Number(port),
-      credentials: await createTlsCredentials(as),
-      expectedNodeId: farmerIdentity.nodeId,
-    });
-    const socket = new WebSocket(
-      `wss://${hostname}:${port}${TRANSFER_PATH}`,
-      TRANSFER_SUBPROTOCOL,
-      {
-        createConnection: () => tls,
-      },
-    );
-    const client = new Client(socket);
-    clients.push(client);
-    await new Promise((resolve, reject) => {
-      socket.once('open', resolve);
-      socket.once('error', reject);
-    });
-    return client;
-  }
-
-  send(message: object): void {
-    this.socket.send(JSON.stringify(message));
-  }
-
-  async next(): Promise<Message | Buffer> {
-    while (this.frames.length === 0) {
-      if (this.closed) throw new Error('closed');
-      await new Promise<void>((resolve) => (this.wake = resolve));
-    }
-    return this.frames.shift()!;
-  }
-
-  async answer(): Promise<Message> {
-    const frame = await this.next();
-    if (Buffer.isBuffer(frame)) throw new Error('bytes came');
-    return frame;
-  }
-
-  async untilClosed(): Promise<void> {
-    while (!this.closed) await new Promise<void>((resolve) => (this.wake = resolve));
-  }
-}
-
-function termsFor(shard: Uint8Array, change: Partial<ContractTerms> = {}): ContractTerms {
-  const now = Date.now();
-  return {
-    version: 1,
-    renter: renter.nodeId,
-    renterKey: toHex(renter.publicKey),
-    farmer: farmerIdentity.nodeId,
-    farmerKey: toHex(farmerIdentity.publicKey),
-    shardHash: toHex(ShardTree.of(shard).root()),
-    shardSize: shard.length,
-    begin: now,
-    end: now + 3_600_000,
-    currency: 'credit',
-    storagePrice: '0',
-    egressPrice: '0',
-    auditRoot: null,
-    auditCount: 0,
-    channel: null,
-    ...change,
-  };
-}
+const termsFor = (shard: Uint8Array, change: Partial<ContractTerms> = {}) =>
+  contractTerms({ renter, farmer: farmerIdentity }, shard, change);
 
 function tokenFor(
   contract: string,
@@ -199,7 +114,7 @@ const shardFiles = async () =>
     (n) => n.length > 60,
   );
 const partials = () => readdir(join(directory, 'farmer', 'partial'));
-const refused = async (client: Client, message: object, code: string) => {
+const refused = async (client: TransferClient, message: object, code: string) => {
   client.send(message);
   expect(await client.answer()).toMatchObject({ type: 'error', code });
 };

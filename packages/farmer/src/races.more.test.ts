@@ -4,14 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Identity, silentLogger, systemClock } from '@granary/kad';
-import {
-  type Contract,
-  ShardTree,
-  acceptContract,
-  contractHash,
-  proposeContract,
-  toHex,
-} from '@granary/protocol';
+import { type Contract, acceptContract, contractHash, proposeContract } from '@granary/protocol';
+import { contractTerms } from './contract-terms.test-support.js';
 import { ShardStore } from './shard-store.js';
 
 const renter = Identity.generate();
@@ -39,24 +33,7 @@ const open = () =>
   });
 
 function contractFor(shard: Uint8Array): { hash: string; contract: Contract } {
-  const now = Date.now();
-  const terms = {
-    version: 1,
-    renter: renter.nodeId,
-    renterKey: toHex(renter.publicKey),
-    farmer: farmer.nodeId,
-    farmerKey: toHex(farmer.publicKey),
-    shardHash: toHex(ShardTree.of(shard).root()),
-    shardSize: shard.length,
-    begin: now,
-    end: now + 3_600_000,
-    currency: 'credit',
-    storagePrice: '0',
-    egressPrice: '0',
-    auditRoot: null,
-    auditCount: 0,
-    channel: null,
-  } as const;
+  const terms = contractTerms({ renter, farmer }, shard);
   return {
     hash: contractHash(terms),
     contract: acceptContract(farmer, proposeContract(renter, terms)),

@@ -31,6 +31,7 @@ import {
   proposeContract,
   toHex,
 } from '@granary/protocol';
+import { contractTerms } from './contract-terms.test-support.js';
 import { ShardStore, type ShardStoreOptions } from './shard-store.js';
 
 const renter = Identity.generate();
@@ -68,23 +69,7 @@ interface Offer {
   readonly shard: Uint8Array;
 }
 function offer(shard: Uint8Array, durationMs = 60 * MINUTE): Offer {
-  const terms: ContractTerms = {
-    version: 1,
-    renter: renter.nodeId,
-    renterKey: toHex(renter.publicKey),
-    farmer: farmer.nodeId,
-    farmerKey: toHex(farmer.publicKey),
-    shardHash: toHex(ShardTree.of(shard).root()),
-    shardSize: shard.length,
-    begin: now,
-    end: now + durationMs,
-    currency: 'credit',
-    storagePrice: '0',
-    egressPrice: '0',
-    auditRoot: null,
-    auditCount: 0,
-    channel: null,
-  };
+  const terms = contractTerms({ renter, farmer }, shard, { end: now + durationMs }, now);
   const contract = acceptContract(farmer, proposeContract(renter, terms));
   return { hash: contractHash(terms), contract, terms, shard };
 }

@@ -3,12 +3,11 @@ import { mkdtemp, readFile, readdir, rm, truncate, writeFile } from 'node:fs/pro
 import * as https from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type TLSSocket, connect } from 'node:tls';
 import fc from 'fast-check';
 import { open as openLmdb } from 'lmdb';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { WebSocket } from 'ws';
-import { Identity, createTlsCredentials, dialTls, silentLogger, systemClock } from '@granary/kad';
+import type { WebSocket } from 'ws';
+import { Identity, silentLogger, systemClock } from '@granary/kad';
 import {
   type ContractTerms,
   MAX_DATA_FRAME,
@@ -30,7 +29,14 @@ import {
   toHex,
   verifyRangeProof,
 } from '@granary/protocol';
+import { contractTerms } from './contract-terms.test-support.js';
 import { Farmer, type FarmerOptions } from './farmer.js';
+import {
+  type Message,
+  type TransferClient,
+  clientsOf,
+  portOf,
+} from './transfer-client.test-support.js';
 
 const renter = Identity.generate();
 const stranger = Identity.generate();
@@ -40,6 +46,7 @@ const renterKey = { nodeId: renter.nodeId, publicKey: toHex(renter.publicKey) };
 let directory: string;
 let farmer: Farmer;
 const sockets: WebSocket[] = [];
+const Client = clientsOf(() => farmer, renter, sockets);
 
 const open = (change: Partial<FarmerOptions> = {}) =>
   Farmer.open({
@@ -67,121 +74,14 @@ afterEach(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-type Message = Record<string, unknown> & { type: string };
-const port = () => Number(new URL(farmer.address).port);
+const port = () => portOf(farmer);
 
-/** A renter's end of a connection; `undefined` for one that shows no certificate. */
-class Client {
-  private readonly frames: (Message | Buffer)[] = [];
-  private wake: () => void = () => undefined;
-  closeCode: number | undefined;
+const termsFor = (shard: Uint8Array, change: Partial<ContractTerms> = {}) =>
+  contractTerms({ renter, farmer: farmerIdentity }, shard, change);
 
-  private constructor(
-    readonly socket: WebSocket,
-    readonly tls: TLSSocket,
-  ) {
-    sockets.push(socket);
-    socket.on('message', (data: Buffer, binary) => {
-      this.frames.push(binary ? data : (JSON.parse(data.toString()) as Message));
-      this.wake();
-    });
-    socket.on('error', () => undefined);
-    socket.on('close', (code) => {
-      this.closeCode = code;
-      this.wake();
-    });
-  }
-
-  static async open(as: Identity | undefined = renter): Promise<Client> {
-    const credentials = await createTlsCredentials(as);
-    return Client.over(
-      await dialTls({
-        host: '127.0.0.1',
-        port: port(),
-        credentials,
-        expectedNodeId: farmerIdentity.nodeId,
-      }),
-    );
-  }
-
-  /** As a browser does it: without a certificate. */
-  static async openBare(): Promise<Client> {
-    const tls = connect({ host: '127.0.0.1', port: port(), rejectUnauthorized: false });
-    await new Promise((resolve, reject) => {
-      tls.once('secureConnect', resolve);
-      tls.once('error', reject);
-    });
-    return Client.over(tls);
-  }
-
-  private static async over(tls: TLSSocket): Promise<Client> {
-    const url = `wss://127.0.0.1:${port()}${TRANSFER_PATH}`;
-    const socket = new WebSocket(url, TRANSFER_SUBPROTOCOL, { createConnection: () => tls });
-    const client = new Client(socket, tls);
-    await new Promise((resolve, reject) => {
-      socket.once('open', resolve);
-      socket.once('error', reject);
-    });
-    return client;
-  }
-
-  send(message: object): void {
-    this.socket.send(JSON.stringify(message));
-  }
-
-  sendBytes(bytes: Uint8Array, frame = 100_000): void {
-    for (let at = 0; at < bytes.length; at += frame) {
-      this.socket.send(bytes.subarray(at, at + frame));
-    }
-  }
-
-  async next(): Promise<Message | Buffer> {
-    while (this.frames.length === 0) {
-      if (this.closeCode !== undefined) throw new Error(`closed with ${this.closeCode}`);
-      await new Promise<void>((resolve) => (this.wake = resolve));
-    }
-    return this.frames.shift()!;
-  }
-
-  async answer(): Promise<Message> {
-    const frame = await this.next();
-    if (Buffer.isBuffer(frame)) throw new Error('bytes came');
-    return frame;
-  }
-
-  async refused(message: object, code: string): Promise<void> {
-    this.send(message);
-    expect(await this.answer()).toMatchObject({ type: 'error', code });
-  }
-
-  async untilClosed(): Promise<number> {
-    while (this.closeCode === undefined) {
-      await new Promise<void>((resolve) => (this.wake = resolve));
-    }
-    return this.closeCode;
-  }
-}
-
-function termsFor(shard: Uint8Array, change: Partial<ContractTerms> = {}): ContractTerms {
-  const now = Date.now();
-  return {
-    version: 1,
-    renter: renter.nodeId,
-    renterKey: renterKey.publicKey,
-    farmer: farmerKey.nodeId,
-    farmerKey: farmerKey.publicKey,
-    shardHash: toHex(ShardTree.of(shard).root()),
-    shardSize: shard.length,
-    begin: now,
-    end: now + 3_600_000,
-    currency: 'credit',
-    storagePrice: '0',
-    egressPrice: '0',
-    auditRoot: null,
-    auditCount: 0,
-    channel: null,
-    ...change,
-  };
+async function refused(client: TransferClient, message: object, code: string): Promise<void> {
+  client.send(message);
+  expect(await client.answer()).toMatchObject({ type: 'error', code });
 }
 
 type TokenChange = { by?: Identity; offset?: number; length?: number; farmer?: string };
@@ -211,7 +111,7 @@ function offer(shard: Uint8Array, change: Partial<ContractTerms> = {}) {
   return { proposal, hash, upload, shard };
 }
 
-async function store(client: Client, shard: Uint8Array) {
+async function store(client: TransferClient, shard: Uint8Array) {
   const offered = offer(shard);
   client.send(offered.upload());
   expect(await client.answer()).toMatchObject({ type: 'ready', offset: 0 });
@@ -228,7 +128,11 @@ const download = (hash: string, offset: number, length: number, level: number) =
 });
 
 /** Take a download's answer and check all of it as a careful renter would. */
-async function fetched(client: Client, shard: Uint8Array, request: ReturnType<typeof download>) {
+async function fetched(
+  client: TransferClient,
+  shard: Uint8Array,
+  request: ReturnType<typeof download>,
+) {
   const { level, token } = request;
   const { offset, length, contract } = token.body;
   client.send(request);
@@ -268,7 +172,7 @@ async function until(condition: () => boolean | Promise<boolean>): Promise<void>
 describe('uploads', () => {
   it('of one contract by two connections at a time end in one shard, whole, whatever the order', async () => {
     const [first, second] = await Promise.all([Client.open(), Client.open()]);
-    const settled = async (client: Client, shard: Uint8Array) => {
+    const settled = async (client: TransferClient, shard: Uint8Array) => {
       const answer = await client.answer();
       if (answer.type !== 'ready') return answer;
       client.sendBytes(shard.subarray(answer['offset'] as number), MAX_DATA_FRAME);
@@ -387,7 +291,7 @@ describe('uploads', () => {
   it('that stall or idle or never begin are ended with a reason, their part kept', async () => {
     await reopen({ timeouts: { helloMs: 250, idleMs: 300, stallMs: 350 } });
     const mute = await Client.open();
-    const ended = async (client: Client) => {
+    const ended = async (client: TransferClient) => {
       expect(await client.answer()).toMatchObject({ type: 'error', code: 'FARMER_TIMEOUT' });
       expect(await client.untilClosed()).toBe(1008);
     };
@@ -425,7 +329,7 @@ describe('proposals', () => {
   it('that bind the farmer by another key than its own are refused', async () => {
     const client = await Client.open();
     const { upload } = offer(randomBytes(10), { farmerKey: toHex(stranger.publicKey) });
-    await client.refused(upload(), 'FARMER_FORBIDDEN');
+    await refused(client, upload(), 'FARMER_FORBIDDEN');
   });
 
   it('with any one field spoilt are refused without a reservation, and the connection goes on', async () => {
@@ -474,16 +378,18 @@ describe('downloads', () => {
             const bytes = await fetched(client, shard, download(hash, offset, end - offset, level));
             expect(bytes.equals(shard.subarray(offset, end))).toBe(true);
           } else {
-            await client.refused(
+            await refused(
+              client,
               download(hash, offset + 1, end - offset - 1, level),
               'FARMER_RANGE',
             );
-            await client.refused(download(hash, offset, end - offset - 1, level), 'FARMER_RANGE');
-            await client.refused(
+            await refused(client, download(hash, offset, end - offset - 1, level), 'FARMER_RANGE');
+            await refused(
+              client,
               download(hash, offset, shard.length + 4096, level),
               'FARMER_RANGE',
             );
-            await client.refused(download(hash, offset, 0, level), 'FARMER_RANGE');
+            await refused(client, download(hash, offset, 0, level), 'FARMER_RANGE');
           }
         },
       ),
@@ -496,9 +402,9 @@ describe('downloads', () => {
     const bare = await Client.openBare();
     const request = download(hash, 0, 10_000, STREAM_LEVEL);
     expect((await fetched(bare, shard, request)).equals(shard)).toBe(true);
-    await bare.refused(request, 'FARMER_REPLAYED');
+    await refused(bare, request, 'FARMER_REPLAYED');
     const other = await Client.openBare();
-    await other.refused(request, 'FARMER_REPLAYED');
+    await refused(other, request, 'FARMER_REPLAYED');
   });
 
   it('need a token for this farmer that nobody changed', async () => {
@@ -506,15 +412,17 @@ describe('downloads', () => {
     const { hash } = await store(client, randomBytes(10_000));
     const { token } = download(hash, 0, 4096, 0);
     const changed = { ...token, body: { ...token.body, length: 8192 } };
-    await client.refused({ type: 'download', token: changed, level: 0 }, 'PROTOCOL_BAD_SIGNATURE');
+    await refused(client, { type: 'download', token: changed, level: 0 }, 'PROTOCOL_BAD_SIGNATURE');
     const elsewhere = tokenFor(hash, 'download', { length: 4096, farmer: stranger.nodeId });
-    await client.refused(
+    await refused(
+      client,
       { type: 'download', token: elsewhere, level: 0 },
       'PROTOCOL_BAD_SIGNATURE',
     );
     // One that claims the renter's name with another key.
     const body = { ...token.body, renterKey: toHex(stranger.publicKey) };
-    await client.refused(
+    await refused(
+      client,
       { type: 'download', token: signToken(stranger, body), level: 0 },
       'PROTOCOL_BAD_SIGNATURE',
     );
@@ -527,10 +435,10 @@ describe('downloads', () => {
     const client = await Client.open();
     const { hash, upload } = await store(client, randomBytes(50_000));
     await truncate(shardPath(hash), 20_000);
-    await client.refused(download(hash, 0, 50_000, STREAM_LEVEL), 'FARMER_DISK');
+    await refused(client, download(hash, 0, 50_000, STREAM_LEVEL), 'FARMER_DISK');
     await client.untilClosed();
     // It is no idempotent success either: the renter has to learn of the loss.
-    await (await Client.open()).refused(upload(), 'FARMER_NOT_FOUND');
+    await refused(await Client.open(), upload(), 'FARMER_NOT_FOUND');
     await reopen();
     await until(() => farmer.stats().missing === 1);
     expect(farmer.stats().shards).toBe(1);
@@ -570,9 +478,9 @@ describe('deletes', () => {
     await first.untilClosed();
     expect(await partials()).toEqual([]);
     expect(farmer.stats()).toMatchObject({ reservedBytes: 0, usedBytes: 0, shards: 0 });
-    await second.refused(upload(), 'FARMER_GONE');
+    await refused(second, upload(), 'FARMER_GONE');
     await reopen();
-    await (await Client.open()).refused(upload(), 'FARMER_GONE');
+    await refused(await Client.open(), upload(), 'FARMER_GONE');
   });
 
   it('that overtake their upload keep it out', async () => {
@@ -580,9 +488,9 @@ describe('deletes', () => {
     const client = await Client.open();
     client.send({ type: 'delete', token: tokenFor(hash, 'delete') });
     expect((await client.answer()).type).toBe('deleted');
-    await client.refused(upload(), 'FARMER_GONE');
+    await refused(client, upload(), 'FARMER_GONE');
     await reopen();
-    await (await Client.open()).refused(upload(), 'FARMER_GONE');
+    await refused(await Client.open(), upload(), 'FARMER_GONE');
   });
 
   it('of one shard by many connections free its space once', async () => {
@@ -604,12 +512,13 @@ describe('countersignatures', () => {
     const client = await Client.open();
     const { hash, receipt } = await store(client, randomBytes(1000));
     const countersign = (signature: string) => ({ type: 'countersign', contract: hash, signature });
-    await client.refused(
+    await refused(
+      client,
       countersign(countersignReceipt(stranger, receipt)),
       'PROTOCOL_BAD_SIGNATURE',
     );
     client.send(countersign(countersignReceipt(renter, receipt)));
-    await client.refused(countersign(countersignReceipt(renter, receipt)), 'FARMER_PROTOCOL');
+    await refused(client, countersign(countersignReceipt(renter, receipt)), 'FARMER_PROTOCOL');
     await client.untilClosed();
     await farmer.stop();
     const book = openLmdb({
