@@ -1,5 +1,5 @@
 import { type Database, type RootDatabase, open } from 'lmdb';
-import type { Contract } from '@granary/protocol';
+import type { Contract, Renewal } from '@granary/protocol';
 
 /** Where a contract stands here. */
 export type ContractState = 'reserved' | 'stored' | 'deleted';
@@ -22,15 +22,23 @@ export class ContractBook {
     private readonly entries: Database<BookEntry, string>,
     private readonly contracts: Database<Contract, string>,
     private readonly receipts: Database<string, string>,
+    private readonly audits: Database<Buffer, string>,
+    private readonly renewals: Database<Renewal, string>,
+    private readonly endings: Database<string, string>,
+    private readonly byRenter: Database<1, string>,
   ) {}
 
   static open(path: string): ContractBook {
-    const root = open({ path, noSubdir: true, maxDbs: 8 });
+    const root = open({ path, noSubdir: true, maxDbs: 16 });
     return new ContractBook(
       root,
       root.openDB<BookEntry, string>({ name: 'entries' }),
       root.openDB<Contract, string>({ name: 'contracts' }),
       root.openDB<string, string>({ name: 'countersignatures' }),
+      root.openDB<Buffer, string>({ name: 'audits', encoding: 'binary' }),
+      root.openDB<Renewal, string>({ name: 'renewals' }),
+      root.openDB<string, string>({ name: 'endings' }),
+      root.openDB<1, string>({ name: 'renters' }),
     );
   }
 
@@ -42,17 +50,57 @@ export class ContractBook {
     return this.contracts.get(hash);
   }
 
+  /** The leaves of a contract's precomputed audits, concatenated. */
+  audit(hash: string): Uint8Array | undefined {
+    return this.audits.get(hash);
+  }
+
+  /** The last renewal of a contract. */
+  renewal(hash: string): Renewal | undefined {
+    return this.renewals.get(hash);
+  }
+
+  /** The renter's signed leave to delete a shard that was deleted. */
+  ending(hash: string): string | undefined {
+    return this.endings.get(hash);
+  }
+
+  /** Hashes of a renter's contracts that follow `after`, in order. */
+  *hashesOf(renter: string, after: string): Generator<string> {
+    const start = `${renter}/${after === '' ? '' : `${after}\0`}`;
+    for (const key of this.byRenter.getKeys({ start, end: `${renter}0` })) {
+      yield key.slice(renter.length + 1);
+    }
+  }
+
   /** All entries. */
   *all(): Generator<readonly [string, BookEntry]> {
     for (const { key, value } of this.entries.getRange()) yield [key, value];
   }
 
   /** Write an entry, and its contract when it is new. Durable when the promise resolves. */
-  async put(hash: string, entry: BookEntry, contract?: Contract): Promise<void> {
+  async put(
+    hash: string,
+    entry: BookEntry,
+    contract?: Contract,
+    audits?: Uint8Array,
+  ): Promise<void> {
     const done = [this.entries.put(hash, entry)];
-    if (contract !== undefined) done.push(this.contracts.put(hash, contract));
+    if (contract !== undefined) {
+      done.push(this.contracts.put(hash, contract));
+      done.push(this.byRenter.put(`${contract.terms.renter}/${hash}`, 1));
+    }
+    if (audits !== undefined && audits.length > 0) {
+      done.push(this.audits.put(hash, Buffer.from(audits)));
+    }
     await Promise.all(done);
     // Commits are batched and synced together: parallel uploads share one fsync.
+    await this.root.flushed;
+  }
+
+  /** Write a renewal and the new end. Durable when the promise resolves. */
+  async renew(hash: string, entry: BookEntry, renewal: Renewal): Promise<void> {
+    await Promise.all([this.entries.put(hash, entry), this.renewals.put(hash, renewal)]);
     await this.root.flushed;
   }
 
@@ -61,23 +109,34 @@ export class ContractBook {
     await this.receipts.put(hash, receiptAndSignature);
   }
 
-  /** Keep only that a contract was deleted, so that it can't be replayed. */
-  async bury(hash: string, entry: BookEntry): Promise<void> {
-    await Promise.all([
-      this.entries.put(hash, { ...entry, state: 'deleted' }),
-      this.contracts.remove(hash),
-      this.receipts.remove(hash),
-    ]);
+  /**
+   * Keep only that a contract was deleted, so that it can't be replayed, and who wanted it.
+   *
+   * @param ending - the renter's signed leave
+   */
+  async bury(hash: string, entry: BookEntry, ending?: string): Promise<void> {
+    const done = [this.entries.put(hash, { ...entry, state: 'deleted' }), ...this.strip(hash)];
+    if (ending !== undefined) done.push(this.endings.put(hash, ending));
+    await Promise.all(done);
     await this.root.flushed;
   }
 
   /** Forget a contract altogether. */
   async forget(hash: string): Promise<void> {
-    await Promise.all([
-      this.entries.remove(hash),
+    await Promise.all([this.entries.remove(hash), this.endings.remove(hash), ...this.strip(hash)]);
+  }
+
+  /** Remove everything about a contract but its entry and its ending. */
+  private strip(hash: string): Promise<boolean>[] {
+    const renter = this.contracts.get(hash)?.terms.renter;
+    const done = [
       this.contracts.remove(hash),
       this.receipts.remove(hash),
-    ]);
+      this.audits.remove(hash),
+      this.renewals.remove(hash),
+    ];
+    if (renter !== undefined) done.push(this.byRenter.remove(`${renter}/${hash}`));
+    return done;
   }
 
   close(): Promise<void> {

@@ -8,6 +8,8 @@ export type FarmerErrorCode =
   | 'FARMER_STORE'
   // to renters:
   | 'FARMER_TERMS'
+  | 'FARMER_BLOCKED'
+  | 'FARMER_LEAVING'
   | 'FARMER_FULL'
   | 'FARMER_DISK'
   | 'FARMER_BUSY'

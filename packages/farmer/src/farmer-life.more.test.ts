@@ -73,6 +73,8 @@ it('joins another, is found by it, and tells it its terms', async () => {
     freeBytes: 1_000_000,
     maxDurationMs: 366 * 24 * 3600 * 1000,
     ...policy,
+    leaving: false,
+    operator: null,
   });
 });
 

@@ -2,7 +2,7 @@ import { type ContractTerms, type FarmerTerms, MAX_SHARD_SIZE } from '@granary/p
 import { FarmerError } from './errors.js';
 
 /** What a farmer accepts. Prices and units as in {@link FarmerTerms}. */
-export type FarmerPolicy = Omit<FarmerTerms, 'version' | 'freeBytes'>;
+export type FarmerPolicy = Omit<FarmerTerms, 'version' | 'freeBytes' | 'leaving'>;
 
 const DAY = 24 * 3600 * 1000;
 
@@ -13,6 +13,7 @@ export const defaultPolicy: FarmerPolicy = {
   currency: 'credit',
   storagePrice: '0',
   egressPrice: '0',
+  operator: null,
 };
 
 /** How far in the future a contract may begin: clocks differ. */
@@ -23,7 +24,11 @@ const MAX_BEGIN_AHEAD_MS = 10 * 60 * 1000;
  *
  * @throws FarmerError FARMER_TERMS naming what is not accepted.
  */
-export function checkPolicy(policy: FarmerPolicy, terms: ContractTerms, now: number): void {
+export function checkPolicy(
+  policy: FarmerPolicy,
+  terms: Omit<ContractTerms, 'version' | 'auditRoot' | 'auditCount' | 'channel'>,
+  now: number,
+): void {
   const refuse = (why: string) => new FarmerError('FARMER_TERMS', why);
   if (terms.shardSize > policy.maxShardSize) {
     throw refuse(`a shard has at most ${policy.maxShardSize} bytes here`);

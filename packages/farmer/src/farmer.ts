@@ -15,8 +15,12 @@ import {
   systemClock,
   systemRandom,
 } from '@granary/kad';
-import { FARMER_TERMS_METHOD, type FarmerTerms } from '@granary/protocol';
+import type { FarmerTerms } from '@granary/protocol';
+import { Admission } from './admission.js';
+import { AuditAnswers } from './audit-answers.js';
+import { registerFarmerMethods } from './farmer-methods.js';
 import { type FarmerPolicy, defaultPolicy } from './farmer-policy.js';
+import { RootBook } from './root-book.js';
 import { ShardStore } from './shard-store.js';
 import { TokenGuard } from './token-guard.js';
 import { TransferServer } from './transfer-server.js';
@@ -36,6 +40,8 @@ export interface FarmerOptions {
   readonly bootstrap: readonly string[];
   readonly quotaBytes: number;
   readonly policy?: Partial<FarmerPolicy>;
+  /** Node IDs of renters to make no contracts with. */
+  readonly blockedRenters?: readonly string[];
   /** How long a part of a shard waits for its upload to go on. */
   readonly reservationMs?: number;
   /** How long shards are kept after their contract has ended. */
@@ -59,6 +65,11 @@ export interface FarmerStats extends TransferCounters {
   readonly missing: number;
   readonly peers: number;
   readonly connections: number;
+  /** Audits answered since the start, and those in which a loss had to be admitted. */
+  readonly audits: number;
+  readonly auditsLost: number;
+  /** Whether it takes no more shards and wants those it has taken over. */
+  readonly leaving: boolean;
   /** Milliseconds since the epoch. */
   readonly startedAt: number;
 }
@@ -78,6 +89,9 @@ export class Farmer {
     /** The farmer's node of the DHT. */
     readonly node: KademliaNode,
     private readonly store: ShardStore,
+    private readonly roots: RootBook,
+    private readonly audits: AuditAnswers,
+    private readonly admission: Admission,
     private readonly transfers: TransferServer,
     private readonly policy: FarmerPolicy,
     private readonly counters: TransferCounters,
@@ -105,7 +119,11 @@ export class Farmer {
       logger,
     });
     let farmer: Farmer | undefined;
+    let roots: RootBook | undefined;
     try {
+      const admission = await Admission.open(directory, options.blockedRenters ?? []);
+      const audits = new AuditAnswers(identity, store, clock);
+      roots = RootBook.open(join(directory, 'roots.lmdb'), clock);
       const transport = new HttpsTransport({
         credentials: await createTlsCredentials(identity, clock),
         listen: { host, port },
@@ -131,6 +149,7 @@ export class Farmer {
           store,
           tokens: new TokenGuard(identity.nodeId, clock),
           policy,
+          admission,
           clock,
           logger,
           counters,
@@ -139,8 +158,30 @@ export class Farmer {
         },
         { total: 1024, perAddress: 256 },
       );
-      node.registerMethod(FARMER_TERMS_METHOD, () => Promise.resolve(farmer!.terms()));
-      farmer = new Farmer(options, node, store, transfers, policy, counters, uploads, clock.now());
+      const terms = () => farmer!.terms();
+      registerFarmerMethods(node, {
+        identity,
+        store,
+        roots,
+        audits,
+        admission,
+        policy,
+        clock,
+        terms,
+      });
+      farmer = new Farmer(
+        options,
+        node,
+        store,
+        roots,
+        audits,
+        admission,
+        transfers,
+        policy,
+        counters,
+        uploads,
+        clock.now(),
+      );
       await node.start();
       farmer.sweep(clock);
       if (options.bootstrap.length > 0) await farmer.join(clock, random);
@@ -151,6 +192,7 @@ export class Farmer {
         );
       return farmer;
     } catch (error) {
+      await roots?.close();
       await store.close();
       throw error;
     }
@@ -167,7 +209,22 @@ export class Farmer {
 
   /** What this farmer offers at this time. */
   terms(): FarmerTerms {
-    return { version: 1, freeBytes: this.store.usage.freeBytes, ...this.policy };
+    const { leaving } = this.admission;
+    const freeBytes = leaving ? 0 : this.store.usage.freeBytes;
+    return { version: 1, freeBytes, ...this.policy, leaving };
+  }
+
+  /**
+   * Leave gracefully: take no more shards, and ask renters, who look at a farmer's terms from time
+   * to time, to take over those that are here. It is remembered over restarts.
+   */
+  leave(): Promise<void> {
+    return this.admission.setLeaving(true);
+  }
+
+  /** Stay after all. */
+  stay(): Promise<void> {
+    return this.admission.setLeaving(false);
   }
 
   stats(): FarmerStats {
@@ -178,6 +235,9 @@ export class Farmer {
       ...this.counters,
       peers: this.node.routingTable.size,
       connections: this.transfers.connections,
+      audits: this.audits.counters.answered,
+      auditsLost: this.audits.counters.lost,
+      leaving: this.admission.leaving,
       startedAt: this.startedAt,
     };
   }
@@ -191,6 +251,7 @@ export class Farmer {
     clock.clearTimeout(this.rejoiner);
     await this.transfers.close();
     await this.node.stop();
+    await this.roots.close();
     await this.store.close();
   }
 
@@ -200,6 +261,7 @@ export class Farmer {
     this.sweeper = clock.setTimeout(() => {
       this.store
         .sweep(new Set(this.uploads.keys()))
+        .then(() => (this.stopping.signal.aborted ? undefined : this.roots.sweep()))
         .catch((error: unknown) =>
           this.options.logger.error({ error: messageOf(error) }, 'sweeping failed'),
         )

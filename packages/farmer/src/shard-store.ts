@@ -1,7 +1,12 @@
 import { chmod, mkdir, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Clock, type Logger, messageOf } from '@granary/kad';
-import { type Contract, type ContractTerms, MAX_TOKEN_LIFETIME } from '@granary/protocol';
+import {
+  type Contract,
+  type ContractTerms,
+  MAX_TOKEN_LIFETIME,
+  type Renewal,
+} from '@granary/protocol';
 import { type BookEntry, ContractBook } from './contract-book.js';
 import { lockDirectory } from './directory-lock.js';
 import { FarmerError } from './errors.js';
@@ -103,17 +108,69 @@ export class ShardStore {
     return this.book.contract(hash);
   }
 
+  /** The last renewal of a contract. */
+  renewal(hash: string): Renewal | undefined {
+    return this.book.renewal(hash);
+  }
+
+  /** The leaves of a contract's precomputed audits. */
+  auditLeaves(hash: string): Uint8Array | undefined {
+    return this.book.audit(hash);
+  }
+
+  /** The renter's signed leave to delete what was deleted, kept until the contract would have ended. */
+  ending(hash: string): string | undefined {
+    return this.book.ending(hash);
+  }
+
+  /** A renter's contracts whose hashes follow `after`, in order, at most `limit`. */
+  contractsOf(renter: string, after: string, limit: number): string[] {
+    const found: string[] = [];
+    for (const hash of this.book.hashesOf(renter, after)) {
+      if (found.push(hash) >= limit) break;
+    }
+    return found;
+  }
+
+  /**
+   * Keep a renewal, and the shard for longer.
+   *
+   * @throws FarmerError FARMER_NOT_FOUND when the shard is not here, FARMER_TERMS when it is not the
+   * present end that is renewed.
+   */
+  renew(hash: string, renewal: Renewal): Promise<void> {
+    return this.changes.run(hash, async () => {
+      const entry = this.book.entry(hash);
+      if (entry?.state !== 'stored' || !(await this.files.hasShard(hash, entry.size))) {
+        throw new FarmerError('FARMER_NOT_FOUND', 'there is no such shard here');
+      }
+      const { previousEnd, end } = renewal.body;
+      if (entry.end !== previousEnd) {
+        throw new FarmerError(
+          'FARMER_TERMS',
+          `the contract ends at ${entry.end}, not ${previousEnd}`,
+        );
+      }
+      await this.book.renew(hash, { ...entry, end }, renewal);
+    });
+  }
+
   /**
    * Keep room for a shard. The room is taken before the first wait, so that negotiations at the
    * same time can't both have it.
    *
+   * @param audits - leaves of the contract's precomputed audits
    * @throws FarmerError FARMER_FULL, or FARMER_GONE when the contract was deleted.
    */
-  reserve(hash: string, contract: Contract): Promise<void> {
-    return this.changes.run(hash, () => this.reserveAlone(hash, contract));
+  reserve(hash: string, contract: Contract, audits?: Uint8Array): Promise<void> {
+    return this.changes.run(hash, () => this.reserveAlone(hash, contract, audits));
   }
 
-  private async reserveAlone(hash: string, contract: Contract): Promise<void> {
+  private async reserveAlone(
+    hash: string,
+    contract: Contract,
+    audits: Uint8Array | undefined,
+  ): Promise<void> {
     const { terms } = contract;
     const known = this.book.entry(hash);
     if (known?.state === 'deleted') {
@@ -132,7 +189,7 @@ export class ShardStore {
       }
       this.reservedBytes += terms.shardSize;
       try {
-        await this.book.put(hash, entry, contract);
+        await this.book.put(hash, entry, contract, audits);
       } catch (error) {
         this.reservedBytes -= terms.shardSize;
         throw new FarmerError('FARMER_DISK', "the farmer's contract book failed", { cause: error });
@@ -203,12 +260,14 @@ export class ShardStore {
   /**
    * Delete a shard or a reservation; bytes freed. Deleting what is not there is no error: it is
    * remembered for as long as an upload of it, let in by an older token, may be on its way.
+   *
+   * @param ending - the renter's signed leave, kept as proof that it wanted this
    */
-  delete(hash: string): Promise<number> {
-    return this.changes.run(hash, () => this.deleteAlone(hash));
+  delete(hash: string, ending?: string): Promise<number> {
+    return this.changes.run(hash, () => this.deleteAlone(hash, ending));
   }
 
-  private async deleteAlone(hash: string): Promise<number> {
+  private async deleteAlone(hash: string, ending: string | undefined): Promise<number> {
     const entry = this.book.entry(hash);
     if (entry?.state === 'deleted') return 0;
     if (entry === undefined) {
@@ -221,7 +280,7 @@ export class ShardStore {
       return 0;
     }
     // First the book: a crash between the two leaves a file without an entry, which recovery removes.
-    await this.book.bury(hash, entry);
+    await this.book.bury(hash, entry, ending);
     if (entry.state === 'stored') {
       this.usedBytes -= entry.size;
       this.storedCount -= 1;

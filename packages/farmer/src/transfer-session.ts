@@ -2,6 +2,7 @@ import type { WebSocket } from 'ws';
 import type { Clock, Identity, Logger } from '@granary/kad';
 import {
   type ContractProposal,
+  type ContractTerms,
   MAX_DATA_FRAME,
   type Receipt,
   type TransferAnswer,
@@ -9,13 +10,17 @@ import {
   type TransferToken,
   ProtocolError,
   acceptContract,
+  auditRootOf,
   checkCountersignature,
   contractHash,
+  equalBytes,
+  fromHex,
   nodeSpan,
   parseProposal,
   signReceipt,
   toHex,
 } from '@granary/protocol';
+import type { Admission } from './admission.js';
 import { FarmerError } from './errors.js';
 import { type FarmerPolicy, checkPolicy } from './farmer-policy.js';
 import { FrameQueue } from './frame-queue.js';
@@ -48,6 +53,7 @@ export interface TransferContext {
   readonly store: ShardStore;
   readonly tokens: TokenGuard;
   readonly policy: FarmerPolicy;
+  readonly admission: Admission;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly counters: TransferCounters;
@@ -153,7 +159,7 @@ export class TransferSession {
       },
     });
     try {
-      await this.uploadAlone(hash, proposal, token);
+      await this.uploadAlone(hash, proposal, token, auditLeavesOf(request, terms));
     } finally {
       uploads.delete(hash);
       ended();
@@ -164,8 +170,9 @@ export class TransferSession {
     hash: string,
     proposal: ContractProposal,
     token: TransferToken,
+    audits: Uint8Array,
   ): Promise<void> {
-    const { identity, store, policy, clock, counters, timeouts } = this.context;
+    const { identity, store, policy, admission, clock, counters, timeouts } = this.context;
     const { terms } = proposal;
     const known = store.entry(hash);
     if (known?.state === 'stored' && (await store.holds(hash))) {
@@ -173,12 +180,13 @@ export class TransferSession {
       const receipt = this.receipt(token, hash, 0);
       return this.answer({ type: 'stored', farmerSignature, receipt });
     }
+    admission.check(terms.renter);
     checkPolicy(policy, terms, clock.now());
     if (known?.state === 'stored') {
       throw new FarmerError('FARMER_NOT_FOUND', 'the shard was lost here: place it elsewhere');
     }
     const contract = acceptContract(identity, proposal);
-    await store.reserve(hash, contract);
+    await store.reserve(hash, contract, audits);
     const part = await store.openPartial(hash, terms);
     try {
       const { farmerSignature } = contract;
@@ -276,7 +284,7 @@ export class TransferSession {
       throw new FarmerError('FARMER_FORBIDDEN', 'the shard is of another renter');
     }
     await uploads.get(hash)?.stop();
-    const freed = await store.delete(hash);
+    const freed = await store.delete(hash, JSON.stringify(token));
     counters.deletes += 1;
     this.answer({ type: 'deleted', receipt: this.receipt(token, hash, freed) });
   }
@@ -370,4 +378,18 @@ function isRefusal(error: unknown): boolean {
     (error instanceof FarmerError && error.code !== 'FARMER_PROTOCOL') ||
     (error instanceof ProtocolError && error.code !== 'PROTOCOL_TOO_LARGE')
   );
+}
+
+/** The leaves of the audits that a contract commits to. @throws FarmerError FARMER_TERMS. */
+function auditLeavesOf(
+  { audits = '' }: UploadRequest,
+  { auditRoot, auditCount }: ContractTerms,
+): Uint8Array {
+  const leaves = fromHex(audits);
+  const fits =
+    auditRoot === null
+      ? leaves.length === 0
+      : leaves.length === auditCount * 32 && equalBytes(auditRootOf(leaves), fromHex(auditRoot));
+  if (!fits) throw new FarmerError('FARMER_TERMS', "the audit leaves are not the contract's");
+  return leaves;
 }

@@ -1,5 +1,6 @@
 import type { Identity } from '@granary/kad';
 import { z } from 'zod';
+import { MAX_AUDITS } from './audit-tree.js';
 import { documentDigest } from './canonical.js';
 import { ProtocolError } from './errors.js';
 import {
@@ -31,7 +32,7 @@ const termsSchema = z.strictObject({
   storagePrice: amount,
   egressPrice: amount,
   auditRoot: hash32.nullable(),
-  auditCount: z.number().int().min(0).max(65_536),
+  auditCount: z.number().int().min(0).max(MAX_AUDITS),
   channel: z.string().max(128).nullable(),
 });
 

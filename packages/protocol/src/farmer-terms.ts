@@ -12,11 +12,14 @@ const farmerTermsSchema = z.object({
   currency: z.string().min(1).max(64),
   storagePrice: amount,
   egressPrice: amount,
+  operator: z.string().max(128).nullable().default(null),
+  leaving: z.boolean().default(false),
 });
 
 /**
  * What a farmer offers: free space in bytes, the largest shard and the longest contract it takes,
- * and its prices (see {@link ContractTerms}). Unknown fields are dropped, so that later versions
+ * its prices (see {@link ContractTerms}), who operates it (farmers of one
+ * operator fail together), and whether it is leaving and wants its shards taken over. Unknown fields are dropped, so that later versions
  * may say more.
  */
 export type FarmerTerms = z.infer<typeof farmerTermsSchema>;

@@ -64,3 +64,53 @@ export {
   type SegmentRecord,
   type ShardRecord,
 } from './manifest.js';
+export {
+  MAX_AUDITS,
+  auditLeaf,
+  auditPathOf,
+  auditRootOf,
+  verifyAuditAnswer,
+} from './audit-tree.js';
+export {
+  AUDIT_METHOD,
+  auditRequestHash,
+  checkAuditRequest,
+  judgeAudit,
+  parseAuditAnswer,
+  parseAuditRequest,
+  provesPossession,
+  signAuditAnswer,
+  signAuditRequest,
+  type AuditAnswer,
+  type AuditEvidence,
+  type AuditQuestion,
+  type AuditRequest,
+  type AuditRequestBody,
+  type AuditResult,
+} from './audit.js';
+export {
+  RENEW_METHOD,
+  acceptRenewal,
+  parseRenewal,
+  parseRenewalProposal,
+  proposeRenewal,
+  renewedContract,
+  type Renewal,
+  type RenewalProposal,
+} from './renewal.js';
+export {
+  LIST_CONTRACTS_METHOD,
+  LIST_PAGE,
+  parseContractListing,
+  parseListQuery,
+  type ListedContract,
+} from './contract-listing.js';
+export {
+  GET_ROOT_METHOD,
+  MAX_ROOT_SIZE,
+  PUT_ROOT_METHOD,
+  parseRootRecord,
+  rootKeyOf,
+  signRootRecord,
+  type RootRecord,
+} from './root-record.js';

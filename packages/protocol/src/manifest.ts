@@ -41,8 +41,15 @@ const shardRecordSchema = z.strictObject({
   hash: hash32,
   farmer: hash32,
   contract: hash32,
+  auditSalt: z
+    .string()
+    .regex(/^[0-9a-f]{32}$/)
+    .optional(),
 });
-/** One shard of a segment on one farmer, under one contract. */
+/**
+ * One shard of a segment on one farmer, under one contract. `auditSalt` is what its precomputed
+ * challenges were derived with, when that is not the segment's own salt.
+ */
 export type ShardRecord = z.infer<typeof shardRecordSchema>;
 
 const segmentRecordSchema = z.strictObject({

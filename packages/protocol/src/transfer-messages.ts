@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { MAX_AUDITS } from './audit-tree.js';
 import { ProtocolError } from './errors.js';
 import { byteCount, hash32, parseWith, signatureHex } from './fields.js';
 
@@ -15,7 +16,16 @@ export const STREAM_LEVEL = 4;
 
 // Documents inside messages stay unknown here: their own parsers check them, signatures and all.
 const requestSchema = z.discriminatedUnion('type', [
-  z.strictObject({ type: z.literal('upload'), proposal: z.unknown(), token: z.unknown() }),
+  z.strictObject({
+    type: z.literal('upload'),
+    proposal: z.unknown(),
+    token: z.unknown(),
+    audits: z
+      .string()
+      .max(64 * MAX_AUDITS)
+      .regex(/^([0-9a-f]{64})*$/)
+      .optional(),
+  }),
   z.strictObject({
     type: z.literal('download'),
     token: z.unknown(),
@@ -28,7 +38,8 @@ const requestSchema = z.discriminatedUnion('type', [
 
 /**
  * What a renter says on a transfer connection. One transfer runs at a time:
- * - `upload` opens with a proposal and a token; the farmer answers `ready` (and the renter sends
+ * - `upload` opens with a proposal, a token and the leaves of the contract's precomputed audits; the
+ *   farmer answers `ready` (and the renter sends
  *   the shard's bytes from that offset in binary frames) or, when it holds the shard, `stored`.
  * - `download` asks for the token's range, which must begin and end on nodes of `level` (or at the
  *   shard's end); the farmer answers `data`, one binary frame of proof (node hashes, then sibling

@@ -1,0 +1,86 @@
+import type { Clock, Identity, KademliaNode } from '@granary/kad';
+import {
+  AUDIT_METHOD,
+  FARMER_TERMS_METHOD,
+  type FarmerTerms,
+  GET_ROOT_METHOD,
+  LIST_CONTRACTS_METHOD,
+  LIST_PAGE,
+  PUT_ROOT_METHOD,
+  RENEW_METHOD,
+  type Renewal,
+  acceptRenewal,
+  parseListQuery,
+  parseRenewalProposal,
+  parseRootRecord,
+  renewedContract,
+} from '@granary/protocol';
+import type { Admission } from './admission.js';
+import type { AuditAnswers } from './audit-answers.js';
+import { FarmerError } from './errors.js';
+import { type FarmerPolicy, checkPolicy } from './farmer-policy.js';
+import type { RootBook } from './root-book.js';
+import type { ShardStore } from './shard-store.js';
+
+/** What the methods work with. */
+export interface MethodParts {
+  readonly identity: Identity;
+  readonly store: ShardStore;
+  readonly roots: RootBook;
+  readonly audits: AuditAnswers;
+  readonly admission: Admission;
+  readonly policy: FarmerPolicy;
+  readonly clock: Clock;
+  readonly terms: () => FarmerTerms;
+}
+
+/** Answer what renters ask a farmer by signed RPC: terms, audits, renewals, listings, root records. */
+export function registerFarmerMethods(node: KademliaNode, parts: MethodParts): void {
+  const { store, roots, audits } = parts;
+  node.registerMethod(FARMER_TERMS_METHOD, () => Promise.resolve(parts.terms()));
+  node.registerMethod(AUDIT_METHOD, (params) => audits.answer(params));
+  node.registerMethod(RENEW_METHOD, (params) => renew(parts, params));
+  node.registerMethod(LIST_CONTRACTS_METHOD, (params, { sender }) =>
+    Promise.resolve().then(() => list(store, sender.nodeId, parseListQuery(params).after)),
+  );
+  node.registerMethod(PUT_ROOT_METHOD, async (params, { sender }) => {
+    const record = parseRootRecord(params, sender.nodeId);
+    const known = store.contractsOf(sender.nodeId, '', 1).length > 0;
+    return { sequence: await roots.put(record, known) };
+  });
+  // Sealed as it is, only its renter has a use for it.
+  node.registerMethod(GET_ROOT_METHOD, (_params, { sender }) =>
+    Promise.resolve({ record: roots.get(sender.nodeId) ?? null }),
+  );
+}
+
+function list(store: ShardStore, renter: string, after: string) {
+  const hashes = store.contractsOf(renter, after, LIST_PAGE + 1);
+  const contracts = hashes.slice(0, LIST_PAGE).map((hash) => ({
+    state: store.entry(hash)?.state === 'stored' ? ('stored' as const) : ('reserved' as const),
+    contract: store.contract(hash),
+    renewal: store.renewal(hash) ?? null,
+  }));
+  return { contracts, more: hashes.length > LIST_PAGE };
+}
+
+async function renew(parts: MethodParts, params: unknown): Promise<Renewal> {
+  const { store, admission, policy, clock, identity } = parts;
+  const hash = renewedContract(params);
+  const contract = store.contract(hash);
+  if (contract === undefined || store.entry(hash)?.state !== 'stored') {
+    throw new FarmerError('FARMER_NOT_FOUND', 'there is no such shard here');
+  }
+  const proposal = parseRenewalProposal(params, contract);
+  const last = store.renewal(hash);
+  // The answer to the first time may have been lost.
+  if (last !== undefined && JSON.stringify(last.body) === JSON.stringify(proposal.body))
+    return last;
+  const { terms } = contract;
+  const { end, storagePrice, egressPrice } = proposal.body;
+  admission.check(terms.renter);
+  checkPolicy(policy, { ...terms, end, storagePrice, egressPrice }, clock.now());
+  const renewal = acceptRenewal(identity, proposal);
+  await store.renew(hash, renewal);
+  return renewal;
+}

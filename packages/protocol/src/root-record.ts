@@ -1,0 +1,68 @@
+import { type Identity, sha256 } from '@granary/kad';
+import { z } from 'zod';
+import { ProtocolError } from './errors.js';
+import { hash32, parseWith, publicKeyHex, signatureHex } from './fields.js';
+import { fromHex, toHex } from './hex.js';
+import { checkDocument, signDocument } from './signed.js';
+
+/** The signed RPC that gives a farmer a renter's root record. */
+export const PUT_ROOT_METHOD = 'PUT_ROOT';
+/** The signed RPC that asks for it. */
+export const GET_ROOT_METHOD = 'GET_ROOT';
+/** The most bytes sealed in a root record. */
+export const MAX_ROOT_SIZE = 128 * 1024;
+
+const bodySchema = z.strictObject({
+  renter: hash32,
+  renterKey: publicKeyHex,
+  sequence: z.number().int().min(1).max(Number.MAX_SAFE_INTEGER),
+  sealed: z
+    .string()
+    .max(Math.ceil(MAX_ROOT_SIZE / 3) * 4)
+    .regex(/^[A-Za-z0-9+/]*={0,2}$/, 'must be base64'),
+});
+const recordSchema = z.strictObject({ body: bodySchema, signature: signatureHex });
+
+/**
+ * Where a renter's index begins: a sealed, signed, numbered record that farmers near
+ * {@link rootKeyOf} keep, one for each renter, the highest number winning. With the keys alone it
+ * leads to everything the renter has stored.
+ */
+export type RootRecord = z.infer<typeof recordSchema>;
+
+const LABEL = 'root record';
+
+/** The place in the DHT near which a renter's root record is kept. */
+export function rootKeyOf(renter: string): string {
+  return toHex(sha256(Buffer.concat([Buffer.from('granary/1 root\0'), fromHex(renter)])));
+}
+
+/** Sign a root record. @throws ProtocolError PROTOCOL_TOO_LARGE. */
+export function signRootRecord(renter: Identity, sequence: number, sealed: Uint8Array): RootRecord {
+  if (sealed.length > MAX_ROOT_SIZE) {
+    throw new ProtocolError('PROTOCOL_TOO_LARGE', `${LABEL}: over ${MAX_ROOT_SIZE} bytes`);
+  }
+  const body = {
+    renter: renter.nodeId,
+    renterKey: toHex(renter.publicKey),
+    sequence,
+    sealed: Buffer.from(sealed).toString('base64'),
+  };
+  return { body, signature: signDocument(renter, LABEL, body) };
+}
+
+/**
+ * Parse a root record and check the renter's signature.
+ *
+ * @param renter - whose it must be, when that is known
+ * @throws ProtocolError PROTOCOL_MALFORMED or PROTOCOL_BAD_SIGNATURE.
+ */
+export function parseRootRecord(value: unknown, renter?: string): RootRecord {
+  const record = parseWith(recordSchema, value, LABEL);
+  const { body } = record;
+  if (renter !== undefined && body.renter !== renter) {
+    throw new ProtocolError('PROTOCOL_BAD_SIGNATURE', `${LABEL}: it is of another renter`);
+  }
+  checkDocument(LABEL, body, { nodeId: body.renter, publicKey: body.renterKey }, record.signature);
+  return record;
+}
