@@ -11,6 +11,7 @@ import { RenterError } from './errors.js';
 import type { NetworkAccess } from './network-access.js';
 import type { FarmerRecord } from './records.js';
 import type { RenterStore } from './renter-store.js';
+import { afterContact, afterTransfer, newReputation } from './reputation.js';
 
 /** How long what a farmer said of its terms is believed, in milliseconds. */
 const FRESH_MS = 60_000;
@@ -70,9 +71,49 @@ export class FarmerDirectory {
 
   /** Take note of how a transfer with a farmer went. */
   async report(nodeId: NodeId, success: boolean): Promise<void> {
-    const record = this.store.farmer(nodeId);
-    if (record === undefined || (success && record.failures === 0)) return;
-    await this.store.putFarmer({ ...record, failures: success ? 0 : record.failures + 1 });
+    const known = this.store.farmer(nodeId);
+    if (known === undefined) return;
+    // A success of a farmer that has had nothing else is no news, and need not reach the disk.
+    if (success && known.failures === 0 && known.reputation.transfers.beta < 0.01) return;
+    await this.change(nodeId, (record) => ({
+      ...record,
+      failures: success ? 0 : record.failures + 1,
+      reputation: afterTransfer(record.reputation, success),
+    }));
+  }
+
+  /** Change what is known of a farmer that was met. */
+  async change(nodeId: NodeId, change: (record: FarmerRecord) => FarmerRecord): Promise<void> {
+    await this.store.changeFarmer(nodeId, (known) => known && change(known));
+  }
+
+  /**
+   * See which of these farmers answer, and what their terms are now. Whoever does not is looked up
+   * in the DHT once, in case it has moved.
+   */
+  async check(nodeIds: Iterable<NodeId>, signal: AbortSignal): Promise<void> {
+    await this.network.join();
+    const waiting = [...nodeIds];
+    const ask = async () => {
+      for (let nodeId = waiting.pop(); nodeId !== undefined; nodeId = waiting.pop()) {
+        signal.throwIfAborted();
+        await this.checkOne(nodeId);
+      }
+    };
+    await Promise.all(Array.from({ length: PARALLEL }, ask));
+  }
+
+  private async checkOne(nodeId: NodeId): Promise<void> {
+    const known = this.store.farmer(nodeId);
+    if (known !== undefined && (await this.askTerms(known.contact))) return;
+    const found = await this.search(nodeId).catch(() => undefined);
+    const moved = found !== undefined && found.signature !== known?.contact.signature;
+    if (moved && (await this.askTerms(found))) return;
+    const now = this.clock.now();
+    await this.change(nodeId, (record) => ({
+      ...record,
+      reputation: afterContact(record.reputation, false, now),
+    }));
   }
 
   private async search(nodeId: NodeId): Promise<Contact> {
@@ -82,10 +123,7 @@ export class FarmerDirectory {
     if (contact === undefined) {
       throw new RenterError('RENTER_TRANSFER', `farmer ${nodeId} is not in the network now`);
     }
-    const record = this.store.farmer(nodeId);
-    if (record !== undefined && record.contact.signature !== contact.signature) {
-      await this.store.putFarmer({ ...record, contact });
-    }
+    await this.change(nodeId, (record) => ({ ...record, contact }));
     return contact;
   }
 
@@ -106,22 +144,27 @@ export class FarmerDirectory {
     this.refreshed = begun;
   }
 
-  private async askTerms(contact: Contact): Promise<void> {
+  private async askTerms(contact: Contact): Promise<boolean> {
     const begun = this.clock.now();
     try {
       const options = { timeoutMs: TERMS_TIMEOUT_MS };
       const answer = await this.network.node.call(contact, FARMER_TERMS_METHOD, {}, options);
       const seen = this.clock.now();
-      await this.store.putFarmer({
+      const terms = parseFarmerTerms(answer);
+      const latencyMs = seen - begun;
+      await this.store.changeFarmer(contact.nodeId, (known) => ({
         contact,
-        terms: parseFarmerTerms(answer),
-        latencyMs: seen - begun,
+        terms,
+        latencyMs,
         seen,
-        failures: this.store.farmer(contact.nodeId)?.failures ?? 0,
-      });
+        failures: known?.failures ?? 0,
+        reputation: afterContact(known?.reputation ?? newReputation(seen), true, seen),
+      }));
+      return true;
     } catch (error) {
       // Not every node is a farmer, and not every farmer is up.
       this.logger.debug({ node: contact.nodeId, error: messageOf(error) }, 'no terms');
+      return false;
     }
   }
 }

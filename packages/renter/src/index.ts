@@ -6,7 +6,33 @@ export type { FarmerRecord, ObjectPath } from './records.js';
 export { MAX_NAME_BYTES, checkBucket, checkPath } from './object-path.js';
 export type { PutSource } from './put-source.js';
 export type { DeletionReport } from './garbage-collector.js';
-export { choosePlacement, networkOf, type ShardNeeds } from './placement.js';
+export { canTake, choosePlacement, groupsOf, networkOf, type ShardNeeds } from './placement.js';
+export {
+  afterAudit,
+  afterContact,
+  afterTransfer,
+  defaultReputationSettings,
+  explainReputation,
+  isOffline,
+  newReputation,
+  pardon,
+  placementWeight,
+  scoreOf,
+  type BetaScore,
+  type Reputation,
+  type ReputationSettings,
+  type Standing,
+} from './reputation.js';
+export {
+  endangerment,
+  planRepair,
+  segmentHealth,
+  shardState,
+  type HealthView,
+  type RepairPlan,
+  type SegmentHealth,
+  type ShardState,
+} from './segment-health.js';
 export { WorkerEngine, inlineEngine, type SegmentEngine } from './segment-engine.js';
 export { Renter, type RenterParts } from './renter.js';
 export type {

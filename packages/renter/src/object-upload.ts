@@ -5,7 +5,7 @@ import { anySignal } from './any-signal.js';
 import { RenterError } from './errors.js';
 import type { DeletionReport } from './garbage-collector.js';
 import { checkPath } from './object-path.js';
-import { choosePlacement } from './placement.js';
+import { canTake, choosePlacement } from './placement.js';
 import { type PutSource, type SourceReader, openSource } from './put-source.js';
 import type { FarmerRecord, ObjectPath, UploadRecord } from './records.js';
 import { type RenterCore, abortError, frameOf, plainSegmentSize } from './renter-core.js';
@@ -243,14 +243,20 @@ async function place(
 ): Promise<FarmerRecord[]> {
   const shardSize = shardSizeOf(frame, length);
   const farmers = await core.directory.available();
-  const able = choosePlacement(farmers, { shardSize, durationMs }, () =>
-    randomFraction(core.random),
-  );
+  const { diversity } = core.settings;
+  const needs = { shardSize, durationMs, now: core.clock.now(), diversity };
+  const able = choosePlacement(farmers, needs, () => randomFraction(core.random));
   if (able.length < scheme.success) {
+    const takers = farmers.filter((farmer) => canTake(farmer, needs)).length;
+    const groups =
+      takers >= scheme.success
+        ? ` in ${able.length} different networks and operator groups: wait for more, ` +
+          'or use a smaller --scheme, or "diversity": "prefer" in config.json'
+        : ': wait for more, or use a smaller --scheme';
     throw new RenterError(
       'RENTER_NOT_ENOUGH_FARMERS',
-      `${scheme.success} farmers are needed, ${able.length} of the ${farmers.length} in the network ` +
-        `can take a shard of ${shardSize} bytes: wait for more, or use a smaller --scheme`,
+      `${scheme.success} farmers are needed, ${takers} of the ${farmers.length} in the network ` +
+        `can take a shard of ${shardSize} bytes${groups}`,
     );
   }
   return able;

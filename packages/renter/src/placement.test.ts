@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { choosePlacement, networkOf } from './placement.js';
+import { choosePlacement, networkOf, type ShardNeeds } from './placement.js';
 import type { FarmerRecord } from './records.js';
+import { newReputation } from './reputation.js';
 
 const farmer = (
   id: number,
@@ -25,14 +26,17 @@ const farmer = (
       currency: 'credit',
       storagePrice: '0',
       egressPrice: '0',
+      operator: null,
+      leaving: false,
       ...terms,
     },
     latencyMs: 1,
     seen: 1,
     failures,
+    reputation: newReputation(0),
   };
 };
-const needs = { shardSize: 100, durationMs: 100 };
+const needs: ShardNeeds = { shardSize: 100, durationMs: 100, now: 1, diversity: 'prefer' };
 
 it('leaves out farmers that cannot take the shard', () => {
   const able = farmer(1);

@@ -1,10 +1,24 @@
 import { parseAddress } from '@granary/kad';
 import type { FarmerRecord } from './records.js';
+import { type ReputationSettings, placementWeight } from './reputation.js';
 
 /** What a shard needs of a farmer. */
 export interface ShardNeeds {
   readonly shardSize: number;
   readonly durationMs: number;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+  /**
+   * Whether no two shards of a segment may lie in one network or with one operator (`require`), or
+   * only should not (`prefer`).
+   */
+  readonly diversity: 'require' | 'prefer';
+  /** Farmers that hold shards of the segment already: they and their groups are taken. */
+  readonly holders?: readonly FarmerRecord[];
+  /** The most that is paid for a GB-month and a GB of egress, in the farmer's unit; no limit when not given. */
+  readonly maxStoragePrice?: bigint;
+  readonly maxEgressPrice?: bigint;
+  readonly reputation?: ReputationSettings;
 }
 
 /**
@@ -24,10 +38,42 @@ export function networkOf(address: string): string {
   return host.split('.').slice(-2).join('.');
 }
 
+function isLoopback(address: string): boolean {
+  const { host } = parseAddress(address);
+  return /^127\.\d+\.\d+\.\d+$/.test(host) || host === '::1' || host === 'localhost';
+}
+
+/** What a farmer shares with those that fail when it fails: its networks, its operator. */
+export function groupsOf({ contact, terms }: Pick<FarmerRecord, 'contact' | 'terms'>): string[] {
+  // Loopback is where networks are tried out: its addresses say nothing of what fails together.
+  const networks = contact.addresses
+    .filter((address) => !isLoopback(address))
+    .map((address) => `network ${networkOf(address)}`);
+  const operator = terms.operator === null ? [] : [`operator ${terms.operator}`];
+  return [...new Set([...networks, ...operator])];
+}
+
+/** Whether a farmer's terms and standing let it take a shard at all. */
+export function canTake(farmer: FarmerRecord, needs: ShardNeeds): boolean {
+  const { terms, contact, reputation, latencyMs } = farmer;
+  return (
+    !terms.leaving &&
+    terms.freeBytes >= needs.shardSize &&
+    terms.maxShardSize >= needs.shardSize &&
+    terms.maxDurationMs >= needs.durationMs &&
+    contact.addresses.length > 0 &&
+    (needs.maxStoragePrice === undefined || BigInt(terms.storagePrice) <= needs.maxStoragePrice) &&
+    (needs.maxEgressPrice === undefined || BigInt(terms.egressPrice) <= needs.maxEgressPrice) &&
+    placementWeight(reputation, latencyMs, needs.now, needs.reputation) > 0
+  );
+}
+
 /**
  * Farmers for the shards of one segment, best first, each at most once: those that can take a
- * shard, those that did not fail lately before those that did, and different networks before the
- * same one twice. Among equals the order is random, so that load spreads.
+ * shard; those that did not fail lately before those that did; no network and no operator twice
+ * (or, when that is only preferred, different ones first). Among those the order is random,
+ * weighted by reputation, latency and free space (Efraimidis and Spirakis 2006), so that load
+ * spreads.
  *
  * @param fraction - random numbers in [0, 1)
  */
@@ -36,23 +82,29 @@ export function choosePlacement(
   needs: ShardNeeds,
   fraction: () => number,
 ): FarmerRecord[] {
+  const holders = needs.holders ?? [];
+  const holding = new Set(holders.map(({ contact }) => contact.nodeId));
+  const perGroup = new Map<string, number>();
+  const count = (farmer: FarmerRecord) => {
+    const groups = groupsOf(farmer);
+    const rank = Math.max(0, ...groups.map((group) => perGroup.get(group) ?? 0));
+    for (const group of groups) perGroup.set(group, (perGroup.get(group) ?? 0) + 1);
+    return rank;
+  };
+  for (const holder of holders) count(holder);
   const able = farmers
-    .filter(
-      ({ terms, contact }) =>
-        terms.freeBytes >= needs.shardSize &&
-        terms.maxShardSize >= needs.shardSize &&
-        terms.maxDurationMs >= needs.durationMs &&
-        contact.addresses.length > 0,
-    )
-    .map((farmer) => ({ farmer, order: fraction(), rank: 0 }))
-    .sort((a, b) => a.order - b.order);
-  const perNetwork = new Map<string, number>();
-  for (const entry of able) {
-    const network = networkOf(entry.farmer.contact.addresses[0]!);
-    entry.rank = perNetwork.get(network) ?? 0;
-    perNetwork.set(network, entry.rank + 1);
-  }
+    .filter((farmer) => !holding.has(farmer.contact.nodeId) && canTake(farmer, needs))
+    .map((farmer) => {
+      const { reputation, latencyMs, terms } = farmer;
+      const room = Math.min(1, terms.freeBytes / (64 * Math.max(1, needs.shardSize)));
+      const weight =
+        placementWeight(reputation, latencyMs, needs.now, needs.reputation) * (0.1 + 0.9 * room);
+      return { farmer, key: Math.log(1 - fraction()) / weight, rank: 0 };
+    })
+    .sort((a, b) => a.farmer.failures - b.farmer.failures || b.key - a.key);
+  for (const entry of able) entry.rank = count(entry.farmer);
   return able
+    .filter(({ rank }) => needs.diversity === 'prefer' || rank === 0)
     .sort((a, b) => a.farmer.failures - b.farmer.failures || a.rank - b.rank)
     .map(({ farmer }) => farmer);
 }

@@ -1,5 +1,13 @@
 import type { Contact } from '@granary/kad';
-import type { Contract, ContractProposal, FarmerTerms, Manifest, Receipt } from '@granary/protocol';
+import type {
+  Contract,
+  ContractProposal,
+  FarmerTerms,
+  Manifest,
+  Receipt,
+  Renewal,
+} from '@granary/protocol';
+import type { Reputation } from './reputation.js';
 
 /** Where an object is: a bucket's name and the object's name in it. */
 export interface ObjectPath {
@@ -38,6 +46,10 @@ export interface ProposalRecord {
 export interface ContractRecord {
   readonly contract: Contract;
   readonly receipt: Receipt | null;
+  /** The last renewal. */
+  readonly renewal?: Renewal;
+  /** What an audit or a read found: when, and why the shard counts as lost. */
+  readonly failed?: { readonly at: number; readonly reason: string };
 }
 
 /** A shard whose farmer has not yet confirmed that it is gone. */
@@ -55,6 +67,7 @@ export interface FarmerRecord {
   readonly latencyMs: number;
   /** When it last answered, in milliseconds since the epoch. */
   readonly seen: number;
-  /** Failures since its last success. */
+  /** Failures of transfers since its last success. */
   readonly failures: number;
+  readonly reputation: Reputation;
 }

@@ -16,6 +16,7 @@ import type {
   ProposalRecord,
   UploadRecord,
 } from './records.js';
+import { newReputation } from './reputation.js';
 import { seal, unseal } from './sealed-box.js';
 
 // NUL can't be in a bucket's or object's name, so that keys sort as (bucket, name).
@@ -133,15 +134,23 @@ export class RenterStore {
   }
 
   farmer(nodeId: string): FarmerRecord | undefined {
-    return this.get(`farmer/${nodeId}`) as FarmerRecord | undefined;
+    const value = this.get(`farmer/${nodeId}`);
+    return value === undefined ? undefined : asFarmer(value);
   }
 
   *farmers(): Generator<FarmerRecord> {
-    yield* this.scan('farmer/', after('farmer/'), (value) => value as FarmerRecord);
+    yield* this.scan('farmer/', after('farmer/'), asFarmer);
   }
 
-  async putFarmer(record: FarmerRecord): Promise<void> {
-    await this.transaction((t) => t.put(`farmer/${record.contact.nodeId}`, record));
+  /** Change what is known of a farmer, in one transaction. Nothing is written for undefined. */
+  async changeFarmer(
+    nodeId: string,
+    change: (known: FarmerRecord | undefined) => FarmerRecord | undefined,
+  ): Promise<void> {
+    await this.transaction((t) => {
+      const next = change(this.farmer(nodeId));
+      if (next !== undefined) t.put(`farmer/${nodeId}`, next);
+    });
   }
 
   async putUpload(record: UploadRecord): Promise<void> {
@@ -292,6 +301,17 @@ export class RenterStore {
       });
     }
   }
+}
+
+/** A farmer's record; those of before reputations were kept get a new one. */
+function asFarmer(value: unknown): FarmerRecord {
+  const record = value as FarmerRecord;
+  const { terms, seen } = record;
+  return {
+    ...record,
+    terms: { ...terms, operator: terms.operator ?? null, leaving: terms.leaving ?? false },
+    reputation: record.reputation ?? newReputation(seen),
+  };
 }
 
 interface Transaction {

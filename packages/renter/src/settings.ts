@@ -24,6 +24,10 @@ export interface RenterSettings {
   readonly extraReads: number;
   /** How long an upload waits for its slowest farmers once `success` shards are safe, at least. */
   readonly tailMs: number;
+  /** Whether no two shards of a segment may lie in one network or with one operator, or only should not. */
+  readonly diversity: 'require' | 'prefer';
+  /** Precomputed audits of each new contract; each costs a hash over the shard. */
+  readonly audits: number;
 }
 
 /** The settings of a renter that was told nothing else. */
@@ -39,6 +43,8 @@ export const defaultSettings: RenterSettings = {
   hedgeMs: 1_000,
   extraReads: 1,
   tailMs: 1_000,
+  diversity: 'require',
+  audits: 4,
 };
 
 /** The most bytes that all shards of one segment may take together. */
