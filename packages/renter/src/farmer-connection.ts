@@ -163,7 +163,7 @@ export class FarmerConnection {
    */
   upload(
     proposal: ContractProposal,
-    shard: Uint8Array,
+    { bytes: shard, audits }: { bytes: Uint8Array; audits: Uint8Array },
     onBytes: (count: number) => void,
     signal: AbortSignal,
   ): Promise<{ contract: Contract; receipt: Receipt }> {
@@ -171,7 +171,7 @@ export class FarmerConnection {
       const { terms } = proposal;
       const hash = contractHash(terms);
       const token = this.token('upload', hash, 0, shard.length);
-      this.send({ type: 'upload', proposal, token });
+      this.send({ type: 'upload', proposal, token, audits: toHex(audits) });
       let answer = await this.answer(signal);
       if (answer.type === 'ready') {
         const contract = completeContract(proposal, answer.farmerSignature);

@@ -11,7 +11,13 @@ import { RenterError } from './errors.js';
 import type { NetworkAccess } from './network-access.js';
 import type { FarmerRecord } from './records.js';
 import type { RenterStore } from './renter-store.js';
-import { afterContact, afterTransfer, newReputation } from './reputation.js';
+import {
+  type ReputationSettings,
+  afterContact,
+  afterTransfer,
+  defaultReputationSettings,
+  newReputation,
+} from './reputation.js';
 
 /** How long what a farmer said of its terms is believed, in milliseconds. */
 const FRESH_MS = 60_000;
@@ -33,6 +39,7 @@ export class FarmerDirectory {
     private readonly clock: Clock,
     private readonly random: Random,
     private readonly logger: Logger,
+    private readonly tuning: ReputationSettings = defaultReputationSettings,
   ) {}
 
   /** Farmers that answered lately. The network is asked when what we know is old. */
@@ -112,7 +119,7 @@ export class FarmerDirectory {
     const now = this.clock.now();
     await this.change(nodeId, (record) => ({
       ...record,
-      reputation: afterContact(record.reputation, false, now),
+      reputation: afterContact(record.reputation, false, now, this.tuning),
     }));
   }
 
@@ -158,7 +165,12 @@ export class FarmerDirectory {
         latencyMs,
         seen,
         failures: known?.failures ?? 0,
-        reputation: afterContact(known?.reputation ?? newReputation(seen), true, seen),
+        reputation: afterContact(
+          known?.reputation ?? newReputation(seen, this.tuning),
+          true,
+          seen,
+          this.tuning,
+        ),
       }));
       return true;
     } catch (error) {

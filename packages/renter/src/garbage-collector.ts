@@ -13,6 +13,8 @@ export interface DeletionReport {
     readonly shards: number;
     readonly reason: string;
   }[];
+  /** Deleted or replaced objects that somebody still reads: their shards go when that is over. */
+  readonly beingRead: number;
 }
 
 /** Farmers asked at one time. */
@@ -40,7 +42,7 @@ export async function collectGarbage(
   },
   signal: AbortSignal,
   wanted?: ReadonlySet<string>,
-): Promise<DeletionReport> {
+): Promise<Omit<DeletionReport, 'beingRead'>> {
   const byFarmer = new Map<string, GarbageRecord[]>();
   const ended: string[] = [];
   for (const record of store.garbage()) {

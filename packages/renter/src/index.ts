@@ -35,7 +35,15 @@ export {
 } from './segment-health.js';
 export { WorkerEngine, inlineEngine, type SegmentEngine } from './segment-engine.js';
 export { Renter, type RenterParts } from './renter.js';
+export type { AuditOutcome, AuditReport } from './auditor.js';
+export { type AuditKit, type KitResult, parseAuditKit, runAuditKit } from './audit-kit.js';
+export type { CareReport } from './caretaker.js';
+export type { ContractReview } from './contract-review.js';
+export type { RecoveryReport } from './recovery.js';
 export type {
+  DeleteResult,
+  FarmerStanding,
+  GarbageReport,
   GetOptions,
   ObjectStat,
   ObjectSummary,

@@ -3,8 +3,6 @@ import { randomFraction } from '@granary/kad';
 import { type Manifest, type RedundancyScheme, checkScheme, toHex } from '@granary/protocol';
 import { anySignal } from './any-signal.js';
 import { RenterError } from './errors.js';
-import type { DeletionReport } from './garbage-collector.js';
-import { checkPath } from './object-path.js';
 import { canTake, choosePlacement } from './placement.js';
 import { type PutSource, type SourceReader, openSource } from './put-source.js';
 import type { FarmerRecord, ObjectPath, UploadRecord } from './records.js';
@@ -12,10 +10,13 @@ import { type RenterCore, abortError, frameOf, plainSegmentSize } from './renter
 import type { OnProgress, PutOptions, PutResult } from './renter-types.js';
 import { type SegmentFrame, saltOfSegment, shardSizeOf } from './segment-job.js';
 import { Slots } from './segment-pipeline.js';
-import { uploadSegment } from './segment-upload.js';
+import { placeShards } from './segment-upload.js';
 import { segmentSizeFor } from './settings.js';
 
-/** Store an object; see {@link Renter.put}. */
+/** What an upload did. */
+export type StoredObject = Pick<PutResult, 'manifest' | 'shards' | 'resumedSegments'>;
+
+/** Store an object under a path that was checked; see {@link Renter.put}. */
 export async function putObject(
   core: RenterCore,
   path: ObjectPath,
@@ -25,27 +26,17 @@ export async function putObject(
     readonly signal: AbortSignal;
     /** Uploads that this renter works on. */
     readonly active: Set<string>;
-    readonly collect: (signal: AbortSignal) => Promise<DeletionReport>;
   },
-): Promise<PutResult> {
-  checkPath(path);
+): Promise<StoredObject> {
   const scheme = checkScheme(options.scheme ?? core.settings.scheme);
   const durationMs = options.durationMs ?? core.settings.durationMs;
-  const { signal, active, collect } = context;
+  const { signal, active } = context;
   const reader = await openSource(source);
   try {
     const upload = await beginUpload(core, active, path, reader, scheme);
     active.add(upload.id);
     try {
-      return await performUpload(
-        core,
-        upload,
-        reader,
-        durationMs,
-        options.onProgress,
-        signal,
-        collect,
-      );
+      return await performUpload(core, upload, reader, durationMs, options.onProgress, signal);
     } catch (error) {
       // A stream can't be read again, so what it stored is of no use.
       if (reader.mark === null && !isClosed(signal)) {
@@ -143,8 +134,7 @@ async function performUpload(
   durationMs: number,
   onProgress: OnProgress | undefined,
   outer: AbortSignal,
-  collect: (signal: AbortSignal) => Promise<DeletionReport>,
-): Promise<PutResult> {
+): Promise<StoredObject> {
   const { manifest: head } = upload;
   const frame = frameOf(core, head);
   const step = plainSegmentSize(head);
@@ -172,9 +162,16 @@ async function performUpload(
     if (known !== undefined) await core.store.dropSegments(head.objectId, at);
     const candidates = await place(core, frame, length, durationMs, head.scheme);
     const encoded = await core.engine.encode(frame, at, plain);
-    const result = await uploadSegment(
+    const { shards, contracts } = await placeShards(
       core,
-      { upload, index: at, length, encoded, scheme: head.scheme, durationMs, candidates },
+      {
+        upload: upload.id,
+        index: at,
+        shards: new Map(encoded.shards.entries()),
+        success: head.scheme.success,
+        durationMs,
+        candidates,
+      },
       {
         onBytes: (count) => {
           counts.networkBytes += count;
@@ -187,7 +184,9 @@ async function performUpload(
       },
       signal,
     );
-    await core.store.putSegment(upload, result.segment, result.contracts);
+    const shardSize = encoded.shards[0]!.bytes.length;
+    const segment = { index: at, salt: toHex(encoded.salt), length, shardSize, shards };
+    await core.store.putSegment(upload, segment, contracts);
     counts.bytes += length;
     counts.segments += 1;
     progress();
@@ -229,8 +228,7 @@ async function performUpload(
   await core.store.dropSegments(head.objectId, index);
   const manifest: Manifest = { ...head, size, sha256: hash.digest('hex'), segments: index };
   await core.store.commitUpload(upload, manifest);
-  const garbage = await collect(outer);
-  return { manifest, shards: counts.shards, resumedSegments, garbage };
+  return { manifest, shards: counts.shards, resumedSegments };
 }
 
 /** Farmers for a segment's shards. @throws RenterError RENTER_NOT_ENOUGH_FARMERS. */
@@ -243,8 +241,8 @@ async function place(
 ): Promise<FarmerRecord[]> {
   const shardSize = shardSizeOf(frame, length);
   const farmers = await core.directory.available();
-  const { diversity } = core.settings;
-  const needs = { shardSize, durationMs, now: core.clock.now(), diversity };
+  const { diversity, reputation } = core.settings;
+  const needs = { shardSize, durationMs, now: core.clock.now(), diversity, reputation };
   const able = choosePlacement(farmers, needs, () => randomFraction(core.random));
   if (able.length < scheme.success) {
     const takers = farmers.filter((farmer) => canTake(farmer, needs)).length;

@@ -49,6 +49,8 @@ export interface ContractRecord {
   /** The last renewal. */
   readonly renewal?: Renewal;
   /** What an audit or a read found: when, and why the shard counts as lost. */
+  /** Precomputed challenges that have been asked. */
+  readonly challenged?: number;
   readonly failed?: { readonly at: number; readonly reason: string };
 }
 
@@ -70,4 +72,55 @@ export interface FarmerRecord {
   /** Failures of transfers since its last success. */
   readonly failures: number;
   readonly reputation: Reputation;
+}
+
+/** Where a contract's shard belongs. */
+export interface HoldingRecord {
+  readonly objectId: string;
+  readonly segment: number;
+  readonly shard: number;
+}
+
+/** One who works on something that only one may work on, or reads what must not go yet. */
+export interface LeaseRecord {
+  readonly process: number;
+  /** Distinguishes holders within a process. */
+  readonly token: string;
+  /** Milliseconds since the epoch. */
+  readonly expires: number;
+}
+
+/** When a farmer is audited next, in milliseconds since the epoch. */
+export interface AuditSchedule {
+  readonly next: number;
+}
+
+/** A change that the index in the network has still to learn of. */
+export type LogRecord =
+  | { readonly op: 'object'; readonly bucket: string; readonly name: string }
+  | {
+      readonly op: 'segment';
+      readonly bucket: string;
+      readonly name: string;
+      readonly objectId: string;
+      readonly index: number;
+    }
+  | { readonly op: 'root' };
+
+/** What of the index is in the network. */
+export interface IndexState {
+  /** Number of the last root record. */
+  readonly sequence: number;
+  /** The last entry of the log that the root record covers. */
+  readonly covered: number;
+  /** Its parts, oldest first: objects in the index bucket. */
+  readonly parts: readonly IndexPart[];
+}
+
+/** A part of the index: the changes after log entry `from` up to `to`; all there was when `from` is 0. */
+export interface IndexPart {
+  readonly name: string;
+  readonly from: number;
+  readonly to: number;
+  readonly bytes: number;
 }

@@ -3,6 +3,7 @@ import { type Manifest, type SegmentRecord, fromHex } from '@granary/protocol';
 import type { ConnectionPool } from './connection-pool.js';
 import { RenterError } from './errors.js';
 import type { FarmerDirectory } from './farmer-directory.js';
+import type { NetworkAccess } from './network-access.js';
 import type { RenterKeys } from './renter-keys.js';
 import type { RenterStore } from './renter-store.js';
 import { TAG_SIZE } from './segment-cipher.js';
@@ -14,6 +15,7 @@ import type { RenterSettings } from './settings.js';
 export interface RenterCore {
   readonly keys: RenterKeys;
   readonly store: RenterStore;
+  readonly network: NetworkAccess;
   readonly directory: FarmerDirectory;
   readonly pool: ConnectionPool;
   readonly engine: SegmentEngine;
@@ -25,12 +27,12 @@ export interface RenterCore {
 
 /** The layout and the key of an object's segments. */
 export function frameOf(
-  { keys }: Pick<RenterCore, 'keys'>,
+  { keys, settings }: Pick<RenterCore, 'keys' | 'settings'>,
   manifest: Pick<Manifest, 'objectId' | 'scheme' | 'chunkSize' | 'cellSize'>,
 ): SegmentFrame {
   const { objectId, scheme, chunkSize, cellSize } = manifest;
   const objectKey = keys.objectKey(fromHex(objectId));
-  return { objectKey, chunkSize, cellSize, k: scheme.k, n: scheme.n };
+  return { objectKey, chunkSize, cellSize, k: scheme.k, n: scheme.n, audits: settings.audits };
 }
 
 /** The record of one segment. @throws RenterError RENTER_STORE when it is missing. */

@@ -52,6 +52,10 @@ export class RenterKeys {
     private readonly master: Uint8Array,
     /** Seals what the renter keeps in its own store. */
     readonly storeKey: Uint8Array,
+    /** Seals the root record of the index in the network. */
+    readonly rootKey: Uint8Array,
+    /** Seals exports. */
+    readonly exportKey: Uint8Array,
   ) {}
 
   /** @throws RenterError RENTER_BAD_WORDS when the secret is not 32 bytes. */
@@ -64,6 +68,8 @@ export class RenterKeys {
       Identity.fromPrivateKey(deriveKey(master, NO_SALT, 'identity')),
       master,
       deriveKey(master, NO_SALT, 'store'),
+      deriveKey(master, NO_SALT, 'root'),
+      deriveKey(master, NO_SALT, 'export'),
     );
   }
 

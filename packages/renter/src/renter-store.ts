@@ -4,14 +4,21 @@ import { type Database, type RootDatabase, open } from 'lmdb';
 import {
   type Manifest,
   type SegmentRecord,
+  type ShardRecord,
   parseManifest,
   parseSegmentRecord,
 } from '@granary/protocol';
 import { RenterError, messageOf } from './errors.js';
+import { contractEnd } from './contract-end.js';
 import type {
+  AuditSchedule,
   ContractRecord,
   FarmerRecord,
   GarbageRecord,
+  HoldingRecord,
+  IndexState,
+  LeaseRecord,
+  LogRecord,
   ObjectPath,
   ProposalRecord,
   UploadRecord,
@@ -23,6 +30,12 @@ import { seal, unseal } from './sealed-box.js';
 const objectKey = ({ bucket, name }: ObjectPath) => `object/${bucket}\0${name}`;
 const pad = (n: number) => n.toString(16).padStart(8, '0');
 const segmentKey = (objectId: string, index: number) => `segment/${objectId}/${pad(index)}`;
+const holdingKey = (farmer: string, contract: string) => `holding/${farmer}/${contract}`;
+const logKey = (n: number) => `log/${n.toString(16).padStart(13, '0')}`;
+/** The form of the store: what has to be made up for when an older one is opened. */
+const STORE_VERSION = 2;
+/** The bucket of the index's own objects. Its name is none that a user can give. */
+export const INDEX_BUCKET = '.index';
 const after = (prefix: string) => `${prefix}\u{10ffff}`;
 
 /**
@@ -51,9 +64,12 @@ export class RenterStore {
         noSubdir: true,
       });
       const rows = root.openDB<Buffer, string>({ name: 'rows', encoding: 'binary' });
-      return new RenterStore(root, rows, key);
+      const store = new RenterStore(root, rows, key);
+      await store.upgrade();
+      return store;
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code;
+      if (error instanceof RenterError) throw error;
       if (code === 'EACCES' || code === 'ENOSPC' || code === 'EROFS') throw error;
       throw new RenterError(
         'RENTER_STORE',
@@ -90,7 +106,7 @@ export class RenterStore {
       const [key] = [...this.rows.getKeys({ start, end: after('object/'), limit: 1 })];
       if (key === undefined) return;
       const bucket = key.slice('object/'.length, key.indexOf('\0'));
-      yield bucket;
+      if (bucket !== INDEX_BUCKET) yield bucket;
       start = `object/${bucket}\u0001`;
     }
   }
@@ -100,10 +116,235 @@ export class RenterStore {
     return value === undefined ? undefined : parseSegmentRecord(value);
   }
 
+  /** Manifests of all objects, the index's own among them. */
+  *allManifests(): Generator<Manifest> {
+    yield* this.scan('object/', after('object/'), parseManifest);
+  }
+
   /** Segments of an object in order, from `first` on. */
   *segments(objectId: string, first = 0): Generator<SegmentRecord> {
     const end = after(`segment/${objectId}/`);
     yield* this.scan(segmentKey(objectId, first), end, parseSegmentRecord);
+  }
+
+  /** Contracts with a farmer, from a hash on, and the shards they are for. */
+  *holdings(farmer: string, from = ''): Generator<{ contract: string; holding: HoldingRecord }> {
+    const prefix = `holding/${farmer}/`;
+    const range = { start: `${prefix}${from}`, end: after(prefix) };
+    for (const { key, value } of this.rows.getRange(range)) {
+      const holding = unseal(this.key, key, value) as HoldingRecord;
+      yield { contract: key.slice(prefix.length), holding };
+    }
+  }
+
+  /** Shards that a farmer holds for us. */
+  holdingCount(farmer: string): number {
+    const prefix = `holding/${farmer}/`;
+    return this.rows.getKeysCount({ start: prefix, end: after(prefix) });
+  }
+
+  /** Farmers that hold something for us. */
+  *holders(): Generator<string> {
+    for (let start = 'holding/'; ;) {
+      const [key] = [...this.rows.getKeys({ start, end: after('holding/'), limit: 1 })];
+      if (key === undefined) return;
+      const farmer = key.slice('holding/'.length, 'holding/'.length + 64);
+      yield farmer;
+      start = after(`holding/${farmer}/`);
+    }
+  }
+
+  /** Whether a contract with a farmer is accounted for: a shard's, a proposal's, or garbage. */
+  accountsFor(farmer: string, contract: string): boolean {
+    return (
+      this.rows.get(holdingKey(farmer, contract)) !== undefined ||
+      this.rows.get(`garbage/${contract}`) !== undefined ||
+      this.rows.get(`proposed/${contract}`) !== undefined
+    );
+  }
+
+  auditSchedule(farmer: string): AuditSchedule | undefined {
+    return this.get(`audit/${farmer}`) as AuditSchedule | undefined;
+  }
+
+  async putAuditSchedule(farmer: string, schedule: AuditSchedule): Promise<void> {
+    await this.transaction((t) => t.put(`audit/${farmer}`, schedule));
+  }
+
+  /** Change a contract's record, in one transaction; nothing happens when it is gone. */
+  async changeContract(
+    hash: string,
+    change: (record: ContractRecord) => ContractRecord,
+  ): Promise<void> {
+    await this.transaction((t) => {
+      const record = this.contract(hash);
+      if (record !== undefined) t.put(`contract/${hash}`, change(record));
+    });
+  }
+
+  /** Keep contracts that a farmer listed, where none is known. */
+  async adoptContracts(records: ReadonlyMap<string, ContractRecord>): Promise<void> {
+    await this.transaction((t) => {
+      for (const [hash, record] of records) {
+        if (this.contract(hash) === undefined) t.put(`contract/${hash}`, record);
+      }
+    });
+  }
+
+  /** Make contracts garbage that nothing accounts for. How many there were. */
+  async condemn(records: readonly GarbageRecord[]): Promise<number> {
+    let count = 0;
+    await this.transaction((t) => {
+      for (const record of records) {
+        if (this.accountsFor(record.farmer, record.contract)) continue;
+        t.put(`garbage/${record.contract}`, record);
+        count += 1;
+      }
+    });
+    return count;
+  }
+
+  /** Keep the proof of a failed audit: contract, question and answer, all signed. */
+  async putEvidence(contract: string, at: number, evidence: unknown): Promise<void> {
+    await this.transaction((t) => t.put(`evidence/${contract}/${at}`, evidence));
+  }
+
+  /** Proofs of failed audits. */
+  *evidence(): Generator<unknown> {
+    yield* this.scan('evidence/', after('evidence/'), (value) => value);
+  }
+
+  /**
+   * Take a lease, or hold it for longer.
+   *
+   * @param isLive - whether the holder of another lease, that has not expired, is still there
+   * @returns whether it is ours now
+   */
+  async takeLease(
+    name: string,
+    lease: LeaseRecord,
+    now: number,
+    isLive: (lease: LeaseRecord) => boolean,
+  ): Promise<boolean> {
+    const key = `lease/${name}`;
+    let taken = false;
+    await this.transaction((t) => {
+      const held = this.get(key) as LeaseRecord | undefined;
+      const ours = held?.process === lease.process && held.token === lease.token;
+      taken = held === undefined || ours || held.expires <= now || !isLive(held);
+      if (taken) t.put(key, lease);
+    }, false);
+    return taken;
+  }
+
+  async giveLease(name: string, { process, token }: LeaseRecord): Promise<void> {
+    await this.transaction((t) => {
+      const held = this.get(`lease/${name}`) as LeaseRecord | undefined;
+      if (held?.process === process && held.token === token) t.remove(`lease/${name}`);
+    }, false);
+  }
+
+  /** Say that an object is being read, so that its shards stay until that is over. */
+  async beginReading(objectId: string, lease: LeaseRecord): Promise<void> {
+    await this.transaction((t) => t.put(`reading/${objectId}/${lease.token}`, lease), false);
+  }
+
+  /** The reading is over. Whether the object was retired meanwhile. */
+  async endReading(objectId: string, { token }: LeaseRecord): Promise<boolean> {
+    await this.transaction((t) => t.remove(`reading/${objectId}/${token}`), false);
+    return this.rows.get(`retired/${objectId}`) !== undefined;
+  }
+
+  /** Changes that the index has still to learn of, after entry `from`, with their numbers. */
+  *log(from: number, to = Number.MAX_SAFE_INTEGER): Generator<readonly [number, LogRecord]> {
+    const range = { start: logKey(from + 1), end: logKey(Math.min(to, 2 ** 52 - 2) + 1) };
+    for (const { key, value } of this.rows.getRange(range)) {
+      const n = Number.parseInt(key.slice('log/'.length), 16);
+      yield [n, unseal(this.key, key, value) as LogRecord];
+    }
+  }
+
+  /** The number of the last change. */
+  lastLog(): number {
+    const [key] = [
+      ...this.rows.getKeys({ start: after('log/'), end: 'log/', reverse: true, limit: 1 }),
+    ];
+    const last = key === undefined ? 0 : Number.parseInt(key.slice('log/'.length), 16);
+    return Math.max(last, this.indexState().covered);
+  }
+
+  indexState(): IndexState {
+    const none: IndexState = { sequence: 0, covered: 0, parts: [] };
+    return (this.get('index/state') as IndexState | undefined) ?? none;
+  }
+
+  /** The network has a new root record: forget the changes that its whole parts cover. */
+  async putIndexState(state: IndexState): Promise<void> {
+    const base = state.parts.find(({ from }) => from === 0)?.to ?? 0;
+    const old = [...this.rows.getKeys({ start: 'log/', end: logKey(base + 1) })];
+    await this.transaction((t) => {
+      t.put('index/state', state);
+      for (const key of old) t.remove(key);
+    });
+  }
+
+  /** Write an object as the index has it: for recovery. */
+  async restoreObject(manifest: Manifest): Promise<void> {
+    const old = this.manifest(manifest);
+    if (old?.objectId === manifest.objectId) return;
+    if (old !== undefined) await this.forgetObject(old);
+    await this.transaction((t) => t.put(objectKey(manifest), manifest));
+  }
+
+  /** Write segments as the index has them: for recovery. */
+  async restoreSegments(
+    entries: readonly { objectId: string; segment: SegmentRecord }[],
+  ): Promise<void> {
+    await this.transaction((t) => {
+      for (const { objectId, segment } of entries) {
+        const old = this.segment(objectId, segment.index);
+        for (const shard of old?.shards ?? []) t.remove(holdingKey(shard.farmer, shard.contract));
+        this.putHoldings(t, objectId, segment);
+        t.put(segmentKey(objectId, segment.index), segment);
+      }
+    });
+  }
+
+  /** Remove an object from here alone: another version of it was restored, or it is gone. */
+  async forgetObject(manifest: Manifest): Promise<void> {
+    for (;;) {
+      const [segment] = this.segments(manifest.objectId);
+      if (segment === undefined) break;
+      await this.transaction((t) => {
+        for (const { farmer, contract } of segment.shards) t.remove(holdingKey(farmer, contract));
+        t.remove(segmentKey(manifest.objectId, segment.index));
+      });
+    }
+    await this.transaction((t) => {
+      if (this.manifest(manifest)?.objectId === manifest.objectId) t.remove(objectKey(manifest));
+    });
+  }
+
+  /** Every row but those that are of this place and time alone, for an export. */
+  *dump(): Generator<readonly [string, unknown]> {
+    for (const { key, value } of this.rows.getRange({})) {
+      if (/^(lease|reading)\//.test(key)) continue;
+      yield [key, unseal(this.key, key, value)];
+    }
+  }
+
+  /** Write rows of an export. */
+  async load(rows: readonly (readonly [string, unknown])[]): Promise<void> {
+    await this.transaction((t) => {
+      for (const [key, value] of rows) t.put(key, value);
+    });
+  }
+
+  /** Whether anything is stored here. */
+  isEmpty(): boolean {
+    return (
+      [...this.rows.getKeys({ start: 'object/', end: after('object/'), limit: 1 })].length === 0
+    );
   }
 
   contract(hash: string): ContractRecord | undefined {
@@ -160,7 +401,10 @@ export class RenterStore {
   /** Record proposals before their shards move. */
   async putProposals(records: readonly ProposalRecord[]): Promise<void> {
     await this.transaction((t) => {
-      for (const record of records) t.put(proposalKey(record), record);
+      for (const record of records) {
+        t.put(proposalKey(record), record);
+        t.put(`proposed/${record.contract}`, record.upload);
+      }
     });
   }
 
@@ -176,11 +420,74 @@ export class RenterStore {
     const id = upload.manifest.objectId;
     await this.transaction((t) => {
       for (const proposal of [...this.proposals(upload.id, segment.index)]) {
-        t.remove(proposalKey(proposal));
+        this.removeProposal(t, proposal);
         if (!contracts.has(proposal.contract)) t.put(...garbageOf(proposal));
       }
       for (const [hash, record] of contracts) t.put(`contract/${hash}`, record);
+      this.putHoldings(t, id, segment);
       t.put(segmentKey(id, segment.index), segment);
+    });
+  }
+
+  /**
+   * A segment was repaired: keep its new record if it is still as it was when the repair began. If
+   * not (the object is gone, or was replaced), what the repair has placed becomes garbage.
+   *
+   * @param repair - the name that the repair's proposals were recorded under
+   * @returns whether the new record is in force
+   */
+  async replaceShards(
+    manifest: Manifest,
+    repair: string,
+    before: SegmentRecord,
+    next: SegmentRecord,
+    contracts: ReadonlyMap<string, ContractRecord>,
+  ): Promise<boolean> {
+    const { objectId } = manifest;
+    let current = false;
+    await this.transaction((t) => {
+      const found = this.segment(objectId, before.index);
+      current =
+        JSON.stringify(found) === JSON.stringify(before) &&
+        this.manifest(manifest)?.objectId === objectId;
+      for (const proposal of [...this.proposals(repair)]) {
+        this.removeProposal(t, proposal);
+        if (!current || !contracts.has(proposal.contract)) t.put(...garbageOf(proposal));
+      }
+      if (!current) return;
+      const kept = new Set(next.shards.map(({ contract }) => contract));
+      for (const shard of before.shards) {
+        if (!kept.has(shard.contract)) this.discardShard(t, shard);
+      }
+      for (const [hash, record] of contracts) t.put(`contract/${hash}`, record);
+      this.putHoldings(t, objectId, next);
+      t.put(segmentKey(objectId, next.index), next);
+      const { bucket, name } = manifest;
+      this.append(
+        t,
+        bucket === INDEX_BUCKET
+          ? { op: 'root' }
+          : { op: 'segment', bucket, name, objectId, index: next.index },
+      );
+    });
+    return current;
+  }
+
+  /** Names of repairs that have proposals recorded. */
+  repairsBegun(): Set<string> {
+    const names = new Set<string>();
+    const range = { start: 'proposal/repair-', end: after('proposal/repair-') };
+    for (const key of this.rows.getKeys(range)) names.add(key.split('/')[1]!);
+    return names;
+  }
+
+  /** A repair came to nothing: what it placed becomes garbage. */
+  async abandonRepair(repair: string): Promise<void> {
+    await this.transaction((t) => {
+      for (const proposal of [...this.proposals(repair)]) {
+        this.removeProposal(t, proposal);
+        t.put(...garbageOf(proposal));
+      }
     });
   }
 
@@ -207,6 +514,7 @@ export class RenterStore {
       this.retire(t, key);
       t.put(key, manifest);
       this.endUpload(t, upload);
+      this.appendObject(t, manifest);
     });
   }
 
@@ -216,6 +524,7 @@ export class RenterStore {
     await this.transaction((t) => {
       removed = this.retire(t, objectKey(path));
       t.remove(objectKey(path));
+      if (removed) this.appendObject(t, path);
     });
     return removed;
   }
@@ -228,13 +537,28 @@ export class RenterStore {
 
   /**
    * Turn the segments of retired objects into garbage, one transaction a segment, so that memory
-   * and transactions stay small. A crash in the middle is made good by the next call.
+   * and transactions stay small. A crash in the middle is made good by the next call. Objects that
+   * somebody reads wait.
+   *
+   * @param isLive - whether a reader is still there
+   * @returns how many objects wait
    */
-  async collectRetired(): Promise<void> {
+  async collectRetired(isLive: (lease: LeaseRecord) => boolean): Promise<number> {
+    let waiting = 0;
     for (const { objectId } of [...this.retired()]) {
+      const prefix = `reading/${objectId}/`;
+      const readers = [...this.scan(prefix, after(prefix), (value) => value as LeaseRecord)];
+      if (readers.some(isLive)) {
+        waiting += 1;
+        continue;
+      }
+      await this.transaction((t) => {
+        for (const { token } of readers) t.remove(`${prefix}${token}`);
+      }, false);
       await this.dropSegments(objectId, 0);
       await this.transaction((t) => t.remove(`retired/${objectId}`));
     }
+    return waiting;
   }
 
   /** Forget garbage whose farmer has confirmed, or whose contract has ended. */
@@ -260,19 +584,61 @@ export class RenterStore {
   /** Forget an upload. Proposals of it that are left become garbage. */
   private endUpload(t: Transaction, upload: UploadRecord): void {
     for (const proposal of [...this.proposals(upload.id)]) {
-      t.remove(proposalKey(proposal));
+      this.removeProposal(t, proposal);
       t.put(...garbageOf(proposal));
     }
     t.remove(`upload/${upload.id}`);
   }
 
+  private removeProposal(t: Transaction, proposal: ProposalRecord): void {
+    t.remove(proposalKey(proposal));
+    t.remove(`proposed/${proposal.contract}`);
+  }
+
   private discard(t: Transaction, objectId: string, segment: SegmentRecord): void {
-    for (const { contract, farmer } of segment.shards) {
-      const ends = this.contract(contract)?.contract.terms.end ?? 0;
-      t.put(`garbage/${contract}`, { contract, farmer, ends } satisfies GarbageRecord);
-      t.remove(`contract/${contract}`);
-    }
+    for (const shard of segment.shards) this.discardShard(t, shard);
     t.remove(segmentKey(objectId, segment.index));
+  }
+
+  private discardShard(t: Transaction, { contract, farmer }: ShardRecord): void {
+    const record = this.contract(contract);
+    // Without a contract nobody here knows when it ends: it is asked for until the farmer confirms.
+    const ends = record === undefined ? Number.MAX_SAFE_INTEGER : contractEnd(record);
+    t.put(`garbage/${contract}`, { contract, farmer, ends } satisfies GarbageRecord);
+    t.remove(`contract/${contract}`);
+    t.remove(holdingKey(farmer, contract));
+  }
+
+  private putHoldings(t: Transaction, objectId: string, segment: SegmentRecord): void {
+    for (const { farmer, contract, index } of segment.shards) {
+      const holding: HoldingRecord = { objectId, segment: segment.index, shard: index };
+      t.put(holdingKey(farmer, contract), holding);
+    }
+  }
+
+  private appendObject(t: Transaction, { bucket, name }: ObjectPath): void {
+    // The index's own objects are in the root record; who writes them writes that, too.
+    if (bucket !== INDEX_BUCKET) this.append(t, { op: 'object', bucket, name });
+  }
+
+  private append(t: Transaction, record: LogRecord): void {
+    t.put(logKey(this.lastLog() + 1), record);
+  }
+
+  /** Make up for what an older form of the store did not keep. */
+  private async upgrade(): Promise<void> {
+    const version = (this.get('meta/version') as number | undefined) ?? 1;
+    if (version >= STORE_VERSION) return;
+    for (const manifest of this.allManifests()) {
+      for (const segment of this.segments(manifest.objectId)) {
+        await this.transaction((t) => this.putHoldings(t, manifest.objectId, segment), false);
+      }
+      await this.transaction((t) => this.appendObject(t, manifest), false);
+    }
+    for (const record of [...this.scan('proposal/', after('proposal/'), asProposal)]) {
+      await this.transaction((t) => t.put(`proposed/${record.contract}`, record.upload), false);
+    }
+    await this.transaction((t) => t.put('meta/version', STORE_VERSION));
   }
 
   private get(key: string): unknown {
@@ -286,14 +652,15 @@ export class RenterStore {
     }
   }
 
-  private async transaction(work: (t: Transaction) => void): Promise<void> {
+  /** @param durable - whether to wait until it is on the disk */
+  private async transaction(work: (t: Transaction) => void, durable = true): Promise<void> {
     const t: Transaction = {
       put: (key, value) => void this.rows.put(key, seal(this.key, key, value)),
       remove: (key) => void this.rows.remove(key),
     };
     try {
       await this.root.transaction(() => work(t));
-      await this.root.flushed;
+      if (durable) await this.root.flushed;
     } catch (error) {
       if (error instanceof RenterError) throw error;
       throw new RenterError('RENTER_STORE', `the store did not take a write: ${messageOf(error)}`, {
@@ -312,6 +679,10 @@ function asFarmer(value: unknown): FarmerRecord {
     terms: { ...terms, operator: terms.operator ?? null, leaving: terms.leaving ?? false },
     reputation: record.reputation ?? newReputation(seen),
   };
+}
+
+function asProposal(value: unknown): ProposalRecord {
+  return value as ProposalRecord;
 }
 
 interface Transaction {

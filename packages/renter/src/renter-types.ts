@@ -1,5 +1,7 @@
 import type { Manifest, RedundancyScheme } from '@granary/protocol';
+import type { ContractReview } from './contract-review.js';
 import type { DeletionReport } from './garbage-collector.js';
+import type { FarmerRecord } from './records.js';
 
 /** How far a put or a get is. */
 export interface TransferProgress {
@@ -36,6 +38,11 @@ export interface PutResult {
   readonly resumedSegments: number;
   /** What became of the version that this one replaces and of failed attempts. */
   readonly garbage: DeletionReport;
+  /**
+   * Why the index in the network could not be brought up to date; null when it was. The object is
+   * safe, but until it is (the next change tries again) a recovery from the words would not find it.
+   */
+  readonly indexFailure: string | null;
 }
 
 /** Options of a get. */
@@ -76,6 +83,27 @@ export interface ObjectStat extends ObjectSummary {
     readonly address: string;
     readonly shards: number;
   }[];
+}
+
+/** What a delete did. */
+export interface DeleteResult extends DeletionReport {
+  /** As {@link PutResult.indexFailure}. */
+  readonly indexFailure: string | null;
+}
+
+/** How one farmer stands with this renter. */
+export interface FarmerStanding {
+  readonly record: FarmerRecord;
+  /** Shards that it holds for us. */
+  readonly shards: number;
+  /** Why it has the standing it has. */
+  readonly explanation: string;
+}
+
+/** What {@link Renter.collectGarbage} found. */
+export interface GarbageReport extends DeletionReport {
+  /** What farmers hold for us, all accounted for. */
+  readonly review: ContractReview;
 }
 
 /** What a renter has. */

@@ -11,10 +11,17 @@ import {
 } from '@granary/kad';
 import type { Manifest } from '@granary/protocol';
 import { anySignal } from './any-signal.js';
+import { type AuditKit, makeAuditKit } from './audit-kit.js';
+import { type CareReport, Caretaker } from './caretaker.js';
 import { ConnectionPool } from './connection-pool.js';
-import { RenterError } from './errors.js';
+import { contractEnd } from './contract-end.js';
+import { reviewContracts } from './contract-review.js';
+import { RenterError, messageOf } from './errors.js';
+import { exportStore, importStore } from './export-file.js';
 import { FarmerDirectory } from './farmer-directory.js';
 import { type DeletionReport, collectGarbage } from './garbage-collector.js';
+import { IndexPublisher } from './index-publisher.js';
+import { Leases } from './leases.js';
 import { NetworkAccess } from './network-access.js';
 import { checkRange, readObject } from './object-download.js';
 import { checkBucket, checkPath } from './object-path.js';
@@ -22,10 +29,15 @@ import { readObjectToFile } from './object-to-file.js';
 import { abandonUploads, putObject } from './object-upload.js';
 import type { PutSource } from './put-source.js';
 import type { FarmerRecord, ObjectPath } from './records.js';
+import { type RecoveryReport, recover } from './recovery.js';
 import type { RenterCore } from './renter-core.js';
+import { explainReputation, pardon } from './reputation.js';
 import type { RenterKeys } from './renter-keys.js';
-import { RenterStore } from './renter-store.js';
+import { INDEX_BUCKET, RenterStore } from './renter-store.js';
 import type {
+  DeleteResult,
+  FarmerStanding,
+  GarbageReport,
   GetOptions,
   ObjectStat,
   ObjectSummary,
@@ -54,11 +66,23 @@ export interface RenterParts {
 export class Renter {
   private readonly active = new Set<string>();
   private readonly closing = new AbortController();
+  private readonly index: IndexPublisher;
+  private readonly caretaker: Caretaker;
 
   private constructor(
     private readonly core: RenterCore,
     private readonly network: NetworkAccess,
-  ) {}
+    private readonly leases: Leases,
+  ) {
+    this.index = new IndexPublisher(core, leases, (name, bytes, signal) =>
+      this.storePart(name, bytes, signal),
+    );
+    this.caretaker = new Caretaker(core, {
+      leases,
+      collect: (signal) => this.collect(signal),
+      publish: (signal, renew) => this.index.publish(signal, renew),
+    });
+  }
 
   /** This renter's node of the DHT: it asks, and is not asked. */
   get node(): KademliaNode {
@@ -84,7 +108,14 @@ export class Renter {
     await node.start();
     const known = () => [...store.farmers()].map(({ contact }) => contact);
     const network = new NetworkAccess(node, parts.bootstrap, known, logger);
-    const directory = new FarmerDirectory(store, network, clock, random, logger);
+    const directory = new FarmerDirectory(
+      store,
+      network,
+      clock,
+      random,
+      logger,
+      settings.reputation,
+    );
     const { connectTimeoutMs, stallTimeoutMs } = settings;
     const context = {
       identity: keys.identity,
@@ -96,8 +127,8 @@ export class Renter {
     };
     const pool = new ConnectionPool(context, directory);
     const engine = parts.engine ?? defaultEngine();
-    const core = { keys, store, directory, pool, engine, settings, logger, clock, random };
-    return new Renter(core, network);
+    const core = { keys, store, network, directory, pool, engine, settings, logger, clock, random };
+    return new Renter(core, network, new Leases(store, clock, random));
   }
 
   /** Stop what is under way and free everything. */
@@ -123,12 +154,15 @@ export class Renter {
    *
    * @throws RenterError RENTER_SOURCE, RENTER_NOT_ENOUGH_FARMERS, RENTER_NETWORK_UNREACHABLE, …
    */
-  put(path: ObjectPath, source: PutSource, options: PutOptions = {}): Promise<PutResult> {
-    return putObject(this.core, path, source, options, {
-      signal: this.signalOf(options.signal),
+  async put(path: ObjectPath, source: PutSource, options: PutOptions = {}): Promise<PutResult> {
+    checkPath(path);
+    const signal = this.signalOf(options.signal);
+    const stored = await putObject(this.core, path, source, options, {
+      signal,
       active: this.active,
-      collect: (signal) => this.collect(signal),
     });
+    const indexFailure = await this.publish(signal);
+    return { ...stored, garbage: await this.collect(signal), indexFailure };
   }
 
   /**
@@ -138,12 +172,16 @@ export class Renter {
    * @throws RenterError RENTER_NOT_FOUND, RENTER_RANGE, RENTER_NOT_ENOUGH_SHARDS, …
    */
   async *get(path: ObjectPath, options: GetOptions = {}): AsyncGenerator<Uint8Array> {
-    const manifest = this.manifestOf(path);
-    const offset = options.offset ?? 0;
-    const length = options.length ?? manifest.size - offset;
-    checkRange(manifest, offset, length);
     const signal = this.signalOf(options.signal);
-    yield* readObject(this.core, manifest, offset, length, options.onProgress, signal);
+    const { manifest, end } = await this.beginReading(path);
+    try {
+      const offset = options.offset ?? 0;
+      const length = options.length ?? manifest.size - offset;
+      checkRange(manifest, offset, length);
+      yield* readObject(this.core, manifest, offset, length, options.onProgress, signal);
+    } finally {
+      await end();
+    }
   }
 
   /**
@@ -158,7 +196,12 @@ export class Renter {
     options: Omit<GetOptions, 'offset' | 'length'> = {},
   ): Promise<{ manifest: Manifest; resumedBytes: number }> {
     const signal = this.signalOf(options.signal);
-    return readObjectToFile(this.core, this.manifestOf(path), file, options.onProgress, signal);
+    const { manifest, end } = await this.beginReading(path);
+    try {
+      return await readObjectToFile(this.core, manifest, file, options.onProgress, signal);
+    } finally {
+      await end();
+    }
   }
 
   /** Objects of a bucket in order of name. `after` is a name that the listing begins behind. */
@@ -200,10 +243,8 @@ export class Renter {
       fewestShards = Math.min(fewestShards, segment.shards.length);
       for (const { farmer, contract } of segment.shards) {
         farmers.set(farmer, (farmers.get(farmer) ?? 0) + 1);
-        expires = Math.min(
-          expires,
-          this.core.store.contract(contract)?.contract.terms.end ?? Infinity,
-        );
+        const record = this.core.store.contract(contract);
+        if (record !== undefined) expires = Math.min(expires, contractEnd(record));
       }
     }
     return {
@@ -229,25 +270,104 @@ export class Renter {
    *
    * @throws RenterError RENTER_NOT_FOUND.
    */
-  async delete(path: ObjectPath, options: { signal?: AbortSignal } = {}): Promise<DeletionReport> {
+  async delete(path: ObjectPath, options: { signal?: AbortSignal } = {}): Promise<DeleteResult> {
     const manifest = this.manifestOf(path);
     const contracts = new Set<string>();
     for (const segment of this.core.store.segments(manifest.objectId)) {
       for (const { contract } of segment.shards) contracts.add(contract);
     }
     if (!(await this.core.store.removeObject(path))) throw notFound(path);
-    return this.collect(this.signalOf(options.signal), contracts);
+    const signal = this.signalOf(options.signal);
+    const report = await this.collect(signal, contracts);
+    return { ...report, indexFailure: await this.publish(signal) };
   }
 
   /**
    * Have deleted what earlier deletes, replaced versions and failed attempts have left. Uploads of
-   * streams whose process is no more count as failed; with `unfinished` those of files do, too.
+   * streams whose process is no more count as failed; with `unfinished` those of files do, too. Every
+   * farmer that can be reached is asked what it holds of ours, so that nothing is overlooked.
    */
   async collectGarbage(
     options: { signal?: AbortSignal; unfinished?: boolean } = {},
-  ): Promise<DeletionReport> {
+  ): Promise<GarbageReport> {
+    const signal = this.signalOf(options.signal);
     await abandonUploads(this.core, this.active, options.unfinished === true);
-    return this.collect(this.signalOf(options.signal));
+    await this.core.store.collectRetired(this.leases.isLive);
+    await this.network.join();
+    await this.core.directory.available();
+    const review = await reviewContracts(this.core, signal);
+    return { ...(await this.collect(signal)), review };
+  }
+
+  /** Look after everything once: audits, renewals, repair, garbage, index. See {@link Caretaker}. */
+  care(options: { signal?: AbortSignal; auditAll?: boolean } = {}): Promise<CareReport> {
+    return this.caretaker.round(this.signalOf(options.signal), options.auditAll);
+  }
+
+  /** Look after everything until the signal; `onRound` is told of each round. */
+  keepCare(
+    signal: AbortSignal,
+    onRound: (result: CareReport | { error: unknown }) => void,
+  ): Promise<void> {
+    return this.caretaker.run(this.signalOf(signal), onRound);
+  }
+
+  /** Bring back every object from the network; see {@link recover}. */
+  async recover(options: { signal?: AbortSignal } = {}): Promise<RecoveryReport> {
+    const signal = this.signalOf(options.signal);
+    const report = await recover(this.core, signal);
+    await this.publish(signal);
+    await this.collect(signal);
+    return report;
+  }
+
+  /** Write everything this renter knows into a new, sealed file; rows written. */
+  export(path: string): Promise<number> {
+    return exportStore(this.core, path);
+  }
+
+  /** Read an export into this renter's empty store; rows read. */
+  import(path: string): Promise<number> {
+    return importStore(this.core, path);
+  }
+
+  /** Every farmer met, how it stands and why. */
+  standings(): FarmerStanding[] {
+    const { store, directory, clock, settings } = this.core;
+    return directory.known().map((record) => ({
+      record,
+      shards: store.holdingCount(record.contact.nodeId),
+      explanation: explainReputation(record.reputation, clock.now(), settings.reputation),
+    }));
+  }
+
+  /** Give a suspected or disqualified farmer another chance. @throws RenterError RENTER_NOT_FOUND. */
+  async pardon(nodeId: string): Promise<void> {
+    const { directory, clock, settings } = this.core;
+    if (directory.record(nodeId) === undefined) {
+      throw new RenterError('RENTER_NOT_FOUND', `there is no farmer ${nodeId} that was met`);
+    }
+    await directory.change(nodeId, (record) => ({
+      ...record,
+      failures: 0,
+      reputation: pardon(record.reputation, clock.now(), settings.reputation),
+    }));
+  }
+
+  /** Signed proofs of audits that farmers have failed; anybody can check them with `judgeAudit`. */
+  evidence(): unknown[] {
+    return [...this.core.store.evidence()];
+  }
+
+  /**
+   * What somebody else needs to audit an object's farmers for us: contracts, and one signed request
+   * for each of the next precomputed challenges. It reads nothing, and costs us those challenges.
+   *
+   * @param lifetimeMs - until when the requests may be put
+   * @throws RenterError RENTER_NOT_FOUND.
+   */
+  auditKit(path: ObjectPath, lifetimeMs: number): Promise<AuditKit> {
+    return makeAuditKit(this.core, this.manifestOf(path), lifetimeMs);
   }
 
   /** The farmers that this renter knows; those of the network now when `refresh` is set. */
@@ -294,12 +414,52 @@ export class Renter {
     return manifest;
   }
 
+  /** Read the version of an object that is current now, and keep its shards until the end. */
+  private async beginReading(
+    path: ObjectPath,
+  ): Promise<{ manifest: Manifest; end: () => Promise<void> }> {
+    for (;;) {
+      const manifest = this.manifestOf(path);
+      const finish = await this.leases.reading(manifest.objectId);
+      // It may have been replaced before our lease was there to be seen.
+      const current = this.core.store.manifest(path)?.objectId === manifest.objectId;
+      const end = async () => {
+        const retired = await finish();
+        if (retired && !this.closing.signal.aborted) await this.collect(this.closing.signal);
+      };
+      if (current) return { manifest, end };
+      await end();
+    }
+  }
+
+  private async storePart(
+    name: string,
+    bytes: AsyncIterable<Uint8Array>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const path = { bucket: INDEX_BUCKET, name };
+    const source = { kind: 'stream', stream: bytes } as const;
+    await putObject(this.core, path, source, {}, { signal, active: this.active });
+  }
+
+  /** Bring the index in the network up to date; why that did not work, or null. */
+  private async publish(signal: AbortSignal): Promise<string | null> {
+    try {
+      await this.index.publish(signal);
+      return null;
+    } catch (error) {
+      signal.throwIfAborted();
+      this.core.logger.warn({ error: messageOf(error) }, 'the index was not published');
+      return messageOf(error);
+    }
+  }
+
   private async collect(
     signal: AbortSignal,
     wanted?: ReadonlySet<string>,
   ): Promise<DeletionReport> {
-    await this.core.store.collectRetired();
-    return collectGarbage(this.core, signal, wanted);
+    const beingRead = await this.core.store.collectRetired(this.leases.isLive);
+    return { ...(await collectGarbage(this.core, signal, wanted)), beingRead };
   }
 }
 

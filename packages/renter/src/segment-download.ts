@@ -1,7 +1,7 @@
 import { type Clock, messageOf } from '@granary/kad';
 import { LEAF_SIZE, STREAM_LEVEL, type SegmentRecord, type ShardRecord } from '@granary/protocol';
 import { anySignal } from './any-signal.js';
-import { RenterError } from './errors.js';
+import { FarmerRefusal, RenterError } from './errors.js';
 import type { FarmerDirectory } from './farmer-directory.js';
 import type { RenterCore } from './renter-core.js';
 
@@ -26,7 +26,7 @@ export async function fetchShards(
   onBytes: (count: number) => void,
   signal: AbortSignal,
 ): Promise<Map<number, Uint8Array>> {
-  const { pool, directory, clock, logger, settings } = core;
+  const { pool, directory, store, clock, logger, settings } = core;
   const { hedgeMs, extraReads } = settings;
   const waiting = rank(segment.shards, directory, k);
   const range = alignedRange(segment.shardSize, stretch);
@@ -63,6 +63,9 @@ export async function fetchShards(
           failures.push(message.includes(shard.farmer) ? message : `${shard.farmer}: ${message}`);
           logger.info({ farmer: shard.farmer, error: message }, 'a shard could not be read');
           await directory.report(shard.farmer, false);
+          if (!showsLoss(error)) return;
+          const failed = { at: clock.now(), reason: message };
+          await store.changeContract(shard.contract, (record) => ({ ...record, failed }));
         },
       )
       .finally(() => running.delete(task));
@@ -96,6 +99,14 @@ export async function fetchShards(
     );
   }
   return got;
+}
+
+/** Whether an error shows that a farmer has not got the shard, and not only that it did not answer. */
+function showsLoss(error: unknown): boolean {
+  return (
+    (error instanceof FarmerRefusal && error.code === 'FARMER_NOT_FOUND') ||
+    (error instanceof RenterError && error.code === 'RENTER_LYING_FARMER')
+  );
 }
 
 /** Shards in the order to ask for them: reliable farmers first, then near ones, then data shards. */

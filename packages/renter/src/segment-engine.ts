@@ -3,10 +3,12 @@ import { Worker } from 'node:worker_threads';
 import { RenterError } from './errors.js';
 import {
   type EncodedSegment,
+  type EncodedShard,
   type SegmentFrame,
   type SegmentWindow,
   decodeJob,
   encodeJob,
+  rebuildJob,
 } from './segment-job.js';
 
 /** Does the heavy work on segments: encryption, erasure coding, hashing and their inverses. */
@@ -20,6 +22,8 @@ export interface SegmentEngine {
     window: SegmentWindow,
     shards: ReadonlyMap<number, Uint8Array>,
   ): Promise<Uint8Array>;
+  /** Make shards anew for a repair; see {@link rebuildJob}. The shards' buffers are given away. */
+  rebuild(...args: Parameters<typeof rebuildJob>): Promise<EncodedShard[]>;
   close(): Promise<void>;
 }
 
@@ -27,13 +31,15 @@ export interface SegmentEngine {
 export const inlineEngine: SegmentEngine = {
   encode: encodeJob,
   decode: decodeJob,
+  rebuild: rebuildJob,
   close: () => Promise.resolve(),
 };
 
 /** A job as it goes to a worker. */
 export type WorkerJob =
   | { id: number; kind: 'encode'; args: Parameters<typeof encodeJob> }
-  | { id: number; kind: 'decode'; args: Parameters<typeof decodeJob> };
+  | { id: number; kind: 'decode'; args: Parameters<typeof decodeJob> }
+  | { id: number; kind: 'rebuild'; args: Parameters<typeof rebuildJob> };
 
 /** A worker's answer. */
 export type WorkerAnswer =
@@ -61,6 +67,10 @@ export class WorkerEngine implements SegmentEngine {
 
   decode(...args: Parameters<SegmentEngine['decode']>): Promise<Uint8Array> {
     return this.run('decode', args, buffersOf(args[3].values())) as Promise<Uint8Array>;
+  }
+
+  rebuild(...args: Parameters<SegmentEngine['rebuild']>): Promise<EncodedShard[]> {
+    return this.run('rebuild', args, buffersOf(args[2].values())) as Promise<EncodedShard[]>;
   }
 
   async close(): Promise<void> {

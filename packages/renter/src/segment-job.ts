@@ -1,6 +1,7 @@
 import {
   type Codec,
   createCodec,
+  decodeSegment,
   decodeStripes,
   encodeSegment,
   stripeLayout,
@@ -8,6 +9,7 @@ import {
 } from '@granary/erasure';
 import { sha256 } from '@granary/kad';
 import { ShardTree } from '@granary/protocol';
+import { AUDIT_SALT_SIZE, auditLeaves } from './audit-challenges.js';
 import {
   TAG_SIZE,
   cipherLength,
@@ -23,12 +25,18 @@ export interface SegmentFrame {
   readonly cellSize: number;
   readonly k: number;
   readonly n: number;
+  /** Precomputed audits of every new contract. */
+  readonly audits: number;
 }
 
-/** One finished shard of a segment: its bytes and its hash (the root of its tree). */
+/**
+ * One finished shard of a segment: its bytes, its hash (the root of its tree), and the leaves of its
+ * precomputed audits, concatenated.
+ */
 export interface EncodedShard {
   readonly bytes: Uint8Array;
   readonly hash: Uint8Array;
+  readonly audits: Uint8Array;
 }
 
 /** A segment, encrypted and coded. `shards` has n entries. */
@@ -94,11 +102,43 @@ export async function encodeJob(
   const salt = saltOfSegment(frame, index, plain);
   const cipher = encryptSegment({ ...frame, salt, index }, plain);
   const layout = layoutOf(frame, plain.length);
-  const shards = encodeSegment(codec, layout, cipher).map((bytes) => ({
-    bytes,
-    hash: ShardTree.of(bytes).root(),
-  }));
+  const auditSalt = salt.subarray(0, AUDIT_SALT_SIZE);
+  const shards = encodeSegment(codec, layout, cipher).map((bytes) =>
+    finishShard(frame, auditSalt, bytes),
+  );
   return { salt, shards };
+}
+
+function finishShard(frame: SegmentFrame, auditSalt: Uint8Array, bytes: Uint8Array): EncodedShard {
+  const hash = ShardTree.of(bytes).root();
+  const seed = { objectKey: frame.objectKey, auditSalt, hash };
+  return { bytes, hash, audits: auditLeaves(seed, bytes, frame.audits) };
+}
+
+/**
+ * Make shards of a segment anew, from k others, or as they are when they are among those given.
+ *
+ * @param length - plaintext bytes in the segment
+ * @param shards - whole, verified shards by index
+ * @param wanted - indices of the shards to return, in this order
+ * @param auditSalt - what their challenges are derived with: never used before
+ */
+export async function rebuildJob(
+  frame: SegmentFrame,
+  length: number,
+  shards: ReadonlyMap<number, Uint8Array>,
+  wanted: readonly number[],
+  auditSalt: Uint8Array,
+): Promise<EncodedShard[]> {
+  let all: readonly (Uint8Array | undefined)[] = wanted.map((index) => shards.get(index));
+  if (all.includes(undefined)) {
+    const codec = await codecFor(frame.k, frame.n);
+    const layout = layoutOf(frame, length);
+    const coded = encodeSegment(codec, layout, decodeSegment(codec, layout, shards));
+    all = wanted.map((index) => coded[index]);
+  }
+  // Shards may share a buffer, which goes to another thread as a whole.
+  return all.map((bytes) => finishShard(frame, auditSalt, bytes!.slice()));
 }
 
 /**

@@ -1,27 +1,31 @@
 import { messageOf } from '@granary/kad';
 import {
   type ContractProposal,
-  type RedundancyScheme,
-  type SegmentRecord,
+  HASH_SIZE,
   type ShardRecord,
+  auditRootOf,
   contractHash,
   proposeContract,
   toHex,
 } from '@granary/protocol';
 import { anySignal } from './any-signal.js';
 import { RenterError } from './errors.js';
-import type { ContractRecord, FarmerRecord, UploadRecord } from './records.js';
+import type { ContractRecord, FarmerRecord } from './records.js';
 import type { RenterCore } from './renter-core.js';
-import type { EncodedSegment, EncodedShard } from './segment-job.js';
+import type { EncodedShard } from './segment-job.js';
 
-/** One segment, ready to go out. */
-export interface SegmentToUpload {
-  readonly upload: UploadRecord;
+/** Shards of one segment, ready to go out. */
+export interface ShardsToPlace {
+  /** What the proposals are recorded under: the upload's ID, or the repair's name. */
+  readonly upload: string;
+  /** The segment's index. */
   readonly index: number;
-  /** Plaintext bytes. */
-  readonly length: number;
-  readonly encoded: EncodedSegment;
-  readonly scheme: RedundancyScheme;
+  /** By index. */
+  readonly shards: ReadonlyMap<number, EncodedShard>;
+  /** How many have to be safe. */
+  readonly success: number;
+  /** What the challenges were derived with, when not with the segment's own salt. */
+  readonly auditSalt?: string;
   readonly durationMs: number;
   /** Farmers to place shards on, best first. */
   readonly candidates: readonly FarmerRecord[];
@@ -40,20 +44,20 @@ interface Placed {
 }
 
 /**
- * Place a segment's shards: all n at once, each on a farmer of its own; a farmer that fails is
+ * Place shards: all at once, each on a farmer of its own; a farmer that fails is
  * replaced. Done when `success` shards are safe and the slow ones have had their time (long-tail
  * cancellation).
  *
  * @throws RenterError RENTER_NOT_ENOUGH_FARMERS when fewer than `success` shards found a place.
  */
-export async function uploadSegment(
+export async function placeShards(
   core: RenterCore,
-  segment: SegmentToUpload,
+  segment: ShardsToPlace,
   observer: UploadObserver,
   signal: AbortSignal,
-): Promise<{ segment: SegmentRecord; contracts: Map<string, ContractRecord> }> {
+): Promise<{ shards: ShardRecord[]; contracts: Map<string, ContractRecord> }> {
   const { store, clock } = core;
-  const { encoded, scheme, upload } = segment;
+  const { upload, success } = segment;
   const proposals = proposeAll(core, segment);
   await store.putProposals(
     [...proposals.assigned].map(([shard, proposal]) =>
@@ -67,12 +71,12 @@ export async function uploadSegment(
   const failures: string[] = [];
   const begun = clock.now();
   let tailTimer: unknown;
-  const tasks = encoded.shards.map(async (shard, i) => {
+  const tasks = [...segment.shards].map(async ([i, shard]) => {
     const done = await placeShard(core, segment, shard, i, proposals, failures, observer, stop);
     if (done === undefined) return;
     placed.push(done);
     observer.onShard();
-    if (placed.length === scheme.success) {
+    if (placed.length === success) {
       // Slow farmers get as long again as the others took; then they are let go.
       const patience = Math.max(core.settings.tailMs, clock.now() - begun);
       tailTimer = clock.setTimeout(() => tail.abort(new Error('long tail')), patience);
@@ -81,24 +85,18 @@ export async function uploadSegment(
   const outcomes = await Promise.allSettled(tasks);
   clock.clearTimeout(tailTimer);
   signal.throwIfAborted();
-  if (placed.length < scheme.success) {
+  if (placed.length < success) {
     const broken = outcomes.find((outcome) => outcome.status === 'rejected');
     if (broken !== undefined) throw broken.reason;
     throw new RenterError(
       'RENTER_NOT_ENOUGH_FARMERS',
-      `${placed.length} of the ${scheme.success} shards that have to be safe found a farmer` +
+      `${placed.length} of the ${success} shards that have to be safe found a farmer` +
         (failures.length > 0 ? ` (last: ${failures.slice(-2).join('; ')})` : ''),
     );
   }
   placed.sort((a, b) => a.record.index - b.record.index);
   return {
-    segment: {
-      index: segment.index,
-      salt: toHex(encoded.salt),
-      length: segment.length,
-      shardSize: encoded.shards[0]!.bytes.length,
-      shards: placed.map(({ record }) => record),
-    },
+    shards: placed.map(({ record }) => record),
     contracts: new Map(placed.map(({ record, contract }) => [record.contract, contract])),
   };
 }
@@ -111,31 +109,31 @@ interface Proposals {
 }
 
 /** Give every shard a farmer. Proposals of an earlier life of this upload are taken up again. */
-function proposeAll(core: RenterCore, segment: SegmentToUpload): Proposals {
-  const { encoded, upload, index } = segment;
+function proposeAll(core: RenterCore, segment: ShardsToPlace): Proposals {
+  const { shards, upload, index } = segment;
   const assigned = new Map<number, ContractProposal>();
   const used = new Set<string>();
-  for (const { shard, proposal } of core.store.proposals(upload.id, index)) {
+  for (const { shard, proposal } of core.store.proposals(upload, index)) {
     const { terms } = proposal;
-    const current = encoded.shards[shard];
+    const current = shards.get(shard);
     const known = segment.candidates.some(({ contact }) => contact.nodeId === terms.farmer);
     if (current === undefined || toHex(current.hash) !== terms.shardHash || !known) continue;
+    if (terms.auditRoot !== auditTermsOf(current).auditRoot) continue;
     if (assigned.has(shard) || used.has(terms.farmer)) continue;
     assigned.set(shard, proposal);
     used.add(terms.farmer);
   }
   const spare = segment.candidates.filter(({ contact }) => !used.has(contact.nodeId));
-  encoded.shards.forEach((shard, i) => {
-    if (assigned.has(i)) return;
-    const farmer = spare.shift();
+  for (const [i, shard] of shards) {
+    const farmer = assigned.has(i) ? undefined : spare.shift();
     if (farmer !== undefined) assigned.set(i, propose(core, segment, shard, farmer));
-  });
+  }
   return { assigned, spare };
 }
 
 function propose(
   { keys: { identity }, clock }: RenterCore,
-  { durationMs }: SegmentToUpload,
+  { durationMs }: ShardsToPlace,
   shard: EncodedShard,
   { contact, terms }: FarmerRecord,
 ): ContractProposal {
@@ -153,25 +151,24 @@ function propose(
     currency: terms.currency,
     storagePrice: terms.storagePrice,
     egressPrice: terms.egressPrice,
-    auditRoot: null,
-    auditCount: 0,
+    ...auditTermsOf(shard),
     channel: null,
   });
 }
 
-function recordOf(
-  upload: UploadRecord,
-  segment: number,
-  shard: number,
-  proposal: ContractProposal,
-) {
-  return { upload: upload.id, segment, shard, contract: contractHash(proposal.terms), proposal };
+function auditTermsOf({ audits }: EncodedShard) {
+  if (audits.length === 0) return { auditRoot: null, auditCount: 0 };
+  return { auditRoot: toHex(auditRootOf(audits)), auditCount: audits.length / HASH_SIZE };
+}
+
+function recordOf(upload: string, segment: number, shard: number, proposal: ContractProposal) {
+  return { upload, segment, shard, contract: contractHash(proposal.terms), proposal };
 }
 
 /** Place one shard, trying farmer after farmer. Undefined when there is nobody left to try. */
 async function placeShard(
   core: RenterCore,
-  segment: SegmentToUpload,
+  segment: ShardsToPlace,
   shard: EncodedShard,
   index: number,
   proposals: Proposals,
@@ -185,12 +182,18 @@ async function placeShard(
     const current = proposal;
     try {
       const contract = await pool.use(farmer, signal, (connection) =>
-        connection.upload(current, shard.bytes, (count) => observer.onBytes(count), signal),
+        connection.upload(current, shard, (count) => observer.onBytes(count), signal),
       );
       await directory.report(farmer, true);
       const hash = contractHash(current.terms);
       return {
-        record: { index, hash: current.terms.shardHash, farmer, contract: hash },
+        record: {
+          index,
+          hash: current.terms.shardHash,
+          farmer,
+          contract: hash,
+          ...(segment.auditSalt !== undefined && { auditSalt: segment.auditSalt }),
+        },
         contract,
       };
     } catch (error) {

@@ -1,13 +1,23 @@
 import { parentPort } from 'node:worker_threads';
 import { type WorkerAnswer, type WorkerJob, buffersOf } from './segment-engine.js';
-import { type EncodedSegment, decodeJob, encodeJob } from './segment-job.js';
+import {
+  type EncodedSegment,
+  type EncodedShard,
+  decodeJob,
+  encodeJob,
+  rebuildJob,
+} from './segment-job.js';
 
 async function perform(
   job: WorkerJob,
-): Promise<{ result: EncodedSegment | Uint8Array; transfer: ArrayBuffer[] }> {
+): Promise<{ result: EncodedSegment | EncodedShard[] | Uint8Array; transfer: ArrayBuffer[] }> {
   if (job.kind === 'encode') {
     const result = await encodeJob(...job.args);
     return { result, transfer: buffersOf(result.shards.map(({ bytes }) => bytes)) };
+  }
+  if (job.kind === 'rebuild') {
+    const result = await rebuildJob(...job.args);
+    return { result, transfer: buffersOf(result.map(({ bytes }) => bytes)) };
   }
   const result = await decodeJob(...job.args);
   return { result, transfer: buffersOf([result]) };

@@ -1,4 +1,5 @@
 import type { RedundancyScheme } from '@granary/protocol';
+import { type ReputationSettings, defaultReputationSettings } from './reputation.js';
 
 /** What can be tuned in a renter. Times are milliseconds, sizes bytes. */
 export interface RenterSettings {
@@ -28,6 +29,13 @@ export interface RenterSettings {
   readonly diversity: 'require' | 'prefer';
   /** Precomputed audits of each new contract; each costs a hash over the shard. */
   readonly audits: number;
+  /** Between two audits of one farmer. */
+  readonly auditIntervalMs: number;
+  /** Bytes a second that repairs may move, in and out together. */
+  readonly repairBytesPerSecond: number;
+  /** Between two rounds of the repair daemon. */
+  readonly roundMs: number;
+  readonly reputation: ReputationSettings;
 }
 
 /** The settings of a renter that was told nothing else. */
@@ -45,6 +53,10 @@ export const defaultSettings: RenterSettings = {
   tailMs: 1_000,
   diversity: 'require',
   audits: 4,
+  auditIntervalMs: 6 * 3600 * 1000,
+  repairBytesPerSecond: 16 * 1024 * 1024,
+  roundMs: 10 * 60 * 1000,
+  reputation: defaultReputationSettings,
 };
 
 /** The most bytes that all shards of one segment may take together. */

@@ -1,0 +1,204 @@
+import { messageOf, randomFraction } from '@granary/kad';
+import type { Manifest } from '@granary/protocol';
+import { type AuditReport, Auditor } from './auditor.js';
+import { adoptContractsOf } from './contract-review.js';
+import type { DeletionReport } from './garbage-collector.js';
+import type { Leases } from './leases.js';
+import { type RenewalReport, isDueForRenewal, renew } from './renewals.js';
+import type { RenterCore } from './renter-core.js';
+import { Repairer, healthOf, healthView } from './repairer.js';
+import { endangerment } from './segment-health.js';
+import { Throttle } from './throttle.js';
+
+/** What one round of care found and did. */
+export interface CareReport {
+  readonly audits: AuditReport;
+  readonly renewals: RenewalReport;
+  readonly segments: number;
+  /** Segments that were to be repaired, or moved off leaving farmers. */
+  readonly endangered: number;
+  readonly repaired: number;
+  /** Shards made anew or moved. */
+  readonly placed: number;
+  readonly failures: readonly { readonly object: string; readonly reason: string }[];
+  /** Segments of which fewer than k shards can be had now. */
+  readonly lost: number;
+  readonly garbage: DeletionReport;
+  /** Why the index in the network could not be brought up to date; null when it is. */
+  readonly indexFailure: string | null;
+}
+
+/** What the caretaker works with besides the core. */
+export interface CareParts {
+  readonly leases: Leases;
+  readonly collect: (signal: AbortSignal) => Promise<DeletionReport>;
+  readonly publish: (signal: AbortSignal, renew: boolean) => Promise<void>;
+}
+
+/** The most endangered segments that are remembered in one round. */
+const MAX_QUEUE = 50_000;
+/** Rounds between two renewals of an index that did not change. */
+const PUBLISH_MS = 24 * 3600 * 1000;
+
+interface Endangered {
+  readonly manifest: Manifest;
+  readonly index: number;
+  readonly danger: number;
+}
+
+/**
+ * Looks after everything that is stored: asks farmers whether they are there, audits them, renews
+ * contracts, repairs segments with the most endangered first, has garbage deleted, and keeps the
+ * index in the network. A round can be cut off at any moment; the next makes it good.
+ */
+export class Caretaker {
+  private readonly auditor: Auditor;
+  private readonly repairer: Repairer;
+  private publishedAt = 0;
+
+  constructor(
+    private readonly core: RenterCore,
+    private readonly parts: CareParts,
+  ) {
+    const { settings, clock } = core;
+    this.auditor = new Auditor(core, settings.auditIntervalMs);
+    this.repairer = new Repairer(
+      core,
+      parts.leases,
+      new Throttle(settings.repairBytesPerSecond, clock),
+    );
+  }
+
+  /** Look after everything once. @param auditAll - audit every farmer, due or not */
+  async round(signal: AbortSignal, auditAll = false): Promise<CareReport> {
+    const { store, directory, clock } = this.core;
+    await this.repairer.clearUp();
+    await directory.available({ refresh: true });
+    await directory.check([...store.holders()], signal);
+    await this.adoptContracts(signal);
+    const audits = await this.auditor.run(signal, auditAll);
+    const found = await this.inspect(signal);
+    const { repaired, placed, failures } = await this.repair(found.queue, signal);
+    const garbage = await this.parts.collect(signal);
+    const renewIndex = clock.now() - this.publishedAt > PUBLISH_MS;
+    let indexFailure: string | null = null;
+    try {
+      await this.parts.publish(signal, renewIndex);
+      if (renewIndex) this.publishedAt = clock.now();
+    } catch (error) {
+      signal.throwIfAborted();
+      indexFailure = messageOf(error);
+    }
+    return {
+      audits,
+      renewals: found.renewals,
+      segments: found.segments,
+      endangered: found.queue.length,
+      repaired,
+      placed,
+      failures,
+      lost: found.lost,
+      garbage,
+      indexFailure,
+    };
+  }
+
+  /**
+   * Look after everything, round after round, until the signal.
+   *
+   * @param onRound - told of every round, or of the error that ended it
+   */
+  async run(
+    signal: AbortSignal,
+    onRound: (result: CareReport | { error: unknown }) => void,
+  ): Promise<void> {
+    const { clock, settings, random } = this.core;
+    while (!signal.aborted) {
+      try {
+        onRound(await this.round(signal));
+      } catch (error) {
+        if (signal.aborted) return;
+        onRound({ error });
+      }
+      await new Promise<void>((resolve) => {
+        const timer = clock.setTimeout(
+          done,
+          settings.roundMs * (0.75 + randomFraction(random) / 2),
+        );
+        function done() {
+          clock.clearTimeout(timer);
+          signal.removeEventListener('abort', done);
+          resolve();
+        }
+        signal.addEventListener('abort', done, { once: true });
+      });
+    }
+  }
+
+  /** After a recovery some contracts may still be with farmers that did not answer then. */
+  private async adoptContracts(signal: AbortSignal): Promise<void> {
+    const { store, logger } = this.core;
+    for (const farmer of [...store.holders()]) {
+      let complete = true;
+      for (const { contract } of store.holdings(farmer)) {
+        complete = store.contract(contract) !== undefined;
+        if (!complete) break;
+      }
+      if (complete) continue;
+      await adoptContractsOf(this.core, farmer, signal).catch((error: unknown) => {
+        signal.throwIfAborted();
+        logger.info({ farmer, error: messageOf(error) }, 'contracts could not be fetched');
+      });
+    }
+  }
+
+  /** Walk every segment: renew what is due, and note what needs repair. */
+  private async inspect(signal: AbortSignal) {
+    const { store, settings, clock } = this.core;
+    const renewals: RenewalReport = { renewed: 0, refused: 0 };
+    const view = healthView(this.core);
+    let queue: Endangered[] = [];
+    let [segments, lost] = [0, 0];
+    for (const manifest of [...store.allManifests()]) {
+      for (const segment of store.segments(manifest.objectId)) {
+        signal.throwIfAborted();
+        segments += 1;
+        for (const { contract } of segment.shards) {
+          const record = store.contract(contract);
+          if (record === undefined || record.failed !== undefined) continue;
+          if (isDueForRenewal(record, settings.durationMs, clock.now())) {
+            await renew(this.core, record, renewals, signal);
+          }
+        }
+        const health = healthOf(this.core, manifest, segment, view);
+        if (health.verdict === 'fine') continue;
+        if (health.verdict === 'lost') lost += 1;
+        const danger = endangerment(health, manifest.scheme);
+        queue.push({ manifest, index: segment.index, danger });
+        if (queue.length >= 2 * MAX_QUEUE) queue = worst(queue);
+      }
+    }
+    return { renewals, segments, lost, queue: worst(queue) };
+  }
+
+  private async repair(queue: readonly Endangered[], signal: AbortSignal) {
+    const failures: { object: string; reason: string }[] = [];
+    let [repaired, placed] = [0, 0];
+    for (const { manifest, index } of queue) {
+      signal.throwIfAborted();
+      const outcome = await this.repairer.repair(manifest, index, signal);
+      if (outcome.kind === 'repaired') {
+        repaired += 1;
+        placed += outcome.placed;
+      } else if (outcome.kind === 'failed') {
+        const object = `${manifest.bucket}/${manifest.name}, segment ${index}`;
+        failures.push({ object, reason: outcome.reason });
+      }
+    }
+    return { repaired, placed, failures };
+  }
+}
+
+function worst(queue: Endangered[]): Endangered[] {
+  return queue.sort((a, b) => a.danger - b.danger).slice(0, MAX_QUEUE);
+}

@@ -1,0 +1,159 @@
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { Readable } from 'node:stream';
+import { createGunzip, createGzip, gunzipSync, gzipSync } from 'node:zlib';
+import { z } from 'zod';
+import {
+  type Manifest,
+  type RootRecord,
+  type SegmentRecord,
+  parseManifest,
+  parseSegmentRecord,
+} from '@granary/protocol';
+import { RenterError } from './errors.js';
+import type { RenterKeys } from './renter-keys.js';
+import { INDEX_BUCKET, type RenterStore } from './renter-store.js';
+import { sealBytes, unsealBytes } from './sealed-box.js';
+
+/**
+ * One line of the index. Applied in order, the lines of its parts and of the root record give the
+ * renter's manifests: an object, a segment of one, or that there is nothing of a name any more.
+ */
+export type IndexLine =
+  | { readonly t: 'object'; readonly manifest: Manifest }
+  | { readonly t: 'segment'; readonly objectId: string; readonly segment: SegmentRecord }
+  | { readonly t: 'gone'; readonly bucket: string; readonly name: string };
+
+const lineSchema = z.discriminatedUnion('t', [
+  z.strictObject({ t: z.literal('object'), manifest: z.unknown() }),
+  z.strictObject({ t: z.literal('segment'), objectId: z.string(), segment: z.unknown() }),
+  z.strictObject({ t: z.literal('gone'), bucket: z.string(), name: z.string() }),
+]);
+
+function parseLine(value: unknown): IndexLine {
+  const line = lineSchema.parse(value);
+  if (line.t === 'object') return { t: 'object', manifest: parseManifest(line.manifest) };
+  if (line.t === 'gone') return line;
+  return { ...line, segment: parseSegmentRecord(line.segment) };
+}
+
+/** Lines for all that changed after log entry `from` up to `to`; for everything when `from` is 0. */
+export function* indexLines(store: RenterStore, from: number, to: number): Generator<IndexLine> {
+  if (from === 0) {
+    for (const manifest of store.allManifests()) {
+      if (manifest.bucket !== INDEX_BUCKET) yield* objectLines(store, manifest);
+    }
+    return;
+  }
+  const done = new Set<string>();
+  for (const [, change] of store.log(from, to)) {
+    if (change.op === 'root') continue;
+    const { bucket, name } = change;
+    const manifest = store.manifest({ bucket, name });
+    if (change.op === 'object') {
+      if (done.has(`${bucket}/${name}`)) continue;
+      done.add(`${bucket}/${name}`);
+      if (manifest === undefined) yield { t: 'gone', bucket, name };
+      else yield* objectLines(store, manifest);
+    } else if (manifest?.objectId === change.objectId) {
+      const segment = store.segment(change.objectId, change.index);
+      if (segment !== undefined) yield { t: 'segment', objectId: change.objectId, segment };
+    }
+  }
+}
+
+function* objectLines(store: RenterStore, manifest: Manifest): Generator<IndexLine> {
+  yield { t: 'object', manifest };
+  for (const segment of store.segments(manifest.objectId)) {
+    yield { t: 'segment', objectId: manifest.objectId, segment };
+  }
+}
+
+/** Lines as compressed bytes, as they are made. */
+export async function* packLines(lines: Iterable<IndexLine>): AsyncGenerator<Uint8Array> {
+  const texts = function* () {
+    for (const line of lines) yield `${JSON.stringify(line)}\n`;
+  };
+  for await (const bytes of Readable.from(texts()).pipe(createGzip())) yield bytes as Buffer;
+}
+
+/** The lines in compressed bytes. @throws RenterError RENTER_INDEX. */
+export async function* unpackLines(packed: AsyncIterable<Uint8Array>): AsyncGenerator<IndexLine> {
+  const source = Readable.from(packed);
+  const gunzip = createGunzip();
+  source.on('error', (error) => gunzip.destroy(error));
+  const reader = createInterface({ input: source.pipe(gunzip), crlfDelay: Infinity });
+  let failure: Error | undefined;
+  gunzip.on('error', (error) => {
+    failure = error;
+    reader.close();
+  });
+  const ended = once(gunzip, 'end').catch(() => undefined);
+  for await (const text of reader) yield parseText(text);
+  if (failure === undefined) await ended;
+  if (failure !== undefined) throw damaged(failure);
+}
+
+function parseText(text: string): IndexLine {
+  try {
+    return parseLine(JSON.parse(text));
+  } catch (error) {
+    throw damaged(error);
+  }
+}
+
+function damaged(cause: unknown): RenterError {
+  return new RenterError('RENTER_INDEX', 'the index in the network is damaged', { cause });
+}
+
+const partSchema = z.strictObject({
+  manifest: z.unknown(),
+  segments: z.array(z.unknown()),
+});
+const rootSchema = z.strictObject({
+  version: z.literal(1),
+  covered: z.number().int().min(0),
+  parts: z.array(partSchema),
+  lines: z.array(z.unknown()),
+});
+
+/** What a root record says, opened: where the parts of the index are, and the lines after them. */
+export interface IndexRoot {
+  readonly version: 1;
+  /** The last change that it covers. */
+  readonly covered: number;
+  readonly parts: readonly {
+    readonly manifest: Manifest;
+    readonly segments: readonly SegmentRecord[];
+  }[];
+  readonly lines: readonly IndexLine[];
+}
+
+/** The most bytes that a root may have when it is unpacked. */
+const MAX_UNPACKED = 64 * 1024 * 1024;
+
+/** Pack and seal a root. */
+export function sealRoot(keys: RenterKeys, root: IndexRoot): Uint8Array {
+  return sealBytes(keys.rootKey, 'root', gzipSync(JSON.stringify(root)));
+}
+
+/** Open a root record. @throws RenterError RENTER_STORE or RENTER_INDEX. */
+export function openRoot(keys: RenterKeys, record: RootRecord): IndexRoot {
+  const sealed = Buffer.from(record.body.sealed, 'base64');
+  try {
+    const packed = unsealBytes(keys.rootKey, 'root', sealed);
+    const text = gunzipSync(packed, { maxOutputLength: MAX_UNPACKED }).toString('utf8');
+    const root = rootSchema.parse(JSON.parse(text));
+    return {
+      ...root,
+      parts: root.parts.map(({ manifest, segments }) => ({
+        manifest: parseManifest(manifest),
+        segments: segments.map(parseSegmentRecord),
+      })),
+      lines: root.lines.map(parseLine),
+    };
+  } catch (error) {
+    if (error instanceof RenterError) throw error;
+    throw damaged(error);
+  }
+}

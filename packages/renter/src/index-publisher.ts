@@ -1,0 +1,186 @@
+import { gzipSync } from 'node:zlib';
+import { messageOf } from '@granary/kad';
+import {
+  MAX_ROOT_SIZE,
+  PUT_ROOT_METHOD,
+  type RootRecord,
+  rootKeyOf,
+  signRootRecord,
+  toHex,
+} from '@granary/protocol';
+import { RenterError } from './errors.js';
+import { type IndexLine, indexLines, packLines, sealRoot } from './index-format.js';
+import type { Leases } from './leases.js';
+import type { IndexPart, IndexState } from './records.js';
+import type { RenterCore } from './renter-core.js';
+import { INDEX_BUCKET } from './renter-store.js';
+
+/** Compressed lines that the root record itself may carry. */
+const INLINE_BYTES = 24 * 1024;
+/** A part is merged with a newer one that is at least this share of it: so parts stay few. */
+const MERGE_FACTOR = 4;
+/** Farmers that must keep a root record before it counts, where there are as many. */
+const ROOT_COPIES = 3;
+const TIMEOUT_MS = 10_000;
+const WAIT_MS = 100;
+const PATIENCE_MS = 60_000;
+
+/**
+ * Keeps the index in the network up with the store, so that the master secret alone leads to every
+ * object. The index is a log-structured merge of parts, stored as objects like any other, and a
+ * root record, which carries the latest changes and says where the parts are.
+ */
+export class IndexPublisher {
+  constructor(
+    private readonly core: RenterCore,
+    private readonly leases: Leases,
+    /** Store a part as an object of the index bucket. */
+    private readonly storePart: (
+      name: string,
+      bytes: AsyncIterable<Uint8Array>,
+      signal: AbortSignal,
+    ) => Promise<void>,
+  ) {}
+
+  /**
+   * Publish every change that is in the store by now. Several processes that want to do so at one
+   * time are served by one of them.
+   *
+   * @param renew - publish although nothing has changed: farmers come and go
+   * @throws RenterError RENTER_INDEX when too few farmers took it, RENTER_INDEX_CONFLICT when the
+   * network has an index that this store does not know.
+   */
+  async publish(signal: AbortSignal, renew = false): Promise<void> {
+    const { store, clock } = this.core;
+    const target = store.lastLog();
+    const begun = clock.now();
+    for (let force = renew; ;) {
+      signal.throwIfAborted();
+      if (!force && store.indexState().covered >= target) return;
+      const done = await this.leases.alone('index', (lost) =>
+        this.publishAlone(AbortSignal.any([signal, lost])),
+      );
+      if (done !== undefined) return;
+      force = false;
+      if (clock.now() - begun > PATIENCE_MS) {
+        throw new RenterError(
+          'RENTER_INDEX',
+          'another process has been writing the index too long',
+        );
+      }
+      await new Promise<void>((resolve) => void clock.setTimeout(resolve, WAIT_MS));
+    }
+  }
+
+  private async publishAlone(signal: AbortSignal): Promise<void> {
+    const { store, random, keys } = this.core;
+    const state = store.indexState();
+    const covered = store.lastLog();
+    let parts = [...state.parts];
+    let lines = this.inlineLines(parts.at(-1)?.to ?? 0, covered);
+    if (lines === undefined) {
+      const { from, kept } = this.mergeStart(parts, covered);
+      const name = toHex(random(16));
+      await this.storePart(name, packLines(indexLines(store, from, covered)), signal);
+      const bytes = store.manifest({ bucket: INDEX_BUCKET, name })?.size ?? 0;
+      parts = [...kept, { name, from, to: covered, bytes }];
+      lines = [];
+    }
+    const sequence = state.sequence + 1;
+    const root = {
+      version: 1 as const,
+      covered,
+      parts: parts.map(({ name }) => {
+        const manifest = store.manifest({ bucket: INDEX_BUCKET, name })!;
+        return { manifest, segments: [...store.segments(manifest.objectId)] };
+      }),
+      lines,
+    };
+    const sealed = sealRoot(keys, root);
+    if (sealed.length > MAX_ROOT_SIZE) {
+      throw new RenterError('RENTER_INDEX', 'the index has outgrown its root record');
+    }
+    // A number is never used twice, whatever becomes of the attempt.
+    await store.putIndexState({ ...state, sequence });
+    await this.push(signRootRecord(keys.identity, sequence, sealed), signal);
+    await store.putIndexState({ sequence, covered, parts });
+    await this.dropOldParts({ sequence, covered, parts });
+  }
+
+  /** The lines since the last part, when they are few enough for the root record. */
+  private inlineLines(from: number, to: number): IndexLine[] | undefined {
+    const lines: IndexLine[] = [];
+    let size = 0;
+    for (const line of indexLines(this.core.store, from, to)) {
+      lines.push(line);
+      size += JSON.stringify(line).length;
+      // Hashes as hex shrink to little more than half; nothing shrinks to a tenth.
+      if (size > INLINE_BYTES * 10) return undefined;
+    }
+    return gzipSync(JSON.stringify(lines)).length <= INLINE_BYTES ? lines : undefined;
+  }
+
+  /** Where the next part begins: parts that are not much larger than it go into it. */
+  private mergeStart(
+    parts: readonly IndexPart[],
+    to: number,
+  ): { from: number; kept: readonly IndexPart[] } {
+    const kept = [...parts];
+    let from = kept.at(-1)?.to ?? 0;
+    let size = INLINE_BYTES + (to - from) * 500;
+    for (let last = kept.at(-1); last !== undefined; last = kept.at(-1)) {
+      if (last.bytes > MERGE_FACTOR * size) break;
+      kept.pop();
+      from = last.from;
+      size += last.bytes;
+    }
+    return { from, kept };
+  }
+
+  private async push(record: RootRecord, signal: AbortSignal): Promise<void> {
+    const { network, keys, logger } = this.core;
+    await network.join();
+    const { contacts } = await network.node.lookup(rootKeyOf(keys.identity.nodeId), { signal });
+    const reasons: string[] = [];
+    let [copies, newest] = [0, 0];
+    await Promise.all(
+      contacts.map(async (contact) => {
+        try {
+          const options = { signal, timeoutMs: TIMEOUT_MS };
+          const answer = await network.node.call(contact, PUT_ROOT_METHOD, record, options);
+          const { sequence } = answer as { sequence?: unknown };
+          if (typeof sequence === 'number') newest = Math.max(newest, sequence);
+          if (sequence === record.body.sequence) copies += 1;
+        } catch (error) {
+          reasons.push(messageOf(error));
+          logger.debug({ node: contact.nodeId, error: messageOf(error) }, 'no root record kept');
+        }
+      }),
+    );
+    signal.throwIfAborted();
+    if (newest > record.body.sequence) {
+      throw new RenterError(
+        'RENTER_INDEX_CONFLICT',
+        `the network has index ${newest} of these keys, this store is at ${record.body.sequence}: ` +
+          'another machine uses the same keys, or this store is an old copy; to go on from what is ' +
+          'in the network, run "granary recover" into an empty --home',
+      );
+    }
+    if (copies < Math.min(ROOT_COPIES, Math.max(1, contacts.length))) {
+      throw new RenterError(
+        'RENTER_INDEX',
+        `${copies} of ${contacts.length} nodes took the index's root record` +
+          (reasons.length > 0 ? ` (last: ${reasons.at(-1)})` : ''),
+      );
+    }
+  }
+
+  /** Parts that the network's root record no longer names. */
+  private async dropOldParts({ parts }: IndexState): Promise<void> {
+    const { store } = this.core;
+    const names = new Set(parts.map(({ name }) => name));
+    for (const { bucket, name } of [...store.manifests(INDEX_BUCKET, '', '')]) {
+      if (!names.has(name)) await store.removeObject({ bucket, name });
+    }
+  }
+}

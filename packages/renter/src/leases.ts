@@ -1,0 +1,107 @@
+import { type Clock, type Random } from '@granary/kad';
+import { toHex } from '@granary/protocol';
+import type { LeaseRecord } from './records.js';
+import type { RenterStore } from './renter-store.js';
+
+/** How long a lease holds without being renewed, in milliseconds. */
+const LEASE_MS = 60_000;
+
+/**
+ * What this renter has taken for itself among all that share the store: the right to work on a
+ * thing alone, or the right to read an object to its end. A lease ends with its process.
+ */
+export class Leases {
+  private readonly tokens = new Set<string>();
+
+  constructor(
+    private readonly store: RenterStore,
+    private readonly clock: Clock,
+    private readonly random: Random,
+  ) {}
+
+  /** Whether the holder of a lease is still there. */
+  readonly isLive = ({ process: pid, token, expires }: LeaseRecord): boolean => {
+    if (expires <= this.clock.now()) return false;
+    if (pid === process.pid) return this.tokens.has(token);
+    try {
+      process.kill(pid, 0);
+      return true;
+    } catch (error) {
+      return (error as NodeJS.ErrnoException).code === 'EPERM';
+    }
+  };
+
+  /**
+   * Do something that only one may do at a time; undefined when another is at it.
+   *
+   * @param work - is told by its signal when the lease could not be kept up
+   */
+  async alone<T>(
+    name: string,
+    work: (signal: AbortSignal) => Promise<T>,
+  ): Promise<{ result: T } | undefined> {
+    const token = this.newToken();
+    const take = () =>
+      this.store.takeLease(name, this.record(token), this.clock.now(), this.isLive);
+    if (!(await take())) {
+      this.tokens.delete(token);
+      return undefined;
+    }
+    const lost = new AbortController();
+    const keep = this.every(LEASE_MS / 3, async () => {
+      if (!(await take())) lost.abort(new Error(`the lease on ${name} was lost`));
+    });
+    try {
+      return { result: await work(lost.signal) };
+    } finally {
+      keep.stop();
+      this.tokens.delete(token);
+      await this.store.giveLease(name, this.record(token));
+    }
+  }
+
+  /** Keep an object's shards until the returned function is called; it says whether it was retired. */
+  async reading(objectId: string): Promise<() => Promise<boolean>> {
+    const token = this.newToken();
+    const begin = () => this.store.beginReading(objectId, this.record(token));
+    await begin();
+    const keep = this.every(LEASE_MS / 3, begin);
+    return async () => {
+      keep.stop();
+      this.tokens.delete(token);
+      return this.store.endReading(objectId, this.record(token));
+    };
+  }
+
+  private newToken(): string {
+    const token = toHex(this.random(8));
+    this.tokens.add(token);
+    return token;
+  }
+
+  private record(token: string): LeaseRecord {
+    return { process: process.pid, token, expires: this.clock.now() + LEASE_MS };
+  }
+
+  private every(ms: number, work: () => Promise<void>): { stop(): void } {
+    let timer: unknown;
+    let stopped = false;
+    const schedule = () => {
+      timer = this.clock.setTimeout(() => {
+        work()
+          .catch(() => undefined)
+          .finally(() => {
+            if (!stopped) schedule();
+          });
+      }, ms);
+      (timer as { unref?: () => void }).unref?.();
+    };
+    schedule();
+    return {
+      stop: () => {
+        stopped = true;
+        this.clock.clearTimeout(timer);
+      },
+    };
+  }
+}
