@@ -4,6 +4,7 @@ export type CliErrorCode =
   | 'CLI_EXISTS'
   | 'CLI_INTERRUPTED'
   | 'CLI_PENDING'
+  | 'CLI_AT_RISK'
   | 'CLI_FARMER'
   | 'CLI_SOURCE'
   | 'CLI_DESTINATION';

@@ -8,6 +8,10 @@ const configSchema = z.strictObject({
   bootstrap: z.array(z.string()).optional(),
   scheme: z.string().optional(),
   duration: z.string().optional(),
+  diversity: z.enum(['require', 'prefer']).optional(),
+  auditInterval: z.string().optional(),
+  repairInterval: z.string().optional(),
+  repairRate: z.string().optional(),
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).optional(),
 });
 
@@ -26,6 +30,10 @@ function fromEnvironment(env: NodeJS.ProcessEnv): Record<string, unknown> {
     bootstrap: bootstrap?.length === 0 ? undefined : bootstrap,
     scheme: env['GRANARY_SCHEME'],
     duration: env['GRANARY_DURATION'],
+    diversity: env['GRANARY_DIVERSITY'],
+    auditInterval: env['GRANARY_AUDIT_INTERVAL'],
+    repairInterval: env['GRANARY_REPAIR_INTERVAL'],
+    repairRate: env['GRANARY_REPAIR_RATE'],
     logLevel: env['GRANARY_LOG_LEVEL'],
   };
 }

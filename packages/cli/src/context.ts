@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import type { Logger } from '@granary/kad';
-import type { Renter, RenterKeys } from '@granary/renter';
+import type { Renter, RenterKeys, RenterSettings } from '@granary/renter';
 import { type Config, homeOf, loadConfig } from './config.js';
 import { type Output, terminalOutput } from './output.js';
 import { askPassword, givenPassword } from './password.js';
-import { parseDuration } from './units.js';
+import { parseDuration, parseSize } from './units.js';
 
 /** Options that every command takes. */
 export interface GlobalFlags {
@@ -62,6 +62,7 @@ export async function loadKeys({ home, flags }: Context): Promise<RenterKeys> {
 export async function withRenter<T>(
   context: Context,
   work: (renter: Renter) => Promise<T>,
+  settings: Partial<RenterSettings> = {},
 ): Promise<T> {
   const { Renter } = await import('@granary/renter');
   const { parseScheme } = await import('@granary/protocol');
@@ -75,6 +76,17 @@ export async function withRenter<T>(
     settings: {
       ...(config.scheme !== undefined && { scheme: parseScheme(config.scheme) }),
       ...(config.duration !== undefined && { durationMs: parseDuration(config.duration) }),
+      ...(config.diversity !== undefined && { diversity: config.diversity }),
+      ...(config.auditInterval !== undefined && {
+        auditIntervalMs: parseDuration(config.auditInterval),
+      }),
+      ...(config.repairInterval !== undefined && {
+        roundMs: parseDuration(config.repairInterval),
+      }),
+      ...(config.repairRate !== undefined && {
+        repairBytesPerSecond: parseSize(config.repairRate),
+      }),
+      ...settings,
     },
   });
   try {

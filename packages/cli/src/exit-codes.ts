@@ -17,6 +17,7 @@ export const EXIT_CODES = {
   exists: 14,
   locked: 15,
   pending: 16,
+  atRisk: 17,
   interrupted: 130,
 } as const;
 
@@ -42,6 +43,7 @@ export const EXIT_MEANINGS: Record<ExitName, string> = {
   exists: 'what should be made is there already',
   locked: 'another process uses the directory',
   pending: 'done here, but farmers that could not be reached have still to delete',
+  atRisk: 'some segments have fewer shards than they should, and could not be repaired',
   interrupted: 'stopped by Ctrl-C or a signal',
 };
 
@@ -50,6 +52,7 @@ const BY_CODE: Record<string, ExitName> = {
   CLI_EXISTS: 'exists',
   CLI_INTERRUPTED: 'interrupted',
   CLI_PENDING: 'pending',
+  CLI_AT_RISK: 'atRisk',
   CLI_SOURCE: 'source',
   CLI_DESTINATION: 'destination',
   CLI_FARMER: 'internal',
@@ -69,6 +72,11 @@ const BY_CODE: Record<string, ExitName> = {
   RENTER_DESTINATION: 'destination',
   RENTER_ABORTED: 'interrupted',
   RENTER_STORE: 'noKeys',
+  RENTER_INDEX: 'networkUnreachable',
+  RENTER_INDEX_CONFLICT: 'locked',
+  RENTER_NOTHING_TO_RECOVER: 'notFound',
+  RENTER_NOT_EMPTY: 'exists',
+  RENTER_BAD_EXPORT: 'source',
   KAD_UNREACHABLE: 'networkUnreachable',
   KAD_TIMEOUT: 'networkUnreachable',
   KAD_IDENTITY_MISMATCH: 'networkUnreachable',
@@ -85,6 +93,8 @@ const BY_CODE: Record<string, ExitName> = {
   FARMER_DIRECTORY: 'usage',
   FARMER_STORE: 'internal',
   PROTOCOL_MALFORMED: 'usage',
+  PROTOCOL_BAD_SIGNATURE: 'usage',
+  PROTOCOL_RANGE: 'usage',
   ENOSPC: 'diskFull',
   EDQUOT: 'diskFull',
   EACCES: 'permission',

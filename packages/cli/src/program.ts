@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander';
 import type { FarmOptions } from './commands/farm.js';
 import type { NetworkOptions } from './commands/network.js';
+import type { RepairOptions } from './commands/repair.js';
 import { CliError } from './cli-error.js';
 import { contextOf } from './context.js';
 import { EXIT_CODES, EXIT_MEANINGS, type ExitName } from './exit-codes.js';
@@ -83,12 +84,19 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
     .option('--announce <url>', 'address that others reach this node at; may be repeated', collect)
     .option('--space <size>', 'the most bytes of shards to keep', '10GB')
     .option('--reservation <time>', 'how long a broken-off upload is kept to go on', '1h')
+    .option('--operator <name>', 'who runs it: renters spread shards over operators')
+    .option('--price <amount>', 'for a GB-month, in the smallest unit', '0')
+    .option('--egress-price <amount>', 'for a GB of egress, in the smallest unit', '0')
+    .option('--block <node-id>', 'a renter to make no contracts with; may be repeated', collect)
+    .option('--leave', 'take no more shards, and end when renters have taken over those here')
+    .option('--stay', 'do not leave after all')
     .addOption(new Option('--with-parent', 'stop when stdin ends').hideHelp())
     .addHelpText(
       'after',
       examples(
         'granary farm --data /srv/granary --host 0.0.0.0 --port 4600 --announce https://farm.example.org:4600 --space 500GB',
         'granary farm --data ./farm --bootstrap https://127.0.0.1:4600',
+        'granary farm --data /srv/granary --leave   # hand the shards over, then end',
       ),
     )
     .action(async (options: FarmOptions, command: Command) => {
@@ -184,7 +192,7 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
       await rm(await contextOf(command, signal), objects);
     });
 
-  add('gc', 'ask farmers again to delete what they could not be asked before')
+  add('gc', 'delete what is left over, and prove that farmers hold nothing else of yours')
     .option('--unfinished', 'give up unfinished puts, too, and have what they stored deleted')
     .addHelpText('after', examples('granary gc', 'granary gc --unfinished'))
     .action(async (options: { unfinished?: boolean }, command: Command) => {
@@ -198,6 +206,107 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
     .action(async (options: { offline?: boolean }, command: Command) => {
       const { status } = await import('./commands/status.js');
       await status(await contextOf(command, signal), options);
+    });
+
+  add('farmers', 'show every farmer met, its standing, and why it has it')
+    .option('--refresh', 'ask the network first')
+    .option('--pardon <node-id>', 'give a suspected or disqualified farmer another chance')
+    .option('--evidence', 'print the signed proofs of failed audits, one line of JSON each')
+    .addHelpText(
+      'after',
+      examples(
+        'granary farmers',
+        'granary farmers --refresh --json',
+        'granary farmers --evidence > proofs.jsonl',
+      ),
+    )
+    .action(
+      async (
+        options: { refresh?: boolean; pardon?: string; evidence?: boolean },
+        command: Command,
+      ) => {
+        const { farmers } = await import('./commands/farmers.js');
+        await farmers(await contextOf(command, signal), options);
+      },
+    );
+
+  add('repair', 'look after what is stored: audits, renewals, repair, deletes; until Ctrl-C')
+    .option('--once', 'one round, then end')
+    .option('--audit-all', 'audit every farmer now, due or not (with --once)')
+    .option('--interval <time>', 'between two rounds (GRANARY_REPAIR_INTERVAL; default 10m)')
+    .option(
+      '--audit-interval <time>',
+      'between two audits of a farmer (GRANARY_AUDIT_INTERVAL; 6h)',
+    )
+    .option('--rate <size>', 'bytes a second that repairs may move (GRANARY_REPAIR_RATE; 16MiB)')
+    .option('--offline-after <time>', 'a farmer silent for so long counts as gone', '12h')
+    .addHelpText(
+      'after',
+      examples(
+        'granary repair',
+        'granary repair --once --json',
+        'granary repair --interval 1h --audit-interval 1h --rate 2MB',
+      ),
+    )
+    .action(async (options: RepairOptions, command: Command) => {
+      const { repair } = await import('./commands/repair.js');
+      await repair(await contextOf(command, signal), options);
+    });
+
+  add('audit-kit', 'let somebody else audit an object: write signed questions that need no keys')
+    .argument('<object>', 'BUCKET/NAME, or NAME in the bucket "default"')
+    .argument('<file>', 'the kit, or - for stdout')
+    .option('--valid <time>', 'how long the questions may be put', '30d')
+    .addHelpText('after', examples('granary audit-kit backups/src.tar kit.json'))
+    .action(async (object: string, file: string, options: { valid: string }, command: Command) => {
+      const { auditKit } = await import('./commands/audit.js');
+      await auditKit(await contextOf(command, signal), object, file, options);
+    });
+
+  add('audit', "put the questions of another's audit kit to its farmers")
+    .argument('<kit>', 'a file that "granary audit-kit" wrote, or - for stdin')
+    .addHelpText('after', examples('granary audit kit.json --bootstrap https://127.0.0.1:4600'))
+    .action(async (kit: string, _options: unknown, command: Command) => {
+      const { audit } = await import('./commands/audit.js');
+      await audit(await contextOf(command, signal), kit);
+    });
+
+  add('judge', 'check proofs of failed audits, as anybody can')
+    .argument('<proofs>', 'lines of JSON from "granary farmers --evidence", or - for stdin')
+    .addHelpText('after', examples('granary judge proofs.jsonl'))
+    .action(async (proofs: string, _options: unknown, command: Command) => {
+      const { judge } = await import('./commands/audit.js');
+      await judge(await contextOf(command, signal), proofs);
+    });
+
+  add('recover', 'bring everything back from the 24 words and one address of the network')
+    .option('--words <words>', 'the 24 words, when there are no keys here yet; else asked for')
+    .addHelpText(
+      'after',
+      examples(
+        'granary recover --bootstrap https://127.0.0.1:4600 --words "abandon …"',
+        'granary recover --home /mnt/new --bootstrap https://127.0.0.1:4600 < words.txt',
+      ),
+    )
+    .action(async (options: { words?: string }, command: Command) => {
+      const { recover } = await import('./commands/recover.js');
+      await recover(await contextOf(command, signal), options);
+    });
+
+  add('export', 'write all that is known of your objects into a sealed file')
+    .argument('<file>', 'a new file')
+    .addHelpText('after', examples('granary export /media/usb/granary-export'))
+    .action(async (file: string, _options: unknown, command: Command) => {
+      const { exportTo } = await import('./commands/recover.js');
+      await exportTo(await contextOf(command, signal), file);
+    });
+
+  add('import', 'read an export back, on an empty machine with the same keys')
+    .argument('<file>', 'what "granary export" wrote')
+    .addHelpText('after', examples('granary import /media/usb/granary-export'))
+    .action(async (file: string, _options: unknown, command: Command) => {
+      const { importFrom } = await import('./commands/recover.js');
+      await importFrom(await contextOf(command, signal), file);
     });
 
   add('network', 'run a local network of farmer processes, to try things on, until Ctrl-C')

@@ -46,7 +46,9 @@ export function registerFarmerMethods(node: KademliaNode, parts: MethodParts): v
   node.registerMethod(PUT_ROOT_METHOD, async (params, { sender }) => {
     const record = parseRootRecord(params, sender.nodeId);
     const known = store.contractsOf(sender.nodeId, '', 1).length > 0;
-    return { sequence: await roots.put(record, known) };
+    const kept = await roots.put(record, known);
+    // Its renter signed the other one, too: it need not take our word for it.
+    return kept === record ? { kept: true } : { kept: false, record: kept };
   });
   // Sealed as it is, only its renter has a use for it.
   node.registerMethod(GET_ROOT_METHOD, (_params, { sender }) =>

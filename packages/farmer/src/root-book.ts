@@ -39,13 +39,15 @@ export class RootBook {
    * Keep a record that was checked. Durable when the promise resolves.
    *
    * @param known - whether the renter has contracts here
-   * @returns the number of the record kept now, which is higher when a newer one was here
+   * @returns the record kept now: not the one given when there is another with its number or a higher
    * @throws FarmerError FARMER_FULL.
    */
-  async put(record: RootRecord, known: boolean): Promise<number> {
+  async put(record: RootRecord, known: boolean): Promise<RootRecord> {
     const { renter, sequence } = record.body;
     const old = this.records.get(renter)?.record;
-    if (old !== undefined && old.body.sequence > sequence) return old.body.sequence;
+    if (old !== undefined && old.body.sequence >= sequence && old.signature !== record.signature) {
+      return old;
+    }
     const growth = sizeOf(record) - (old === undefined ? 0 : sizeOf(old));
     if (growth > 0 && this.bytes + growth > (known ? MAX_BYTES : MAX_STRANGER_BYTES)) {
       throw new FarmerError('FARMER_FULL', 'there is no room for more root records');
@@ -53,7 +55,7 @@ export class RootBook {
     this.bytes += growth;
     await this.records.put(renter, { record, refreshed: this.clock.now() });
     await this.records.flushed;
-    return sequence;
+    return record;
   }
 
   /** Drop what nobody has refreshed for long. */

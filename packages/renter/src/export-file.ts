@@ -78,7 +78,7 @@ export async function importStore(core: RenterCore, path: string): Promise<numbe
       'there are objects here already: import into an empty --home',
     );
   }
-  for await (const _ of readBatches(core, path));
+  for await (const batch of readBatches(core, path)) void batch;
   let rows = 0;
   for await (const batch of readBatches(core, path)) {
     await store.load(batch);

@@ -4,6 +4,7 @@ import {
   MAX_ROOT_SIZE,
   PUT_ROOT_METHOD,
   type RootRecord,
+  parseRootRecord,
   rootKeyOf,
   signRootRecord,
   toHex,
@@ -140,7 +141,8 @@ export class IndexPublisher {
   private async push(record: RootRecord, signal: AbortSignal): Promise<void> {
     const { network, keys, logger } = this.core;
     await network.join();
-    const { contacts } = await network.node.lookup(rootKeyOf(keys.identity.nodeId), { signal });
+    const { nodeId } = keys.identity;
+    const { contacts } = await network.node.lookup(rootKeyOf(nodeId), { signal });
     const reasons: string[] = [];
     let [copies, newest] = [0, 0];
     await Promise.all(
@@ -148,9 +150,9 @@ export class IndexPublisher {
         try {
           const options = { signal, timeoutMs: TIMEOUT_MS };
           const answer = await network.node.call(contact, PUT_ROOT_METHOD, record, options);
-          const { sequence } = answer as { sequence?: unknown };
-          if (typeof sequence === 'number') newest = Math.max(newest, sequence);
-          if (sequence === record.body.sequence) copies += 1;
+          const { kept, record: other } = answer as { kept?: unknown; record?: unknown };
+          if (kept === true) copies += 1;
+          else newest = Math.max(newest, parseRootRecord(other, nodeId).body.sequence);
         } catch (error) {
           reasons.push(messageOf(error));
           logger.debug({ node: contact.nodeId, error: messageOf(error) }, 'no root record kept');
@@ -158,7 +160,7 @@ export class IndexPublisher {
       }),
     );
     signal.throwIfAborted();
-    if (newest > record.body.sequence) {
+    if (newest >= record.body.sequence) {
       throw new RenterError(
         'RENTER_INDEX_CONFLICT',
         `the network has index ${newest} of these keys, this store is at ${record.body.sequence}: ` +

@@ -11,8 +11,6 @@ const LEASE_MS = 60_000;
  * thing alone, or the right to read an object to its end. A lease ends with its process.
  */
 export class Leases {
-  private readonly tokens = new Set<string>();
-
   constructor(
     private readonly store: RenterStore,
     private readonly clock: Clock,
@@ -20,9 +18,10 @@ export class Leases {
   ) {}
 
   /** Whether the holder of a lease is still there. */
-  readonly isLive = ({ process: pid, token, expires }: LeaseRecord): boolean => {
+  readonly isLive = ({ process: pid, expires }: LeaseRecord): boolean => {
     if (expires <= this.clock.now()) return false;
-    if (pid === process.pid) return this.tokens.has(token);
+    // It may be another renter of this process.
+    if (pid === process.pid) return true;
     try {
       process.kill(pid, 0);
       return true;
@@ -43,10 +42,7 @@ export class Leases {
     const token = this.newToken();
     const take = () =>
       this.store.takeLease(name, this.record(token), this.clock.now(), this.isLive);
-    if (!(await take())) {
-      this.tokens.delete(token);
-      return undefined;
-    }
+    if (!(await take())) return undefined;
     const lost = new AbortController();
     const keep = this.every(LEASE_MS / 3, async () => {
       if (!(await take())) lost.abort(new Error(`the lease on ${name} was lost`));
@@ -55,7 +51,6 @@ export class Leases {
       return { result: await work(lost.signal) };
     } finally {
       keep.stop();
-      this.tokens.delete(token);
       await this.store.giveLease(name, this.record(token));
     }
   }
@@ -68,15 +63,12 @@ export class Leases {
     const keep = this.every(LEASE_MS / 3, begin);
     return async () => {
       keep.stop();
-      this.tokens.delete(token);
       return this.store.endReading(objectId, this.record(token));
     };
   }
 
   private newToken(): string {
-    const token = toHex(this.random(8));
-    this.tokens.add(token);
-    return token;
+    return toHex(this.random(8));
   }
 
   private record(token: string): LeaseRecord {

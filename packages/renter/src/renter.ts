@@ -316,7 +316,8 @@ export class Renter {
   async recover(options: { signal?: AbortSignal } = {}): Promise<RecoveryReport> {
     const signal = this.signalOf(options.signal);
     const report = await recover(this.core, signal);
-    await this.publish(signal);
+    // A number of our own: a store that was left behind is told of it, and overwrites nothing.
+    await this.publish(signal, true);
     await this.collect(signal);
     return report;
   }
@@ -443,9 +444,9 @@ export class Renter {
   }
 
   /** Bring the index in the network up to date; why that did not work, or null. */
-  private async publish(signal: AbortSignal): Promise<string | null> {
+  private async publish(signal: AbortSignal, renew = false): Promise<string | null> {
     try {
-      await this.index.publish(signal);
+      await this.index.publish(signal, renew);
       return null;
     } catch (error) {
       signal.throwIfAborted();

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Farmer } from '@granary/farmer';
 import type { Context } from '../context.js';
 import { CliError } from '../cli-error.js';
 import { formatSize, parseDuration, parseSize } from '../units.js';
@@ -12,6 +13,12 @@ export interface FarmOptions {
   readonly announce?: string[];
   readonly space: string;
   readonly reservation: string;
+  readonly operator?: string;
+  readonly price: string;
+  readonly egressPrice: string;
+  readonly block?: string[];
+  readonly leave?: boolean;
+  readonly stay?: boolean;
   readonly withParent?: boolean;
 }
 
@@ -47,6 +54,12 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
     bootstrap: config.bootstrap ?? [],
     quotaBytes: parseSize(options.space),
     reservationMs: parseDuration(options.reservation),
+    policy: {
+      operator: options.operator ?? null,
+      storagePrice: parseAmount('--price', options.price),
+      egressPrice: parseAmount('--egress-price', options.egressPrice),
+    },
+    blockedRenters: options.block ?? [],
     logger,
   });
   try {
@@ -55,12 +68,52 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
     output.line(
       `Farming at ${address} as ${nodeId}: ${formatSize(freeBytes)} free, ${shards} shards held. Ctrl-C stops.`,
     );
-    await until(signal, options.withParent === true);
+    if (options.stay === true) await farmer.stay();
+    if (options.leave === true) await farmer.leave();
+    const stopped = until(signal, options.withParent === true);
+    if (farmer.stats().leaving) await untilEmpty(farmer, stopped, context);
+    else await stopped;
   } finally {
     await farmer.stop();
     // An open stdin would keep the process alive.
     process.stdin.destroy();
   }
+}
+
+/** Wait until renters have taken over every shard, or until we are stopped. */
+async function untilEmpty(
+  farmer: Farmer,
+  stopped: Promise<void>,
+  { output }: Context,
+): Promise<void> {
+  const show = (shards: number) => {
+    output.result({ event: 'leaving', shards });
+    output.line(
+      `Leaving: ${shards} shards are still here; renters take them over when they next look after ` +
+        'their data (granary repair). Ctrl-C stops, and the next start goes on leaving (--stay: not).',
+    );
+  };
+  let over = false;
+  void stopped.then(() => (over = true));
+  let last = farmer.stats().shards;
+  show(last);
+  while (!over && last > 0) {
+    await Promise.race([stopped, new Promise((resolve) => setTimeout(resolve, 1000).unref())]);
+    const { shards } = farmer.stats();
+    if (shards !== last) show(shards);
+    last = shards;
+  }
+  if (over) return;
+  output.result({ event: 'left' });
+  output.line('Left: no shard is here any more. The directory can be removed.');
+}
+
+function parseAmount(flag: string, text: string): string {
+  if (/^(0|[1-9][0-9]{0,38})$/.test(text)) return text;
+  throw new CliError(
+    'CLI_USAGE',
+    `${flag} ${text}: a price is a whole number of the smallest unit`,
+  );
 }
 
 /** Wait for a signal, or, when asked to, for the end of the parent that holds our stdin. */

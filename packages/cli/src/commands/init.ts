@@ -36,7 +36,7 @@ export async function init(
 }
 
 /** Keep the addresses given with --bootstrap, unless there is a configuration already. */
-async function rememberBootstrap(home: string, bootstrap: readonly string[]): Promise<void> {
+export async function rememberBootstrap(home: string, bootstrap: readonly string[]): Promise<void> {
   const text = `${JSON.stringify({ bootstrap }, null, 2)}\n`;
   await writeFile(join(home, 'config.json'), text, { flag: 'wx', mode: 0o600 }).catch(
     (error: NodeJS.ErrnoException) => {

@@ -25,6 +25,14 @@ function notePending(
   }
 }
 
+/** Say that a recovery from the words would not find the latest change yet. */
+function noteIndex(context: Context, indexFailure: string | null): void {
+  if (indexFailure === null) return;
+  context.output.note(
+    `  the index in the network is not up to date: ${indexFailure}; "granary repair --once" tries again`,
+  );
+}
+
 /** `granary put` */
 export async function put(
   context: Context,
@@ -63,7 +71,7 @@ export async function put(
         },
       );
       bar.stop();
-      const { manifest, shards, resumedSegments, garbage } = result;
+      const { manifest, shards, resumedSegments, garbage, indexFailure } = result;
       const elapsed = Date.now() - begun;
       const { size, sha256, segments } = manifest;
       output.result({
@@ -75,6 +83,7 @@ export async function put(
         resumedSegments,
         elapsedMs: elapsed,
         pendingDeletes: garbage.pending,
+        indexFailure,
       });
       output.line(
         `Stored ${shown(path)}: ${formatSize(size)} in ${segments} ` +
@@ -82,6 +91,7 @@ export async function put(
           (resumedSegments > 0 ? `; ${resumedSegments} segments were there from before` : ''),
       );
       notePending(context, garbage.pending);
+      noteIndex(context, indexFailure);
     } catch (error) {
       bar.stop();
       if (signal.aborted && file !== '-') {
@@ -272,11 +282,13 @@ export async function rm(context: Context, remotes: readonly string[]): Promise<
     let left = 0;
     for (const remote of remotes) {
       const path = parseRemotePath(remote);
-      const { confirmed, pending } = await renter.delete(path, { signal });
+      const { confirmed, pending, beingRead, indexFailure } = await renter.delete(path, { signal });
       left += pending.length;
-      output.result({ ...path, confirmed, pending });
+      output.result({ ...path, confirmed, pending, beingRead, indexFailure });
       output.line(`Deleted ${shown(path)}: ${confirmed} shards confirmed gone by their farmers`);
+      if (beingRead > 0) output.note('  it is being read: its shards go when that is over');
       notePending(context, pending);
+      noteIndex(context, indexFailure);
     }
     if (left > 0) {
       throw new CliError(
@@ -291,15 +303,30 @@ export async function rm(context: Context, remotes: readonly string[]): Promise<
 export async function gc(context: Context, options: { unfinished?: boolean }): Promise<void> {
   const { output, signal } = context;
   await withRenter(context, async (renter) => {
-    const { confirmed, pending } = await renter.collectGarbage({
+    const { confirmed, pending, beingRead, review } = await renter.collectGarbage({
       signal,
       ...(options.unfinished === true && { unfinished: true }),
     });
-    output.result({ confirmed, pending });
+    output.result({ confirmed, pending, beingRead, review });
+    const accounted = review.listed - review.orphans;
+    output.line(
+      `${review.farmers} farmers listed ${review.listed} contracts: ${accounted} are accounted for, ` +
+        `${review.orphans} were orphans and are deleted, ${review.missing} shards are missing`,
+    );
+    if (review.missing > 0) {
+      output.note('  missing shards count as lost: "granary repair" makes them anew');
+    }
+    for (const { farmer, reason } of review.unreachable) {
+      output.note(`  farmer ${farmer} could not be asked: ${reason}`);
+    }
     output.line(
       `${confirmed} shards confirmed gone; ${pending.length === 0 ? 'nothing is left to delete' : 'left to delete:'}`,
     );
+    if (beingRead > 0)
+      output.note(`  ${beingRead} deleted objects are being read and go after that`);
     notePending(context, pending);
-    if (pending.length > 0) throw new CliError('CLI_PENDING', 'not all farmers could be reached');
+    if (pending.length > 0 || review.unreachable.length > 0) {
+      throw new CliError('CLI_PENDING', 'not all farmers could be reached');
+    }
   });
 }

@@ -1,0 +1,56 @@
+import { type Context, withRenter } from '../context.js';
+import { printable, table } from '../output.js';
+import { formatSize } from '../units.js';
+
+/** `granary farmers` */
+export async function farmers(
+  context: Context,
+  options: { refresh?: boolean; pardon?: string; evidence?: boolean },
+): Promise<void> {
+  const { output } = context;
+  await withRenter(context, async (renter) => {
+    if (options.evidence === true) {
+      for (const proof of renter.evidence()) process.stdout.write(`${JSON.stringify(proof)}\n`);
+      return;
+    }
+    if (options.pardon !== undefined) await renter.pardon(options.pardon);
+    if (options.refresh === true) await renter.farmers({ refresh: true });
+    const standings = renter.standings();
+    for (const { record, shards, explanation } of standings) {
+      const { contact, terms, latencyMs, reputation } = record;
+      output.result({
+        nodeId: contact.nodeId,
+        addresses: contact.addresses,
+        shards,
+        terms,
+        latencyMs,
+        reputation,
+        explanation,
+      });
+    }
+    if (standings.length === 0) {
+      output.line('No farmer was met yet: "granary farmers --refresh" asks the network.');
+      return;
+    }
+    for (const { record, shards, explanation } of standings) {
+      const { contact, terms, latencyMs, reputation } = record;
+      const { standing } = reputation;
+      output.line(
+        table([
+          [contact.nodeId, terms.leaving ? `${standing}, leaving` : standing],
+          ['  why', printable(explanation)],
+          [
+            '  holds',
+            `${shards} shards; ${formatSize(terms.freeBytes)} free; answers in ${latencyMs} ms`,
+          ],
+          [
+            '  at',
+            printable(
+              `${contact.addresses.join(', ')}${terms.operator === null ? '' : ` (operator ${terms.operator})`}`,
+            ),
+          ],
+        ]),
+      );
+    }
+  });
+}
