@@ -112,6 +112,9 @@ export interface RenterStatus {
   readonly buckets: number;
   readonly objects: number;
   readonly bytes: number;
+  /** Shards at farmers, those of the index in the network among them, and their bytes. */
+  readonly shards: number;
+  readonly storedBytes: number;
   readonly unfinishedUploads: readonly {
     readonly bucket: string;
     readonly name: string;

@@ -388,11 +388,20 @@ export class Renter {
         bytes += size;
       }
     }
+    let [shards, storedBytes] = [0, 0];
+    for (const { objectId } of this.core.store.allManifests()) {
+      for (const segment of this.core.store.segments(objectId)) {
+        shards += segment.shards.length;
+        storedBytes += segment.shards.length * segment.shardSize;
+      }
+    }
     return {
       nodeId: this.core.keys.identity.nodeId,
       buckets,
       objects,
       bytes,
+      shards,
+      storedBytes,
       unfinishedUploads: [...this.core.store.uploads()].map(({ manifest, source, started }) => ({
         bucket: manifest.bucket,
         name: manifest.name,
@@ -450,7 +459,7 @@ export class Renter {
       return null;
     } catch (error) {
       signal.throwIfAborted();
-      this.core.logger.warn({ error: messageOf(error) }, 'the index was not published');
+      this.core.logger.info({ error: messageOf(error) }, 'the index was not published');
       return messageOf(error);
     }
   }

@@ -1,5 +1,5 @@
 import { type Context, withRenter } from '../context.js';
-import { printable, table } from '../output.js';
+import { printable } from '../output.js';
 import { formatSize } from '../units.js';
 
 /** `granary farmers` */
@@ -35,22 +35,13 @@ export async function farmers(
     for (const { record, shards, explanation } of standings) {
       const { contact, terms, latencyMs, reputation } = record;
       const { standing } = reputation;
+      const operator = terms.operator === null ? '' : ` (operator ${terms.operator})`;
+      output.line(`${contact.nodeId}  ${standing}${terms.leaving ? ', leaving' : ''}`);
+      output.line(`  why    ${printable(explanation)}`);
       output.line(
-        table([
-          [contact.nodeId, terms.leaving ? `${standing}, leaving` : standing],
-          ['  why', printable(explanation)],
-          [
-            '  holds',
-            `${shards} shards; ${formatSize(terms.freeBytes)} free; answers in ${latencyMs} ms`,
-          ],
-          [
-            '  at',
-            printable(
-              `${contact.addresses.join(', ')}${terms.operator === null ? '' : ` (operator ${terms.operator})`}`,
-            ),
-          ],
-        ]),
+        `  holds  ${shards} shards; ${formatSize(terms.freeBytes)} free; answers in ${latencyMs} ms`,
       );
+      output.line(`  at     ${printable(contact.addresses.join(', ') + operator)}`);
     }
   });
 }

@@ -29,7 +29,7 @@ function notePending(
 function noteIndex(context: Context, indexFailure: string | null): void {
   if (indexFailure === null) return;
   context.output.note(
-    `  the index in the network is not up to date: ${indexFailure}; "granary repair --once" tries again`,
+    `  the index in the network is not up to date, so that "granary recover" would not find this yet: ${indexFailure}`,
   );
 }
 
@@ -317,7 +317,9 @@ export async function gc(context: Context, options: { unfinished?: boolean }): P
       output.note('  missing shards count as lost: "granary repair" makes them anew');
     }
     for (const { farmer, reason } of review.unreachable) {
-      output.note(`  farmer ${farmer} could not be asked: ${reason}`);
+      output.note(
+        `  farmer ${farmer} could not be asked: ${reason.replace(`farmer ${farmer} `, 'it ')}`,
+      );
     }
     output.line(
       `${confirmed} shards confirmed gone; ${pending.length === 0 ? 'nothing is left to delete' : 'left to delete:'}`,

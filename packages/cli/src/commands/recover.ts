@@ -29,10 +29,12 @@ export async function recover(context: Context, options: { words?: string }): Pr
     const report = await renter.recover({ signal });
     output.result({ home, ...report });
     output.line(
-      `Recovered ${report.objects} objects, ${formatSize(report.bytes)}: "granary ls" lists them.`,
+      `Recovered ${report.objects} ${report.objects === 1 ? 'object' : 'objects'}, ${formatSize(report.bytes)}: "granary ls" lists them.`,
     );
     for (const { farmer, reason } of report.unreachable) {
-      output.note(`  farmer ${farmer} could not be asked for its contracts yet: ${reason}`);
+      output.note(
+        `  no contracts from farmer ${farmer} yet: ${reason.replace(`farmer ${farmer} `, 'it ')}`,
+      );
     }
   });
 }

@@ -27,6 +27,10 @@ export async function status(context: Context, options: { offline?: boolean }): 
       ['home', home],
       ['node ID', own.nodeId],
       ['stored', `${own.objects} objects in ${own.buckets} buckets, ${formatSize(own.bytes)}`],
+      [
+        'at farmers',
+        `${own.shards} shards, ${formatSize(own.storedBytes)} (the index for recovery included)`,
+      ],
       ['to delete', `${own.pendingDeletes} shards at farmers that could not be reached`],
       ...own.unfinishedUploads.map(({ bucket, name, started, resumable }) => [
         'unfinished',
