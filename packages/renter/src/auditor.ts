@@ -38,8 +38,6 @@ const TIMEOUT_MS = 20_000;
 const PARALLEL = 8;
 /** A suspected farmer is asked this many times as often, so that it is soon clear what it is. */
 const SUSPECT_RATE = 8;
-/** A refusal is a failure that nobody else can check, so it counts for less than a proved one. */
-const REFUSAL_WEIGHT = 0.5;
 /** Codes that say "not now", which is no failure to hold the shard. */
 const BUSY = new Set(['KAD_BUSY', 'FARMER_BUSY', 'FARMER_DISK', 'FARMER_STOPPING', 'KAD_INTERNAL']);
 
@@ -216,9 +214,8 @@ export class Auditor {
     logger.warn({ farmer, contract: hash, reason }, 'an audit failed');
     if (outcome.kind === 'failed') await store.putEvidence(hash, now, outcome.proof);
     await store.changeContract(hash, (record) => ({ ...record, failed: { at: now, reason } }));
-    const weight = outcome.kind === 'failed' ? 1 : REFUSAL_WEIGHT;
     await change((known) =>
-      afterAudit(afterContact(known, true, now, tuning), false, now, reason, tuning, weight),
+      afterAudit(afterContact(known, true, now, tuning), false, now, reason, tuning),
     );
   }
 }

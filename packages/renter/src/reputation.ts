@@ -100,20 +100,15 @@ function fade(
   return { alpha: alpha * forgetting + good, beta: beta * forgetting + bad };
 }
 
-/**
- * Take note of an audit.
- *
- * @param weight - how much a failure counts: 1 when it is proved, less when it is not
- */
+/** Take note of an audit. `why` says what was wrong when it was failed. */
 export function afterAudit(
   reputation: Reputation,
   passed: boolean,
   now: number,
   why: string,
   settings = defaultReputationSettings,
-  weight = 1,
 ): Reputation {
-  const audits = fade(reputation.audits, settings.forgetting, passed ? 1 : 0, passed ? 0 : weight);
+  const audits = fade(reputation.audits, settings.forgetting, passed ? 1 : 0, passed ? 0 : 1);
   const next = {
     ...reputation,
     audits,
