@@ -100,7 +100,7 @@ export class AuditAnswers {
     challenge: string,
   ): Promise<AuditResult> {
     const leaves = this.store.auditLeaves(hash);
-    if (leaves === undefined) return LOST;
+    if (leaves === undefined || this.store.entry(hash)?.damaged === true) return LOST;
     const key = `${hash}/${index}/${challenge}`;
     const known = this.remembered.get(key);
     if (known !== undefined) return known;

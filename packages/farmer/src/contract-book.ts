@@ -13,6 +13,16 @@ export interface BookEntry {
   readonly end: number;
   /** Until when a reservation holds without news; milliseconds since the epoch. */
   readonly reservedUntil: number;
+  /** Whether the scrubber found that it is not what it was. */
+  readonly damaged?: boolean;
+}
+
+/** The form of the book: what an older one has not got is made up when it is opened. */
+const BOOK_VERSION = 2;
+
+/** When there is something to do about an entry, if nothing happens before. */
+function dueAt({ state, end, reservedUntil }: BookEntry): number {
+  return state === 'reserved' ? reservedUntil : end;
 }
 
 /** A farmer's contracts, durable. */
@@ -26,6 +36,8 @@ export class ContractBook {
     private readonly renewals: Database<Renewal, string>,
     private readonly endings: Database<string, string>,
     private readonly byRenter: Database<1, string>,
+    private readonly due: Database<1, [number, string]>,
+    private readonly meta: Database<unknown, string>,
   ) {}
 
   static open(path: string): ContractBook {
@@ -39,6 +51,8 @@ export class ContractBook {
       root.openDB<Renewal, string>({ name: 'renewals' }),
       root.openDB<string, string>({ name: 'endings' }),
       root.openDB<1, string>({ name: 'renters' }),
+      root.openDB<1, [number, string]>({ name: 'due' }),
+      root.openDB<unknown, string>({ name: 'meta' }),
     );
   }
 
@@ -73,6 +87,50 @@ export class ContractBook {
     }
   }
 
+  /**
+   * Whether this book is known to be whole: one that was lost, or is new, is not, until
+   * {@link ContractBook.seal} is called.
+   */
+  get isWhole(): boolean {
+    return this.meta.get('version') === BOOK_VERSION;
+  }
+
+  /** Whether anything is written here. */
+  get isEmpty(): boolean {
+    return [...this.entries.getKeys({ limit: 1 })].length === 0;
+  }
+
+  /** Make up for what an older book has not got, and note that this one is whole. */
+  async seal(): Promise<void> {
+    for (const { key, value } of this.entries.getRange()) {
+      void this.due.put([dueAt(value), key], 1);
+      const contract = this.contracts.get(key);
+      if (contract !== undefined) void this.byRenter.put(`${contract.terms.renter}/${key}`, 1);
+    }
+    await this.meta.put('version', BOOK_VERSION);
+    await this.root.flushed;
+  }
+
+  /** How far the scrubber is: it goes on with the contract after this one. */
+  get scrubbedTo(): string {
+    return (this.meta.get('scrubbedTo') as string | undefined) ?? '';
+  }
+
+  async putScrubbedTo(hash: string): Promise<void> {
+    await this.meta.put('scrubbedTo', hash);
+  }
+
+  /** The first contract after a hash. */
+  next(hash: string): string | undefined {
+    const range = hash === '' ? { limit: 1 } : { start: `${hash}\0`, limit: 1 };
+    return [...this.entries.getKeys(range)][0];
+  }
+
+  /** Contracts about which there is something to do by now. */
+  *dueBy(now: number): Generator<string> {
+    for (const [, hash] of this.due.getKeys({ end: [now + 1, ''] })) yield hash;
+  }
+
   /** All entries. */
   *all(): Generator<readonly [string, BookEntry]> {
     for (const { key, value } of this.entries.getRange()) yield [key, value];
@@ -85,7 +143,7 @@ export class ContractBook {
     contract?: Contract,
     audits?: Uint8Array,
   ): Promise<void> {
-    const done = [this.entries.put(hash, entry)];
+    const done = this.set(hash, entry);
     if (contract !== undefined) {
       done.push(this.contracts.put(hash, contract));
       done.push(this.byRenter.put(`${contract.terms.renter}/${hash}`, 1));
@@ -100,7 +158,7 @@ export class ContractBook {
 
   /** Write a renewal and the new end. Durable when the promise resolves. */
   async renew(hash: string, entry: BookEntry, renewal: Renewal): Promise<void> {
-    await Promise.all([this.entries.put(hash, entry), this.renewals.put(hash, renewal)]);
+    await Promise.all([...this.set(hash, entry), this.renewals.put(hash, renewal)]);
     await this.root.flushed;
   }
 
@@ -115,7 +173,7 @@ export class ContractBook {
    * @param ending - the renter's signed leave
    */
   async bury(hash: string, entry: BookEntry, ending?: string): Promise<void> {
-    const done = [this.entries.put(hash, { ...entry, state: 'deleted' }), ...this.strip(hash)];
+    const done = [...this.set(hash, { ...entry, state: 'deleted' }), ...this.strip(hash)];
     if (ending !== undefined) done.push(this.endings.put(hash, ending));
     await Promise.all(done);
     await this.root.flushed;
@@ -124,6 +182,20 @@ export class ContractBook {
   /** Forget a contract altogether. */
   async forget(hash: string): Promise<void> {
     await Promise.all([this.entries.remove(hash), this.endings.remove(hash), ...this.strip(hash)]);
+  }
+
+  /** Write an entry and when it is due. */
+  private set(hash: string, entry: BookEntry): Promise<boolean>[] {
+    return [
+      ...this.unset(hash),
+      this.entries.put(hash, entry),
+      this.due.put([dueAt(entry), hash], 1),
+    ];
+  }
+
+  private unset(hash: string): Promise<boolean>[] {
+    const old = this.entries.get(hash);
+    return old === undefined ? [] : [this.due.remove([dueAt(old), hash])];
   }
 
   /** Remove everything about a contract but its entry and its ending. */

@@ -21,6 +21,7 @@ import { AuditAnswers } from './audit-answers.js';
 import { registerFarmerMethods } from './farmer-methods.js';
 import { type FarmerPolicy, defaultPolicy } from './farmer-policy.js';
 import { RootBook } from './root-book.js';
+import { Scrubber } from './scrubber.js';
 import { ShardStore } from './shard-store.js';
 import { TokenGuard } from './token-guard.js';
 import { TransferServer } from './transfer-server.js';
@@ -46,6 +47,8 @@ export interface FarmerOptions {
   readonly reservationMs?: number;
   /** How long shards are kept after their contract has ended. */
   readonly graceMs?: number;
+  /** Bytes a second that the scrubber reads to check what is stored. */
+  readonly scrubBytesPerSecond?: number;
   readonly timeouts?: Partial<TransferTimeouts>;
   readonly logger: Logger;
   readonly clock?: Clock;
@@ -63,6 +66,8 @@ export interface FarmerStats extends TransferCounters {
   readonly shards: number;
   /** Shards of the contract book whose files were found missing. */
   readonly missing: number;
+  /** Shards that the scrubber found not to be what they were. */
+  readonly damaged: number;
   readonly peers: number;
   readonly connections: number;
   /** Audits answered since the start, and those in which a loss had to be admitted. */
@@ -97,6 +102,7 @@ export class Farmer {
     private readonly counters: TransferCounters,
     private readonly uploads: ReadonlyMap<string, unknown>,
     private readonly startedAt: number,
+    private readonly scrubber: Scrubber,
   ) {}
 
   /**
@@ -181,9 +187,16 @@ export class Farmer {
         counters,
         uploads,
         clock.now(),
+        new Scrubber({
+          store,
+          bytesPerSecond: options.scrubBytesPerSecond ?? 4 * 1024 * 1024,
+          clock,
+          logger,
+        }),
       );
       await node.start();
       farmer.sweep(clock);
+      farmer.scrubber.start();
       if (options.bootstrap.length > 0) await farmer.join(clock, random);
       void store
         .reconcile(farmer.stopping.signal)
@@ -251,6 +264,7 @@ export class Farmer {
     clock.clearTimeout(this.rejoiner);
     await this.transfers.close();
     await this.node.stop();
+    await this.scrubber.stop();
     await this.roots.close();
     await this.store.close();
   }

@@ -10,6 +10,7 @@ import {
   leafCount,
 } from '@granary/protocol';
 import { FarmerError } from './errors.js';
+import { type ShardTrailer, encodeTrailer, readTrailer } from './shard-trailer.js';
 
 /** Turn what the file system says into what a renter may be told. */
 function diskError(error: unknown): FarmerError {
@@ -28,17 +29,20 @@ async function syncDirectory(path: string): Promise<void> {
 
 /**
  * The files of the shards: one for each, named by its contract's hash. A file holds the shard's
- * bytes and then the leaf hashes of its tree, so that proofs cost no second reading. What is not
- * complete lies in a directory of its own until it is.
+ * bytes, then the leaf hashes of its tree, so that proofs cost no second reading, then a trailer
+ * with its contract ({@link ShardTrailer}). What is not complete lies in a directory of its own
+ * until it is; what nobody can make sense of is put aside, never deleted.
  */
 export class ShardFiles {
   private readonly partials: string;
   private readonly shards: string;
+  private readonly quarantine: string;
   private readonly made = new Set<string>();
 
   constructor(directory: string) {
     this.partials = join(directory, 'partial');
     this.shards = join(directory, 'shards');
+    this.quarantine = join(directory, 'quarantine');
   }
 
   /** Make the directories. */
@@ -84,7 +88,40 @@ export class ShardFiles {
   /** Whether a shard's file is there at its full length. */
   async hasShard(contract: string, size: number): Promise<boolean> {
     const found = await stat(this.pathOf(contract)).catch(() => undefined);
-    return found?.size === size + leafCount(size) * HASH_SIZE;
+    return found !== undefined && found.size >= size + leafCount(size) * HASH_SIZE;
+  }
+
+  /** The trailer of a shard's file; undefined when there is no whole one. */
+  async trailer(contract: string): Promise<ShardTrailer | undefined> {
+    const file = await open(this.pathOf(contract), 'r');
+    try {
+      return await readTrailer(file);
+    } finally {
+      await file.close();
+    }
+  }
+
+  /** Add a trailer at the end of a shard's file; the last one counts. Durable when it resolves. */
+  async appendTrailer(contract: string, trailer: ShardTrailer): Promise<void> {
+    const file = await open(this.pathOf(contract), 'r+').catch((error: unknown) => {
+      throw diskError(error);
+    });
+    try {
+      const { size } = await file.stat();
+      await writeAll(file, encodeTrailer(trailer), size);
+      await file.datasync();
+    } catch (error) {
+      throw diskError(error);
+    } finally {
+      await file.close();
+    }
+  }
+
+  /** Put a file aside that can't be made sense of. */
+  async putAside(contract: string): Promise<void> {
+    await mkdir(this.quarantine, { recursive: true, mode: 0o700 });
+    await rename(this.pathOf(contract), join(this.quarantine, contract));
+    await syncDirectory(this.quarantine);
   }
 
   /**
@@ -110,7 +147,7 @@ export class ShardFiles {
     for (const prefix of await readdir(this.shards)) {
       if (!/^[0-9a-f]{2}$/.test(prefix)) continue;
       for (const name of await readdir(join(this.shards, prefix))) {
-        if (/^[0-9a-f]{64}$/.test(name)) yield name;
+        if (/^[0-9a-f]{64}$/.test(name) && name.startsWith(prefix)) yield name;
       }
     }
   }
@@ -195,14 +232,15 @@ export class PartialShard {
    *
    * @throws FarmerError FARMER_WRONG_BYTES when it is not the shard of this hash: it is removed.
    */
-  async finish(shardHash: string): Promise<void> {
+  async finish(shardHash: string, trailer: ShardTrailer): Promise<void> {
     const tree = this.hasher.finish();
     if (tree.size !== this.size || !equalBytes(tree.root(), fromHex(shardHash))) {
       await this.discard();
       throw new FarmerError('FARMER_WRONG_BYTES', 'the bytes are not those of the shard hash');
     }
     try {
-      await writeAll(this.file, tree.leaves(), this.size);
+      const tail = Buffer.concat([tree.leaves(), encodeTrailer(trailer)]);
+      await writeAll(this.file, tail, this.size);
       await this.file.datasync();
       await this.close();
       await this.place(this.target);
@@ -253,6 +291,26 @@ export class StoredShard {
     const leaves = new Uint8Array(leafCount(this.size) * HASH_SIZE);
     await this.readFully(leaves, this.size);
     return ShardTree.fromLeaves(this.size, leaves);
+  }
+
+  /**
+   * Whether every byte is as it was when the shard was stored.
+   *
+   * @throws FarmerError FARMER_DISK when it can't be read to its end.
+   */
+  async matches(shardHash: string): Promise<boolean> {
+    const hasher = new ShardHasher();
+    const buffer = Buffer.allocUnsafe(Math.min(1024 * 1024, Math.max(1, this.size)));
+    while (hasher.size < this.size) {
+      const bytes = buffer.subarray(0, Math.min(buffer.length, this.size - hasher.size));
+      await this.readFully(bytes, hasher.size);
+      hasher.update(bytes);
+    }
+    const tree = hasher.finish();
+    const stored = await this.tree();
+    return (
+      equalBytes(tree.root(), fromHex(shardHash)) && equalBytes(tree.leaves(), stored.leaves())
+    );
   }
 
   /** Fill an array from an offset. @throws FarmerError FARMER_DISK. */

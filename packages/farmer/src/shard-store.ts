@@ -1,4 +1,4 @@
-import { chmod, mkdir, statfs } from 'node:fs/promises';
+import { chmod, mkdir, open, rename, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Clock, type Logger, messageOf } from '@granary/kad';
 import {
@@ -6,6 +6,9 @@ import {
   type ContractTerms,
   MAX_TOKEN_LIFETIME,
   type Renewal,
+  contractHash,
+  fromHex,
+  toHex,
 } from '@granary/protocol';
 import { type BookEntry, ContractBook } from './contract-book.js';
 import { lockDirectory } from './directory-lock.js';
@@ -28,8 +31,13 @@ export interface ShardStoreOptions {
 
 /** Bytes of the disk that are never promised to anybody. */
 const HEADROOM = 32 * 1024 * 1024;
+/** Entries that are looked at in one go. */
+const SLICE = 2000;
 /** The most deletes of contracts not heard of that are remembered: anybody can ask for them. */
 const MAX_UNKNOWN = 100_000;
+
+/** Let others work for a moment. */
+const breathe = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 /** Whether a mark is of a contract that was deleted before it was heard of. */
 function isUnknown({ reservedUntil }: BookEntry): boolean {
@@ -45,6 +53,7 @@ export class ShardStore {
   private reservedBytes = 0;
   private storedCount = 0;
   private missingCount = 0;
+  private damagedCount = 0;
   private unknownCount = 0;
   private diskFree = Infinity;
   // The book is read, and then written in batches: between the two nobody else may change a contract.
@@ -70,8 +79,9 @@ export class ShardStore {
       const unlock = await lockDirectory(join(directory, 'lock'));
       const files = new ShardFiles(directory);
       await files.prepare();
-      const book = ContractBook.open(join(directory, 'contracts.lmdb'));
+      const book = await openBook(join(directory, 'contracts.lmdb'), options);
       const store = new ShardStore(options, book, files, unlock);
+      await store.makeWhole();
       await store.recover();
       return store;
     } catch (error) {
@@ -97,6 +107,7 @@ export class ShardStore {
       freeBytes: Math.max(0, free),
       shards: this.storedCount,
       missing: this.missingCount,
+      damaged: this.damagedCount,
     };
   }
 
@@ -141,7 +152,7 @@ export class ShardStore {
   renew(hash: string, renewal: Renewal): Promise<void> {
     return this.changes.run(hash, async () => {
       const entry = this.book.entry(hash);
-      if (entry?.state !== 'stored' || !(await this.files.hasShard(hash, entry.size))) {
+      if (entry?.state !== 'stored' || !(await this.holds(hash))) {
         throw new FarmerError('FARMER_NOT_FOUND', 'there is no such shard here');
       }
       const { previousEnd, end } = renewal.body;
@@ -151,6 +162,11 @@ export class ShardStore {
           `the contract ends at ${entry.end}, not ${previousEnd}`,
         );
       }
+      await this.files.appendTrailer(hash, {
+        contract: this.book.contract(hash)!,
+        renewal,
+        audits: toHex(this.book.audit(hash) ?? new Uint8Array(0)),
+      });
       await this.book.renew(hash, { ...entry, end }, renewal);
     });
   }
@@ -215,7 +231,11 @@ export class ShardStore {
       await part.discard();
       throw new FarmerError('FARMER_GONE', 'this contract was ended while its shard came in');
     }
-    await part.finish(terms.shardHash);
+    await part.finish(terms.shardHash, {
+      contract: this.book.contract(hash)!,
+      renewal: this.book.renewal(hash) ?? null,
+      audits: toHex(this.book.audit(hash) ?? new Uint8Array(0)),
+    });
     // It was stored and acknowledged before; the same verified bytes are in its place again.
     if (reserved.state === 'stored') return;
     await this.book.put(hash, { ...reserved, state: 'stored' });
@@ -245,7 +265,11 @@ export class ShardStore {
   /** Whether a shard is stored and its file is whole. */
   async holds(hash: string): Promise<boolean> {
     const entry = this.book.entry(hash);
-    return entry?.state === 'stored' && (await this.files.hasShard(hash, entry.size));
+    return (
+      entry?.state === 'stored' &&
+      entry.damaged !== true &&
+      (await this.files.hasShard(hash, entry.size))
+    );
   }
 
   /** Open a stored shard. @throws FarmerError FARMER_NOT_FOUND. */
@@ -281,6 +305,7 @@ export class ShardStore {
     }
     // First the book: a crash between the two leaves a file without an entry, which recovery removes.
     await this.book.bury(hash, entry, ending);
+    if (entry.damaged === true) this.damagedCount -= 1;
     if (entry.state === 'stored') {
       this.usedBytes -= entry.size;
       this.storedCount -= 1;
@@ -307,8 +332,9 @@ export class ShardStore {
   async sweep(busy: ReadonlySet<string>): Promise<void> {
     const now = this.options.clock.now();
     await this.measureDisk();
-    for (const [hash, entry] of [...this.book.all()]) {
-      if (busy.has(hash)) continue;
+    for (const hash of [...this.book.dueBy(now)]) {
+      const entry = this.book.entry(hash);
+      if (entry === undefined || busy.has(hash)) continue;
       if (entry.state === 'reserved' && entry.reservedUntil <= now) await this.release(hash, now);
       if (entry.state === 'deleted' && entry.end <= now) {
         if (isUnknown(entry)) this.unknownCount -= 1;
@@ -340,15 +366,25 @@ export class ShardStore {
     const now = clock.now();
     await this.measureDisk();
     const partials = new Set(await this.files.listPartials());
-    for (const [hash, entry] of [...this.book.all()]) {
+    const unfinished: string[] = [];
+    let looked = 0;
+    for (const [hash, entry] of this.book.all()) {
+      if ((looked += 1) % SLICE === 0) await breathe();
+      if (entry.state !== 'stored') {
+        unfinished.push(hash);
+        continue;
+      }
+      this.usedBytes += entry.size;
+      this.storedCount += 1;
+      if (entry.damaged === true) this.damagedCount += 1;
+    }
+    for (const hash of unfinished) {
+      const entry = this.book.entry(hash)!;
       if (entry.state === 'deleted') {
         // A crash between book and file may have left the file.
         if (entry.end <= now) await this.book.forget(hash);
         else if (isUnknown(entry)) this.unknownCount += 1;
         else await this.files.removeShard(hash);
-      } else if (entry.state === 'stored') {
-        this.usedBytes += entry.size;
-        this.storedCount += 1;
       } else if (entry.reservedUntil > now) {
         this.reservedBytes += entry.size;
         // A crash between file and book left a shard that nobody was told of: it begins anew.
@@ -366,23 +402,157 @@ export class ShardStore {
   }
 
   /**
-   * Compare files and book: files without an entry go, entries without a file are reported. Runs
-   * in the background, since it visits every shard.
+   * A book that was lost is made anew from the files; one of an older form gets what it lacks.
+   */
+  private async makeWhole(): Promise<void> {
+    if (this.book.isWhole) return;
+    if (this.book.isEmpty) {
+      let adopted = 0;
+      for await (const hash of this.files.listShards()) {
+        if (await this.adopt(hash)) adopted += 1;
+      }
+      if (adopted > 0) {
+        this.options.logger.warn(
+          { shards: adopted },
+          'the contract book was made anew from the files',
+        );
+      }
+    }
+    await this.book.seal();
+  }
+
+  /** Take a file into the book by what its trailer says. What says nothing is put aside. */
+  private async adopt(hash: string): Promise<boolean> {
+    const { logger } = this.options;
+    const trailer = await this.files.trailer(hash).catch(() => undefined);
+    if (trailer === undefined || contractHash(trailer.contract.terms) !== hash) {
+      logger.error({ contract: hash }, 'a file that is no whole shard was put aside in quarantine');
+      await this.files.putAside(hash);
+      return false;
+    }
+    const { contract, renewal, audits } = trailer;
+    const { shardSize } = contract.terms;
+    const end = renewal?.body.end ?? contract.terms.end;
+    const entry = { state: 'stored', size: shardSize, end, reservedUntil: 0 } as const;
+    await this.book.put(hash, entry, contract, fromHex(audits));
+    if (renewal !== null) await this.book.renew(hash, entry, renewal);
+    return true;
+  }
+
+  /** How far the scrubber is. */
+  get scrubbedTo(): string {
+    return this.book.scrubbedTo;
+  }
+
+  noteScrubbed(hash: string): Promise<void> {
+    return this.book.putScrubbedTo(hash);
+  }
+
+  /** The first contract after a hash, whatever its state. */
+  nextShard(hash: string): string | undefined {
+    return this.book.next(hash);
+  }
+
+  /**
+   * Read a shard and check every byte of it. One that is not what it was is marked, so that it is
+   * not held to be here any more.
+   *
+   * @returns bytes read
+   */
+  async scrub(hash: string): Promise<number> {
+    const entry = this.book.entry(hash);
+    const contract = this.book.contract(hash);
+    if (entry?.state !== 'stored' || contract === undefined) return 0;
+    let whole: boolean;
+    try {
+      const shard = await this.files.openShard(hash, entry.size);
+      try {
+        whole = await shard.matches(contract.terms.shardHash);
+      } finally {
+        await shard.close();
+      }
+    } catch (error) {
+      if (!(error instanceof FarmerError)) throw error;
+      whole = false;
+    }
+    if (whole !== (entry.damaged !== true)) await this.mark(hash, !whole);
+    return entry.size;
+  }
+
+  private mark(hash: string, damaged: boolean): Promise<void> {
+    return this.changes.run(hash, async () => {
+      const entry = this.book.entry(hash);
+      if (entry?.state !== 'stored' || (entry.damaged === true) === damaged) return;
+      await this.book.put(hash, { ...entry, damaged });
+      this.damagedCount += damaged ? 1 : -1;
+      if (damaged) this.options.logger.error({ contract: hash }, 'a stored shard is damaged');
+    });
+  }
+
+  /**
+   * Compare files and book: a file that the book has deleted goes, one that it does not know is
+   * taken in by its trailer, entries without a file are reported. Runs in the background, since it
+   * visits every shard.
    */
   async reconcile(signal: AbortSignal): Promise<void> {
     let missing = 0;
     for await (const hash of this.files.listShards()) {
       if (signal.aborted) return;
-      const state = this.book.entry(hash)?.state;
-      if (state === undefined || state === 'deleted') await this.files.removeShard(hash);
+      await this.changes.run(hash, () => this.reconcileFile(hash));
     }
-    for (const [hash, entry] of this.book.all()) {
+    let looked = 0;
+    for (let hash = this.book.next(''); hash !== undefined; hash = this.book.next(hash)) {
       if (signal.aborted) return;
-      if (entry.state !== 'stored' || (await this.files.hasShard(hash, entry.size))) continue;
+      if ((looked += 1) % SLICE === 0) await breathe();
+      const entry = this.book.entry(hash);
+      if (entry?.state !== 'stored' || (await this.files.hasShard(hash, entry.size))) continue;
       if (this.book.entry(hash)?.state !== 'stored') continue;
       missing += 1;
       this.options.logger.error({ contract: hash }, 'a stored shard is missing or cut short');
     }
     this.missingCount = missing;
+  }
+
+  private async reconcileFile(hash: string): Promise<void> {
+    const entry = this.book.entry(hash);
+    if (entry?.state === 'deleted') return this.files.removeShard(hash);
+    if (entry !== undefined || !(await this.adopt(hash))) return;
+    const { size } = this.book.entry(hash)!;
+    this.options.logger.warn(
+      { contract: hash },
+      'a shard that the book had lost was taken in again',
+    );
+    this.usedBytes += size;
+    this.storedCount += 1;
+  }
+}
+
+/** Open the book. One that does not open is put aside, and a new one begun. */
+async function openBook(path: string, { logger, clock }: ShardStoreOptions): Promise<ContractBook> {
+  try {
+    await checkHeader(path);
+    return ContractBook.open(path);
+  } catch (error) {
+    const aside = `${path}.damaged-${clock.now()}`;
+    logger.error({ error: messageOf(error), aside }, 'the contract book does not open: put aside');
+    await rename(path, aside);
+    await rename(`${path}-lock`, `${aside}-lock`).catch(() => undefined);
+    return ContractBook.open(path);
+  }
+}
+
+/** The magic number of LMDB, which stands behind the header of its first page, in either byte order. */
+const LMDB_MAGICS = [Buffer.from('dec0efbe', 'hex'), Buffer.from('beefc0de', 'hex')];
+
+/** LMDB itself ends the process when a file is not its own, so that is looked at before. */
+async function checkHeader(path: string): Promise<void> {
+  const file = await open(path, 'r').catch(() => undefined);
+  if (file === undefined) return;
+  try {
+    const { bytesRead, buffer } = await file.read(Buffer.alloc(64), 0, 64, 0);
+    if (bytesRead === 0) return;
+    if (!LMDB_MAGICS.some((magic) => buffer.includes(magic))) throw new Error('it is no LMDB file');
+  } finally {
+    await file.close();
   }
 }
