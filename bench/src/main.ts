@@ -1,10 +1,12 @@
 import { availableParallelism, cpus } from 'node:os';
 import { benchDht } from './dht-bench.js';
 import { benchErasure } from './erasure-bench.js';
+import { benchShardStore } from './shard-store-bench.js';
 import { benchTransfers } from './transfer-bench.js';
 
 const parts: Record<string, (report: (line: string) => void) => Promise<void>> = {
   erasure: benchErasure,
+  shards: benchShardStore,
   dht: benchDht,
   transfers: benchTransfers,
 };
