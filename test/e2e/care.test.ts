@@ -1,0 +1,181 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { TestNetwork, granary, granaryJson, kill, realFile } from './support/granary.js';
+
+interface Stat {
+  readonly shards: number;
+  readonly fewestShards: number;
+  readonly farmers: readonly { readonly nodeId: string; readonly shards: number }[];
+}
+
+let network: TestNetwork;
+let content: Buffer;
+const SCHEME = ['--scheme', '3/5/6/7'];
+const home = () => network.home;
+const stat = (name: string) => granaryJson<Stat>(['stat', name], home());
+const file = (name: string) => join(network.directory, name);
+
+beforeAll(async () => {
+  network = await TestNetwork.start(11);
+  content = await realFile(file('source.bin'), 9_000_000);
+  await granaryJson(['put', file('source.bin'), 'care/file', ...SCHEME], home());
+});
+afterAll(() => network.stop());
+
+it('repairs after farmers were killed, and reads with only the rest', async () => {
+  const before = await stat('care/file');
+  // Those that hold the most go, so that every segment misses some.
+  const worst = [...before.farmers].sort((a, b) => b.shards - a.shards).slice(0, 4);
+  for (const { nodeId } of worst) await kill(network.farmer(nodeId));
+  const first = await granary(['repair', '--once', '--offline-after', '100ms', '--json'], {
+    home: home(),
+  });
+  expect([0, 17]).toContain(first.code);
+  const second = await granaryJson<{ repaired: number; endangered: number; lost: number }>(
+    ['repair', '--once', '--offline-after', '100ms'],
+    home(),
+  );
+  expect(second.lost).toBe(0);
+  const after = await stat('care/file');
+  expect(after.fewestShards).toBe(7);
+  const dead = new Set(worst.map(({ nodeId }) => nodeId));
+  const alive = after.farmers.filter(({ nodeId }) => !dead.has(nodeId));
+  expect(alive.reduce((sum, { shards }) => sum + shards, 0)).toBeGreaterThan(after.shards / 2);
+  const get = await granary(['get', 'care/file', file('out.bin'), '--force'], { home: home() });
+  expect(get.stderr).toBe('');
+  expect((await readFile(file('out.bin'))).equals(content)).toBe(true);
+  for (const { nodeId } of worst) await network.restart(network.farmer(nodeId));
+  // What the dead still held is garbage, and they confirm that it is gone.
+  const gc = await granary(['gc'], { home: home() });
+  expect(gc.stdout.toString()).toMatch(/0 were orphans/);
+  expect(gc.stdout.toString()).toMatch(/nothing is left to delete/);
+  expect(gc.code).toBe(0);
+});
+
+it('explains how farmers stand', async () => {
+  const { stdout, code } = await granary(['farmers'], { home: home() });
+  expect(code).toBe(0);
+  expect(stdout.toString()).toMatch(
+    /why +nothing is known of it yet; .*good after \d+ more audits/,
+  );
+  const unknown = await granary(['farmers', '--pardon', '0'.repeat(64)], { home: home() });
+  expect(unknown.code).toBe(3);
+});
+
+it('has a leaving farmer hand its shards over, and end', async () => {
+  const { farmers } = await stat('care/file');
+  const leaver = network.farmer(farmers[0]!.nodeId);
+  await kill(leaver, 'SIGTERM');
+  const bootstrap = network.farmers.find((farmer) => farmer !== leaver)!.address;
+  const args = ['farm', '--json', '--data', leaver.directory, '--port', String(leaver.port)];
+  const leaving = granary([...args, '--bootstrap', bootstrap, '--leave']);
+  // The daemon finds out at its next round.
+  for (let i = 0; i < 20; i += 1) {
+    await granary(['repair', '--once'], { home: home() });
+    const now = await stat('care/file');
+    if (!now.farmers.some(({ nodeId }) => nodeId === leaver.nodeId)) break;
+  }
+  const { code, stdout } = await leaving;
+  expect(code).toBe(0);
+  const events = stdout
+    .toString()
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { event: string });
+  expect(events.at(-1)).toEqual({ event: 'left' });
+  expect((await stat('care/file')).fewestShards).toBe(7);
+  // It may come back, as a farmer that stays.
+  const again = granary([...args, '--bootstrap', bootstrap, '--stay'], {
+    onStart: (child) => child.stdout?.once('data', () => child.kill('SIGTERM')),
+  });
+  expect((await again).stdout.toString()).not.toMatch(/leaving/);
+  await network.restart(leaver);
+});
+
+it('lets another audit by a kit, and anybody judge the proofs', async () => {
+  const kit = file('kit.json');
+  expect((await granary(['audit-kit', 'care/file', kit], { home: home() })).code).toBe(0);
+  const bootstrap = network.farmers[1]!.address;
+  const elsewhere = { home: file('nobody') };
+  const audit = await granary(['audit', kit, '--bootstrap', bootstrap, '--json'], elsewhere);
+  expect(audit.code).toBe(0);
+  const results = audit.stdout.toString().trim().split('\n');
+  expect(results).toHaveLength((await stat('care/file')).shards);
+  await writeFile(file('proofs.jsonl'), audit.stdout);
+  const judge = await granary(['judge', file('proofs.jsonl')], elsewhere);
+  expect(judge.code).toBe(0);
+  expect(judge.stdout.toString()).toMatch(/^held /m);
+  const forged = audit.stdout.toString().replace(/"answer":"[0-9a-f]{4}/g, '"answer":"0000');
+  await writeFile(file('forged.jsonl'), forged);
+  const refused = await granary(['judge', file('forged.jsonl')], elsewhere);
+  expect(refused.code).toBe(2);
+  expect(refused.stderr).toMatch(/signature/);
+});
+
+it('recovers everything from the words and one address, and by an export', async () => {
+  const fresh = file('words-home');
+  const words = (await granaryJson<{ words: string }>(['init'], fresh)).words;
+  await writeFile(
+    join(fresh, 'config.json'),
+    JSON.stringify({ bootstrap: [network.farmers[2]!.address] }),
+  );
+  await granaryJson(['put', file('source.bin'), 'mine/one', ...SCHEME], fresh);
+  await granaryJson(['put', file('source.bin'), 'mine/two', ...SCHEME], fresh);
+  await granaryJson(['rm', 'mine/one'], fresh);
+  expect((await granary(['export', file('export')], { home: fresh })).code).toBe(0);
+
+  const empty = file('recovered-home');
+  const bootstrap = network.farmers[3]!.address;
+  const recover = await granary(['recover', '--bootstrap', bootstrap], {
+    home: empty,
+    input: Buffer.from(`${words}\n`),
+  });
+  expect(recover.stderr).toBe('');
+  expect(recover.stdout.toString()).toMatch(/Recovered 1 object, 9\.0+ MB/);
+  expect((await granary(['get', 'mine/two', file('two.bin')], { home: empty })).code).toBe(0);
+  expect((await readFile(file('two.bin'))).equals(content)).toBe(true);
+  expect((await granary(['recover'], { home: empty })).code).toBe(14);
+
+  const third = file('imported-home');
+  await granaryJson(['init', '--words', words, '--bootstrap', bootstrap], third);
+  expect((await granary(['import', file('export')], { home: third })).code).toBe(0);
+  expect((await granary(['cat', 'mine/two'], { home: third })).stdout.equals(content)).toBe(true);
+  const other = await granary(['import', file('export')], { home: home() });
+  expect(other.code).toBe(14);
+  const stranger = file('stranger-home');
+  await granaryJson(['init', '--bootstrap', bootstrap], stranger);
+  expect((await granary(['import', file('export')], { home: stranger })).code).toBe(12);
+  const nothing = await granary(['recover'], { home: stranger });
+  expect(nothing.code).toBe(3);
+  expect(nothing.stderr).toMatch(/check the words/);
+  // The oldest copy is told that it was left behind.
+  const put = await granary(['put', file('source.bin'), 'mine/three', ...SCHEME], { home: fresh });
+  expect(put.code).toBe(0);
+  expect(put.stderr).toMatch(/another machine uses the same keys/);
+});
+
+it('ends concurrent puts of one name by several processes with one winner and no orphan', async () => {
+  const sizes = [1_000_001, 1_000_002, 1_000_003, 1_000_004];
+  const sources = await Promise.all(
+    sizes.map(async (size) => {
+      const path = file(`writer-${size}`);
+      await writeFile(path, content.subarray(0, size));
+      return path;
+    }),
+  );
+  const puts = await Promise.all(
+    sources.map((path) => granary(['put', path, 'race/one', ...SCHEME], { home: home() })),
+  );
+  for (const { code, stderr } of puts) expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  const got = await granary(['cat', 'race/one'], { home: home() });
+  expect(sizes).toContain(got.stdout.length);
+  expect(got.stdout.equals(content.subarray(0, got.stdout.length))).toBe(true);
+  const gc = await granaryJson<{ review: { orphans: number; missing: number; listed: number } }>(
+    ['gc'],
+    home(),
+  );
+  expect(gc.review).toMatchObject({ orphans: 0, missing: 0 });
+  const { shards } = await granaryJson<{ shards: number }>(['status', '--offline'], home());
+  expect(gc.review.listed).toBe(shards);
+});
