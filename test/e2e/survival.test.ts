@@ -51,11 +51,19 @@ async function verifyShards(directory: string): Promise<number> {
   const below = join(directory, 'shards');
   for (const [name, size] of await filesBelow(below)) {
     const bytes = await readFile(join(below, name));
-    // A file is its shard, and 32 bytes for every begun 4,096 of it.
-    const shard = size - Math.ceil(size / (4096 + HASH_SIZE)) * HASH_SIZE;
-    expect(shard + leafCount(shard) * HASH_SIZE).toBe(size);
-    const tree = ShardTree.of(bytes.subarray(0, shard));
-    expect(Buffer.from(tree.leaves()).equals(bytes.subarray(shard)), name).toBe(true);
+    // A file is its shard, 32 bytes for every begun 4,096 of it, and a trailer: its contract, a
+    // magic number, the contract's length and its hash.
+    const length = bytes.readUInt32BE(size - 36);
+    const document = bytes.subarray(size - 44 - length, size - 44);
+    const { contract } = JSON.parse(document.toString()) as {
+      contract: { terms: { shardSize: number; shardHash: string } };
+    };
+    const { shardSize, shardHash } = contract.terms;
+    expect(shardSize + leafCount(shardSize) * HASH_SIZE).toBe(size - 44 - length);
+    const tree = ShardTree.of(bytes.subarray(0, shardSize));
+    expect(Buffer.from(tree.root()).toString('hex')).toBe(shardHash);
+    const leaves = bytes.subarray(shardSize, size - 44 - length);
+    expect(Buffer.from(tree.leaves()).equals(leaves), name).toBe(true);
     count += 1;
   }
   return count;

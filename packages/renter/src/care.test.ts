@@ -139,7 +139,7 @@ it('renews contracts before they end, and moves what nobody renews', async () =>
 it('takes over the shards of farmers that leave, and their farmers end up with none', async () => {
   granary = await TestGranary.start(8);
   const renter = await granary.renter();
-  const content = randomBytes(300_000);
+  const content = randomBytes(200_000);
   await put(renter, 'file', content);
   const leaving = holdersOf(renter, 'file').slice(0, 2);
   for (const farmer of leaving) await farmer.leave();

@@ -48,20 +48,21 @@ export class IndexPublisher {
    * time are served by one of them.
    *
    * @param renew - publish although nothing has changed: farmers come and go
+   * @returns contracts of parts that are not needed any more
    * @throws RenterError RENTER_INDEX when too few farmers took it, RENTER_INDEX_CONFLICT when the
    * network has an index that this store does not know.
    */
-  async publish(signal: AbortSignal, renew = false): Promise<void> {
+  async publish(signal: AbortSignal, renew = false): Promise<Set<string>> {
     const { store, clock } = this.core;
     const target = store.lastLog();
     const begun = clock.now();
     for (let force = renew; ;) {
       signal.throwIfAborted();
-      if (!force && store.indexState().covered >= target) return;
+      if (!force && store.indexState().covered >= target) return new Set();
       const done = await this.leases.alone('index', (lost) =>
         this.publishAlone(AbortSignal.any([signal, lost])),
       );
-      if (done !== undefined) return;
+      if (done !== undefined) return done.result;
       force = false;
       if (clock.now() - begun > PATIENCE_MS) {
         throw new RenterError(
@@ -73,12 +74,15 @@ export class IndexPublisher {
     }
   }
 
-  private async publishAlone(signal: AbortSignal): Promise<void> {
+  private async publishAlone(signal: AbortSignal): Promise<Set<string>> {
     const { store, random, keys } = this.core;
     const state = store.indexState();
     const covered = store.lastLog();
     let parts = [...state.parts];
-    let lines = this.inlineLines(parts.at(-1)?.to ?? 0, covered);
+    // Little enough for the root record alone, perhaps again.
+    let lines = this.inlineLines(0, covered);
+    if (lines !== undefined) parts = [];
+    else if (parts.length > 0) lines = this.inlineLines(parts.at(-1)!.to, covered);
     if (lines === undefined) {
       const { from, kept } = this.mergeStart(parts, covered);
       const name = toHex(random(16));
@@ -105,7 +109,7 @@ export class IndexPublisher {
     await store.putIndexState({ ...state, sequence });
     await this.push(signRootRecord(keys.identity, sequence, sealed), signal);
     await store.putIndexState({ sequence, covered, parts });
-    await this.dropOldParts({ sequence, covered, parts });
+    return this.dropOldParts({ sequence, covered, parts });
   }
 
   /** The lines since the last part, when they are few enough for the root record. */
@@ -177,12 +181,18 @@ export class IndexPublisher {
     }
   }
 
-  /** Parts that the network's root record no longer names. */
-  private async dropOldParts({ parts }: IndexState): Promise<void> {
+  /** Parts that the network's root record no longer names go; their contracts. */
+  private async dropOldParts({ parts }: IndexState): Promise<Set<string>> {
     const { store } = this.core;
     const names = new Set(parts.map(({ name }) => name));
-    for (const { bucket, name } of [...store.manifests(INDEX_BUCKET, '', '')]) {
-      if (!names.has(name)) await store.removeObject({ bucket, name });
+    const contracts = new Set<string>();
+    for (const { bucket, name, objectId } of [...store.manifests(INDEX_BUCKET, '', '')]) {
+      if (names.has(name)) continue;
+      for (const { shards } of store.segments(objectId)) {
+        for (const { contract } of shards) contracts.add(contract);
+      }
+      await store.removeObject({ bucket, name });
     }
+    return contracts;
   }
 }

@@ -280,7 +280,9 @@ export class RenterStore {
 
   /** The network has a new root record: forget the changes that its whole parts cover. */
   async putIndexState(state: IndexState): Promise<void> {
-    const base = state.parts.find(({ from }) => from === 0)?.to ?? 0;
+    // With no parts everything is in the root record, and is made from the store itself.
+    const [first] = state.parts;
+    const base = first === undefined ? state.covered : first.from === 0 ? first.to : 0;
     const old = [...this.rows.getKeys({ start: 'log/', end: logKey(base + 1) })];
     await this.transaction((t) => {
       t.put('index/state', state);

@@ -80,7 +80,7 @@ export class Renter {
     this.caretaker = new Caretaker(core, {
       leases,
       collect: (signal) => this.collect(signal),
-      publish: (signal, renew) => this.index.publish(signal, renew),
+      publish: (signal, renew) => this.publishOrThrow(signal, renew),
     });
   }
 
@@ -278,8 +278,9 @@ export class Renter {
     }
     if (!(await this.core.store.removeObject(path))) throw notFound(path);
     const signal = this.signalOf(options.signal);
-    const report = await this.collect(signal, contracts);
-    return { ...report, indexFailure: await this.publish(signal) };
+    // First nobody may be led to the shards any more, then they go.
+    const indexFailure = await this.publish(signal);
+    return { ...(await this.collect(signal, contracts)), indexFailure };
   }
 
   /**
@@ -455,13 +456,18 @@ export class Renter {
   /** Bring the index in the network up to date; why that did not work, or null. */
   private async publish(signal: AbortSignal, renew = false): Promise<string | null> {
     try {
-      await this.index.publish(signal, renew);
+      await this.publishOrThrow(signal, renew);
       return null;
     } catch (error) {
       signal.throwIfAborted();
       this.core.logger.info({ error: messageOf(error) }, 'the index was not published');
       return messageOf(error);
     }
+  }
+
+  private async publishOrThrow(signal: AbortSignal, renew: boolean): Promise<void> {
+    const dropped = await this.index.publish(signal, renew);
+    if (dropped.size > 0) await this.collect(signal, dropped);
   }
 
   private async collect(
