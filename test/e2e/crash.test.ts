@@ -98,8 +98,16 @@ it(
         states.add(undefined);
       } else if (kind < 0.9) {
         await crashing(['repair', '--once', '--audit-all', '--offline-after', '100ms']);
-      } else {
+      } else if (kind < 0.95) {
         await crashing(['gc']);
+      } else {
+        // A farmer leaves, and its shards are taken over, while processes die.
+        const leaver = network.farmers[below(network.farmers.length)]!;
+        await kill(leaver);
+        await network.restart(leaver, ['--leave']);
+        await crashing(['repair', '--once', '--offline-after', '100ms']);
+        await kill(leaver);
+        await network.restart(leaver, ['--stay']);
       }
     };
 
@@ -120,8 +128,8 @@ it(
 async function reviveAll(counts: { farmer: number }): Promise<void> {
   for (const farmer of network.farmers) {
     if (farmer.child.exitCode === null && farmer.child.signalCode === null) continue;
-    counts.farmer += 1;
-    await kill(farmer);
+    // One that was leaving may have ended by itself.
+    if (farmer.child.signalCode === 'SIGKILL') counts.farmer += 1;
     await network.restart(farmer);
   }
 }

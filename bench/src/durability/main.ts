@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { formatScheme, parseScheme } from '@granary/protocol';
 import { auditSize } from './audit-size.js';
-import { predictLoss } from './markov.js';
+import { predictLoss, predictLossFixedDelay } from './markov.js';
 import { type Scenario, World } from './world.js';
 
 const { values } = parseArgs({
@@ -81,25 +81,30 @@ console.log(
     `an audit moves ${audit} bytes`,
 );
 console.log(
-  '\n| scheme | setting | lost | predicted | repairs | repair GB a stored TB and year | audit GB a year | hours to repair | disqualified (honest and there) |',
+  '\n| scheme | setting | lost | chain | fixed delay | repairs | repair GB a stored TB and year | audit GB a year | hours to repair | disqualified (honest and there) |',
 );
-console.log('| --- | --- | --- | --- | --- | --- | --- | --- | --- |');
+console.log('| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |');
 for (const scenario of scenarios) {
   if (only !== undefined && formatScheme(scenario.scheme) !== only) continue;
   const { scheme, name, meanLife, segments, years, segmentBytes } = scenario;
   const outcome = new World(scenario).run();
   const hours = years * YEAR;
   // Found after 12 h of silence, looked for every 6 h, then in the queue for as long as was measured.
-  const rate = scenario.repairing ? 1 / (12 + 3 + outcome.repairHours) : 0;
+  const delay = 12 + 3 + outcome.repairHours;
+  const rate = scenario.repairing ? 1 / delay : 0;
   const independent = name.startsWith('independent');
   const predicted = independent
     ? (segments * predictLoss(scheme, 1 / meanLife, rate, hours)).toPrecision(2)
     : '–';
+  const fixed =
+    independent && scenario.repairing
+      ? (segments * predictLossFixedDelay(scheme, 1 / meanLife, delay, hours)).toPrecision(2)
+      : '–';
   const stored = (segments * segmentBytes * scheme.k) / scheme.n;
   const traffic = outcome.repairBytes / 1e9 / (stored / 1e12) / years;
   const audits = (outcome.audits * audit) / 1e9 / years;
   console.log(
-    `| ${formatScheme(scheme)} | ${name} | ${outcome.lost} | ${predicted} | ${outcome.repairs} | ` +
+    `| ${formatScheme(scheme)} | ${name} | ${outcome.lost} | ${predicted} | ${fixed} | ${outcome.repairs} | ` +
       `${traffic.toFixed(0)} | ${audits.toFixed(1)} | ${outcome.repairHours.toFixed(1)} | ` +
       `${outcome.disqualified} (${outcome.wronged}) |`,
   );

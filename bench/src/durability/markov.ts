@@ -37,3 +37,30 @@ export function predictLoss(
   }
   return lost;
 }
+
+/**
+ * The same with repairs that take a fixed time, as they do here (so long until silence counts, so
+ * long until the next look), in place of an exponentially distributed one: the number of times that a
+ * segment falls below its threshold, from the mean time of that, times the binomial probability that
+ * so many of the shards that are left go within the delay that too few remain.
+ *
+ * @param delay - hours from the loss that crosses the threshold to the end of the repair
+ */
+export function predictLossFixedDelay(
+  { k, repair, n }: RedundancyScheme,
+  lossRate: number,
+  delay: number,
+  hours: number,
+): number {
+  let fall = 0;
+  for (let j = repair; j <= n; j += 1) fall += 1 / (j * lossRate);
+  const gone = 1 - Math.exp(-lossRate * delay);
+  const left = repair - 1;
+  let tail = 0;
+  let choose = 1;
+  for (let i = 0; i <= left; i += 1) {
+    if (i >= repair - k) tail += choose * gone ** i * (1 - gone) ** (left - i);
+    choose = (choose * (left - i)) / (i + 1);
+  }
+  return Math.min(1, (hours / (fall + delay)) * tail);
+}

@@ -111,10 +111,10 @@ export class TestNetwork {
   }
 
   /** Start a farmer that was killed again, on its directory and port. */
-  async restart(farmer: FarmerProcess): Promise<void> {
+  async restart(farmer: FarmerProcess, extra: readonly string[] = this.extra): Promise<void> {
     const others = this.farmers.filter((other) => other !== farmer && isRunning(other.child));
     const bootstrap = others.slice(0, 2).map(({ address }) => address);
-    const again = await startFarmer(farmer.directory, farmer.port, bootstrap, this.extra);
+    const again = await startFarmer(farmer.directory, farmer.port, bootstrap, extra);
     farmer.child = again.child;
   }
 
