@@ -12,8 +12,13 @@ const alias = Object.fromEntries(
   ]),
 );
 
+// A package's own choices by condition (`imports` in its package.json) lead to its built files.
+const imports = {
+  '#kad/platform': fileURLToPath(new URL('./packages/kad/src/platform.ts', import.meta.url)),
+};
+
 export default defineConfig({
-  resolve: { alias },
+  resolve: { alias: { ...alias, ...imports } },
   test: {
     projects: [
       {

@@ -1,4 +1,5 @@
 import { parseAddress } from './address.js';
+import { fromHex, toBase64, toHex, utf8 } from './bytes.js';
 import { KadError } from './errors.js';
 import { type Identity, verifySignature } from './identity.js';
 import { LruMap } from './lru-map.js';
@@ -29,9 +30,7 @@ export interface Contact {
 function digestOf(contact: Omit<Contact, 'signature' | 'nodeId'>): Uint8Array {
   const { publicKey, addresses, protocolVersion, sequence } = contact;
   return sha256(
-    Buffer.from(
-      `granary/1 contact\0${JSON.stringify([publicKey, addresses, protocolVersion, sequence])}`,
-    ),
+    utf8(`granary/1 contact\0${JSON.stringify([publicKey, addresses, protocolVersion, sequence])}`),
   );
 }
 
@@ -41,12 +40,12 @@ export function signContact(
   { addresses, sequence }: { addresses: readonly string[]; sequence: number },
 ): Contact {
   const body = {
-    publicKey: Buffer.from(identity.publicKey).toString('hex'),
+    publicKey: toHex(identity.publicKey),
     addresses: [...addresses],
     protocolVersion: PROTOCOL_VERSION,
     sequence,
   };
-  const signature = Buffer.from(identity.sign(digestOf(body))).toString('hex');
+  const signature = toHex(identity.sign(digestOf(body)));
   return { nodeId: identity.nodeId, ...body, signature };
 }
 
@@ -95,13 +94,13 @@ export function parseContact(value: unknown): Contact {
     signature,
   };
   const digest = digestOf(contact);
-  const key = `${nodeId}${signature}${Buffer.from(digest).toString('base64')}`;
+  const key = `${nodeId}${signature}${toBase64(digest)}`;
   if (verified.get(key) === true) return contact;
-  const keyBytes = Buffer.from(publicKey, 'hex');
+  const keyBytes = fromHex(publicKey);
   if (nodeIdOf(keyBytes) !== nodeId) {
     throw new KadError('KAD_BAD_SIGNATURE', 'contact: the node ID is not the hash of the key');
   }
-  if (!verifySignature(keyBytes, digest, Buffer.from(signature, 'hex'))) {
+  if (!verifySignature(keyBytes, digest, fromHex(signature))) {
     throw new KadError('KAD_BAD_SIGNATURE', 'contact: the signature is not valid');
   }
   verified.set(key, true);

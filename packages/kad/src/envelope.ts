@@ -1,3 +1,4 @@
+import { concatBytes, fromHex, fromUtf8, toHex, utf8 } from './bytes.js';
 import type { Clock } from './clock.js';
 import { type Contact, parseContact } from './contact.js';
 import { KadError } from './errors.js';
@@ -26,17 +27,16 @@ export interface Envelope {
 // The signature is over the head and payload bytes as sent, so that nothing has to be re-encoded
 // to be checked. On the wire: 128 hex digits, then the signed bytes (JSON).
 const SIGNATURE_LENGTH = 128;
-const LABEL = Buffer.from('granary/1 envelope\0');
+const LABEL = utf8('granary/1 envelope\0');
 
 function digestOf(signed: Uint8Array): Uint8Array {
-  return sha256(Buffer.concat([LABEL, signed]));
+  return sha256(concatBytes(LABEL, signed));
 }
 
 /** Sign and encode a message. */
 export function sealEnvelope(identity: Identity, envelope: Envelope): Uint8Array {
-  const signed = Buffer.from(JSON.stringify(envelope));
-  const signature = Buffer.from(identity.sign(digestOf(signed))).toString('hex');
-  return Buffer.concat([Buffer.from(signature), signed]);
+  const signed = utf8(JSON.stringify(envelope));
+  return concatBytes(utf8(toHex(identity.sign(digestOf(signed)))), signed);
 }
 
 /** Remembers nonces for as long as their messages could be replayed. Bounded. */
@@ -105,15 +105,14 @@ export function openEnvelope(bytes: Uint8Array, expected: Expectation): Envelope
   if (bytes.length > MAX_MESSAGE_SIZE) {
     throw new KadError('KAD_TOO_LARGE', `a message has at most ${MAX_MESSAGE_SIZE} bytes`);
   }
-  const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const signature = view.toString('latin1', 0, SIGNATURE_LENGTH);
+  const signature = fromUtf8(bytes.subarray(0, SIGNATURE_LENGTH));
   if (!/^[0-9a-f]{128}$/.test(signature)) {
     throw new KadError('KAD_UNSIGNED', 'a message begins with its signature, 128 hex digits');
   }
-  const signed = view.subarray(SIGNATURE_LENGTH);
+  const signed = bytes.subarray(SIGNATURE_LENGTH);
   let value: unknown;
   try {
-    value = JSON.parse(signed.toString('utf8'));
+    value = JSON.parse(fromUtf8(signed));
   } catch {
     throw new KadError('KAD_MALFORMED', 'the envelope is not JSON');
   }
@@ -150,13 +149,7 @@ export function openEnvelope(bytes: Uint8Array, expected: Expectation): Envelope
       'the message is from another node than its connection',
     );
   }
-  if (
-    !verifySignature(
-      Buffer.from(sender.publicKey, 'hex'),
-      digestOf(signed),
-      Buffer.from(signature, 'hex'),
-    )
-  ) {
+  if (!verifySignature(fromHex(sender.publicKey), digestOf(signed), fromHex(signature))) {
     throw new KadError('KAD_BAD_SIGNATURE', "the message's signature is not valid");
   }
   return { sender, recipient, nonce, kind, time: time as number, payload };

@@ -1,4 +1,4 @@
-import * as secp256k1 from 'tiny-secp256k1';
+import { isPrivateKey, publicKeyOf, signDigest, verifyDigest } from '#kad/platform';
 import { KadError } from './errors.js';
 import { type NodeId, nodeIdOf } from './node-id.js';
 import { type Random, systemRandom } from './random.js';
@@ -17,23 +17,23 @@ export class Identity {
   static generate(random: Random = systemRandom): Identity {
     for (;;) {
       const key = random(32);
-      if (secp256k1.isPrivate(key)) return Identity.fromPrivateKey(key);
+      if (isPrivateKey(key)) return Identity.fromPrivateKey(key);
     }
   }
 
   /** @throws KadError KAD_IDENTITY_FILE when the bytes are not a private key of the curve. */
   static fromPrivateKey(key: Uint8Array): Identity {
-    if (key.length !== 32 || !secp256k1.isPrivate(key)) {
+    if (key.length !== 32 || !isPrivateKey(key)) {
       throw new KadError('KAD_IDENTITY_FILE', 'these bytes are not a secp256k1 private key');
     }
     const privateKey = Uint8Array.from(key);
-    const publicKey = secp256k1.pointFromScalar(privateKey, true)!;
+    const publicKey = publicKeyOf(privateKey);
     return new Identity(privateKey, publicKey, nodeIdOf(publicKey));
   }
 
   /** An ECDSA signature over a 32-byte digest: 64 bytes, low S, nonce by RFC 6979. */
   sign(digest: Uint8Array): Uint8Array {
-    return secp256k1.sign(digest, this.privateKey);
+    return signDigest(digest, this.privateKey);
   }
 
   /** A copy of the private key. Keep it secret. */
@@ -54,7 +54,7 @@ export function verifySignature(
   signature: Uint8Array,
 ): boolean {
   try {
-    return secp256k1.verify(digest, publicKey, signature, true);
+    return verifyDigest(digest, publicKey, signature);
   } catch {
     return false;
   }

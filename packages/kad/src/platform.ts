@@ -1,0 +1,90 @@
+// What differs between Node and browsers, for Node. `#kad/platform` in package.json chooses between
+// this file and platform.browser.ts; both export the same names with the same types and results.
+import * as crypto from 'node:crypto';
+import { setMaxListeners } from 'node:events';
+import * as secp256k1 from 'tiny-secp256k1';
+
+type OneShot = (algorithm: string, data: Uint8Array, encoding: 'buffer') => Buffer;
+
+// crypto.hash (Node 20.12) skips making a Hash object, which matters for 4 KiB chunks.
+const oneShot = (crypto as { hash?: OneShot }).hash;
+
+/** SHA-256 (FIPS 180-4): 32 bytes. */
+export function sha256(data: Uint8Array): Uint8Array {
+  return oneShot === undefined
+    ? crypto.createHash('sha256').update(data).digest()
+    : oneShot('sha256', data, 'buffer');
+}
+
+/** Bytes from the operating system's randomness. */
+export function randomBytes(count: number): Uint8Array {
+  return new Uint8Array(crypto.randomBytes(count));
+}
+
+function view(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** Lower-case hex. */
+export function encodeHex(bytes: Uint8Array): string {
+  return view(bytes).toString('hex');
+}
+
+/** The bytes of text that is hex: the caller has checked it. */
+export function decodeHex(text: string): Uint8Array {
+  return new Uint8Array(Buffer.from(text, 'hex'));
+}
+
+/** Base64 (RFC 4648, section 4) with padding. */
+export function encodeBase64(bytes: Uint8Array): string {
+  return view(bytes).toString('base64');
+}
+
+/** The bytes of base64 text; fewer than it stands for when it has other characters. */
+export function decodeBase64(text: string): Uint8Array {
+  return new Uint8Array(Buffer.from(text, 'base64'));
+}
+
+/** UTF-8. */
+export function encodeUtf8(text: string): Uint8Array {
+  return Buffer.from(text, 'utf8');
+}
+
+/** Text from UTF-8; what is malformed becomes U+FFFD. */
+export function decodeUtf8(bytes: Uint8Array): string {
+  return view(bytes).toString('utf8');
+}
+
+/** Bytes one after the other, in a new array. */
+export function concat(parts: readonly Uint8Array[]): Uint8Array {
+  return Buffer.concat(parts);
+}
+
+/** Whether 32 bytes are a private key of secp256k1. */
+export function isPrivateKey(key: Uint8Array): boolean {
+  return secp256k1.isPrivate(key);
+}
+
+/** The compressed public key, 33 bytes, of a private key. */
+export function publicKeyOf(privateKey: Uint8Array): Uint8Array {
+  return secp256k1.pointFromScalar(privateKey, true)!;
+}
+
+/** ECDSA over a 32-byte digest: 64 bytes, low S, nonce by RFC 6979. */
+export function signDigest(digest: Uint8Array, privateKey: Uint8Array): Uint8Array {
+  return secp256k1.sign(digest, privateKey);
+}
+
+/** Check a signature; high S is refused. May throw for bytes that are no key or signature. */
+export function verifyDigest(
+  digest: Uint8Array,
+  publicKey: Uint8Array,
+  signature: Uint8Array,
+): boolean {
+  return secp256k1.verify(digest, publicKey, signature, true);
+}
+
+/** Let any number of listeners wait for a signal without a warning. */
+export function allowManyListeners(signal: AbortSignal): void {
+  setMaxListeners(0, signal);
+}
