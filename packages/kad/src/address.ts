@@ -1,8 +1,15 @@
 import { KadError } from './errors.js';
 import { type NodeId, isNodeId } from './node-id.js';
 
+/**
+ * How an address is dialled: `https` takes messages as POSTs over TLS, `wss` carries them over a
+ * WebSocket inside TLS, `ws` over a WebSocket in the clear.
+ */
+export type AddressScheme = 'https' | 'wss' | 'ws';
+
 /** Where to dial, and whom to expect when that is known. */
 export interface Address {
+  readonly scheme: AddressScheme;
   /** Host name or IP address; IPv6 without brackets. */
   readonly host: string;
   readonly port: number;
@@ -12,8 +19,11 @@ export interface Address {
 /** The most characters in an address. */
 export const MAX_ADDRESS_LENGTH = 256;
 
+const DEFAULT_PORTS: Record<AddressScheme, number> = { https: 443, wss: 443, ws: 80 };
+
 /**
- * Parse `https://host:port` or `https://host:port/<node ID>`; `wss:` is the same to us.
+ * Parse `https://host:port`, `wss://host:port` or `ws://host:port`, each with `/<node ID>` after it
+ * or not.
  *
  * @throws KadError KAD_BAD_ADDRESS.
  */
@@ -21,7 +31,7 @@ export function parseAddress(text: string): Address {
   const bad = (why: string) =>
     new KadError(
       'KAD_BAD_ADDRESS',
-      `address "${text.slice(0, 100)}": ${why}; write https://host:port or https://host:port/NODE_ID`,
+      `address "${text.slice(0, 100)}": ${why}; write https://host:port or https://host:port/NODE_ID (or wss:// or ws:// for a WebSocket)`,
     );
   if (text.length > MAX_ADDRESS_LENGTH) throw bad('it is too long');
   let url: URL;
@@ -30,21 +40,32 @@ export function parseAddress(text: string): Address {
   } catch {
     throw bad('it is not a URL');
   }
-  if (url.protocol !== 'https:' && url.protocol !== 'wss:') throw bad('it is not https');
+  const scheme = url.protocol.slice(0, -1);
+  if (scheme !== 'https' && scheme !== 'wss' && scheme !== 'ws') {
+    throw bad('it is not https, wss or ws');
+  }
   if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') {
     throw bad('it has parts that an address has not');
   }
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
   if (host === '') throw bad('it has no host');
-  const port = url.port === '' ? 443 : Number(url.port);
+  const port = url.port === '' ? DEFAULT_PORTS[scheme] : Number(url.port);
   if (port === 0) throw bad('port 0 cannot be dialled');
   const path = url.pathname.replace(/^\//, '');
-  if (path === '') return { host, port };
+  if (path === '') return { scheme, host, port };
   if (!isNodeId(path)) throw bad('what follows the port is not a node ID');
-  return { host, port, nodeId: path };
+  return { scheme, host, port, nodeId: path };
 }
 
-/** An address as text, without the node ID. */
-export function formatAddress({ host, port }: Address): string {
-  return `https://${host.includes(':') ? `[${host}]` : host}:${port}`;
+/** An address as text, without the node ID; `https` unless it says otherwise. */
+export function formatAddress({
+  scheme = 'https',
+  host,
+  port,
+}: {
+  readonly scheme?: AddressScheme;
+  readonly host: string;
+  readonly port: number;
+}): string {
+  return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }

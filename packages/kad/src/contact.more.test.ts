@@ -132,12 +132,18 @@ describe('an address', () => {
   const id = good.nodeId;
 
   it.each<[string, object]>([
-    ['https://127.0.0.1:4000', { host: '127.0.0.1', port: 4000 }],
-    ['https://127.0.0.1:4000/', { host: '127.0.0.1', port: 4000 }],
-    ['https://node.example', { host: 'node.example', port: 443 }],
-    ['https://[::1]:4000', { host: '::1', port: 4000 }],
-    ['wss://node.example:4000', { host: 'node.example', port: 4000 }],
-    [`https://[2001:db8::1]:4000/${id}`, { host: '2001:db8::1', port: 4000, nodeId: id }],
+    ['https://127.0.0.1:4000', { scheme: 'https', host: '127.0.0.1', port: 4000 }],
+    ['https://127.0.0.1:4000/', { scheme: 'https', host: '127.0.0.1', port: 4000 }],
+    ['https://node.example', { scheme: 'https', host: 'node.example', port: 443 }],
+    ['https://[::1]:4000', { scheme: 'https', host: '::1', port: 4000 }],
+    ['wss://node.example:4000', { scheme: 'wss', host: 'node.example', port: 4000 }],
+    ['wss://node.example', { scheme: 'wss', host: 'node.example', port: 443 }],
+    ['ws://127.0.0.1', { scheme: 'ws', host: '127.0.0.1', port: 80 }],
+    [`ws://[::1]:4000/${id}`, { scheme: 'ws', host: '::1', port: 4000, nodeId: id }],
+    [
+      `https://[2001:db8::1]:4000/${id}`,
+      { scheme: 'https', host: '2001:db8::1', port: 4000, nodeId: id },
+    ],
   ])('%s is understood', (text, address) => {
     expect(parseAddress(text)).toEqual(address);
   });
@@ -146,6 +152,10 @@ describe('an address', () => {
     '',
     'node.example:4000',
     'http://node.example:4000',
+    'ftp://node.example:4000',
+    'ws://',
+    'ws://node.example:0',
+    'wss://node.example:4000/dht',
     'https://',
     'https://:4000',
     'https://node.example:0',
@@ -171,9 +181,15 @@ describe('an address', () => {
       fc.ipV6().map((host) => new URL(`https://[${host}]`).hostname.slice(1, -1)),
     );
     fc.assert(
-      fc.property(hosts, fc.integer({ min: 1, max: 65535 }), (host, port) => {
-        expect(parseAddress(formatAddress({ host, port }))).toEqual({ host, port });
-      }),
+      fc.property(
+        fc.constantFrom('https' as const, 'wss' as const, 'ws' as const),
+        hosts,
+        fc.integer({ min: 1, max: 65535 }),
+        (scheme, host, port) => {
+          const address = { scheme, host, port };
+          expect(parseAddress(formatAddress(address))).toEqual(address);
+        },
+      ),
     );
   });
 

@@ -1,3 +1,4 @@
+import { KadError } from './errors.js';
 import type { NodeId } from './node-id.js';
 
 /** Where a message comes from, as far as the transport knows. */
@@ -18,27 +19,68 @@ export interface ExchangeOptions {
   readonly timeoutMs?: number;
 }
 
+/** Whom to send a message to. */
+export interface Peer {
+  readonly nodeId: NodeId;
+  readonly addresses: readonly string[];
+}
+
 /**
  * Carries messages between nodes: one message there, one back. It knows nothing of what they say.
  * An implementation checks, where it can, that the other end is the node that was asked for.
+ *
+ * `docs/transports.md` has the rules that an implementation keeps, and `transportConformance` tests
+ * them.
  */
 export interface Transport {
-  /** Where others can reach this node; empty for one that only asks. */
+  /** Where others can reach this node; empty for one that only asks, and before `listen`. */
   readonly addresses: readonly string[];
-  /** Begin to take messages. */
+  /**
+   * Begin to take messages. Called once; a transport that only asks keeps the handler for
+   * connections over which it can be asked.
+   *
+   * @throws KadError KAD_STOPPED after `close`; KAD_PORT_IN_USE, KAD_LISTEN.
+   */
   listen(handler: MessageHandler): Promise<void>;
-  /** The ID of the node at an address. */
+  /**
+   * The ID of the node at an address, proved as well as the transport can.
+   *
+   * @throws KadError KAD_IDENTITY_MISMATCH when the address names another; KAD_BAD_ADDRESS for one
+   * that is not this transport's; and those of `request`.
+   */
   identify(address: string, options?: ExchangeOptions): Promise<NodeId>;
   /**
-   * Send a message to a node, trying its addresses in order.
+   * Send a message to a node, trying its addresses in order. Addresses of other transports are
+   * passed over.
    *
-   * @throws KadError KAD_UNREACHABLE, KAD_TIMEOUT, KAD_IDENTITY_MISMATCH and others.
+   * @throws KadError KAD_UNREACHABLE, KAD_TIMEOUT, KAD_ABORTED, KAD_IDENTITY_MISMATCH,
+   * KAD_TOO_LARGE, KAD_REMOTE when the other side refused the message, KAD_STOPPED after `close`,
+   * and others.
    */
-  request(
-    to: { readonly nodeId: NodeId; readonly addresses: readonly string[] },
-    message: Uint8Array,
-    options?: ExchangeOptions,
-  ): Promise<Uint8Array>;
-  /** Stop and free everything. */
+  request(to: Peer, message: Uint8Array, options?: ExchangeOptions): Promise<Uint8Array>;
+  /**
+   * Whether a connection to the node is open over which it can be asked without being dialled, so
+   * that even a node without addresses can be. Not there on transports without such connections.
+   */
+  isConnected?(nodeId: NodeId): boolean;
+  /** Stop and free everything. Exchanges under way fail; a second call does nothing. */
   close(): Promise<void>;
+}
+
+/** The limit of an exchange when none is given, in milliseconds. */
+export const DEFAULT_TIMEOUT_MS = 10_000;
+
+/** What a refusal that came back over a transport becomes for who asked. */
+export function refusalError(where: string, code: unknown, message: unknown): KadError {
+  return new KadError(
+    'KAD_REMOTE',
+    `${where} refused the message: ${String(code).slice(0, 64)}: ${String(message).slice(0, 256)}`,
+  );
+}
+
+/** What a handler's failure says to the other side: ours in our words, anything else nothing. */
+export function refusalOf(error: unknown): { code: string; message: string } {
+  return error instanceof KadError
+    ? { code: error.code, message: error.message.slice(0, 512) }
+    : { code: 'KAD_INTERNAL', message: 'internal error' };
 }
