@@ -89,6 +89,8 @@ const BY_CODE: Record<string, ExitName> = {
   KAD_LISTEN: 'usage',
   KAD_IDENTITY_FILE: 'noKeys',
   KAD_IDENTITY_EXISTS: 'exists',
+  KAD_MINING: 'internal',
+  KAD_ABORTED: 'interrupted',
   FARMER_LOCKED: 'locked',
   FARMER_DIRECTORY: 'usage',
   FARMER_STORE: 'internal',

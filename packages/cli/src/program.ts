@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
 import type { FarmOptions } from './commands/farm.js';
+import type { IdentityOptions } from './commands/identity.js';
 import type { NetworkOptions } from './commands/network.js';
 import type { RepairOptions } from './commands/repair.js';
 import { CliError } from './cli-error.js';
@@ -102,6 +103,27 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
     .action(async (options: FarmOptions, command: Command) => {
       const { farm } = await import('./commands/farm.js');
       await farm(await contextOf(command, signal, 'info'), options);
+    });
+
+  add('identity', 'make the identity of a node with a proof of work, before its first run')
+    .requiredOption('--data <dir>', "the node's directory; identity.json is written there")
+    .option(
+      '--difficulty <bits>',
+      'leading zero bits, as the network asks for; each doubles the work',
+      '0',
+    )
+    .option('--threads <n>', 'threads to search with; one for each core when not given')
+    .option('--show', 'tell the node ID and the proof of work of the identity that is there')
+    .addHelpText(
+      'after',
+      examples(
+        'granary identity --data /srv/granary --difficulty 24',
+        'granary identity --data /srv/granary --show',
+      ),
+    )
+    .action(async (options: IdentityOptions, command: Command) => {
+      const { identity } = await import('./commands/identity.js');
+      await identity(await contextOf(command, signal), options);
     });
 
   add('put', 'store a file')

@@ -24,6 +24,7 @@ export type KadErrorCode =
   | 'KAD_LISTEN'
   | 'KAD_IDENTITY_FILE'
   | 'KAD_IDENTITY_EXISTS'
+  | 'KAD_MINING'
   | 'KAD_STOPPED';
 
 /** Anything that goes wrong in the DHT. The message names what was wrong. */

@@ -14,6 +14,21 @@ export {
 } from './node-id.js';
 export { Identity, verifySignature } from './identity.js';
 export { loadIdentity, saveIdentity } from './identity-file.js';
+export {
+  MAX_DIFFICULTY,
+  PROOF_OF_WORK_LABEL,
+  chanceOfSolution,
+  difficultyOf,
+  expectedAttempts,
+  meetsDifficulty,
+} from './proof-of-work.js';
+export {
+  MAX_MINING_DIFFICULTY,
+  mineIdentity,
+  type MinedIdentity,
+  type MinerOptions,
+  type MiningProgress,
+} from './identity-miner.js';
 export { formatAddress, parseAddress, type Address } from './address.js';
 export {
   MAX_ADDRESSES,
