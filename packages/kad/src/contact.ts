@@ -46,11 +46,21 @@ export function signContact(
     sequence,
   };
   const signature = toHex(identity.sign(digestOf(body)));
-  return { nodeId: identity.nodeId, ...body, signature };
+  return sealed({ nodeId: identity.nodeId, ...body, signature });
 }
 
 // Contacts come again and again; a signature that was checked once need not be checked twice.
 const verified = new LruMap<string, true>(20_000);
+
+// Contacts that were made or checked here. They are frozen, so that what is in the set stays true;
+// what comes over a network is always another object.
+const known = new WeakSet<object>();
+
+function sealed(contact: Contact): Contact {
+  Object.freeze(contact.addresses);
+  known.add(Object.freeze(contact));
+  return contact;
+}
 
 /**
  * Parse a contact from the network: its shape, its bounds, that its ID is the hash of its key, and
@@ -61,6 +71,7 @@ const verified = new LruMap<string, true>(20_000);
 export function parseContact(value: unknown): Contact {
   const bad = (why: string) => new KadError('KAD_MALFORMED', `contact: ${why}`);
   if (typeof value !== 'object' || value === null) throw bad('not an object');
+  if (known.has(value)) return value as Contact;
   const { nodeId, publicKey, addresses, protocolVersion, sequence, signature } = value as Record<
     string,
     unknown
@@ -95,7 +106,7 @@ export function parseContact(value: unknown): Contact {
   };
   const digest = digestOf(contact);
   const key = `${nodeId}${signature}${toBase64(digest)}`;
-  if (verified.get(key) === true) return contact;
+  if (verified.get(key) === true) return sealed(contact);
   const keyBytes = fromHex(publicKey);
   if (nodeIdOf(keyBytes) !== nodeId) {
     throw new KadError('KAD_BAD_SIGNATURE', 'contact: the node ID is not the hash of the key');
@@ -104,5 +115,5 @@ export function parseContact(value: unknown): Contact {
     throw new KadError('KAD_BAD_SIGNATURE', 'contact: the signature is not valid');
   }
   verified.set(key, true);
-  return contact;
+  return sealed(contact);
 }

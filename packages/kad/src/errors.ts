@@ -16,6 +16,7 @@ export type KadErrorCode =
   | 'KAD_METHOD_NOT_FOUND'
   | 'KAD_BAD_PARAMETERS'
   | 'KAD_BUSY'
+  | 'KAD_UNPROVEN'
   | 'KAD_FULL'
   | 'KAD_NOT_FOUND'
   | 'KAD_REMOTE'

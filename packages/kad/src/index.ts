@@ -6,6 +6,7 @@ export { sha256 } from './sha256.js';
 export {
   ID_BITS,
   bucketIndex,
+  compareDistance,
   distance,
   isNodeId,
   nodeIdOf,
@@ -57,10 +58,11 @@ export type { ExchangeOptions, MessageHandler, Remote, Transport } from './trans
 export { MemoryNetwork, MemoryTransport } from './memory-transport.js';
 export { HttpsTransport, RPC_PATH, type HttpsTransportOptions } from './https-transport.js';
 export { KBucket, type BucketEntry } from './k-bucket.js';
-export { RoutingTable } from './routing-table.js';
+export { RoutingTable, type RoutingTableOptions } from './routing-table.js';
 export {
   iterativeLookup,
   type LookupAnswer,
+  type LookupObserver,
   type LookupOptions,
   type LookupResult,
 } from './lookup.js';
@@ -72,10 +74,33 @@ export {
   type ValueStore,
 } from './value-store.js';
 export { LmdbValueStore } from './lmdb-value-store.js';
-export type { MethodContext, MethodHandler } from './rpc.js';
+export type { MethodContext, MethodHandler, RequestMiddleware } from './dispatcher.js';
+export type { Destination, IncomingRequest, RpcChannel, RpcHost, RpcReply } from './rpc-channel.js';
+export { SignedRpc, type SignedRpcOptions } from './rpc.js';
+export { addressGroup } from './address-group.js';
 export {
-  KademliaNode,
   defaultKademliaOptions,
-  type KademliaNodeParts,
+  plainKademliaOptions,
   type KademliaOptions,
-} from './kademlia-node.js';
+} from './kademlia-options.js';
+export { KademliaNode, type KademliaNodeParts } from './kademlia-node.js';
+export type {
+  CallMiddleware,
+  ContactSource,
+  LookupStart,
+  OutgoingCall,
+  Plugin,
+  PluginHooks,
+  PluginHost,
+  RemovalReason,
+} from './plugin.js';
+export { TokenBucket, type Rate } from './token-bucket.js';
+export { ContentAddressing } from './plugins/content-addressing.js';
+export { Departures } from './plugins/departures.js';
+export { DownLists } from './plugins/down-lists.js';
+export { ChurnFilter, type ChurnFilterOptions } from './plugins/churn-filter.js';
+export { RateLimits, type RateLimitOptions } from './plugins/rate-limits.js';
+export { ProofOfWorkFilter } from './plugins/proof-of-work-filter.js';
+export { LookupTrace, type Trace, type TraceStep } from './plugins/lookup-trace.js';
+export { EventLog } from './plugins/event-log.js';
+export { Metrics } from './plugins/metrics.js';

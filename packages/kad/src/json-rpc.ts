@@ -72,7 +72,13 @@ export class RemoteError extends KadError {
   }
 }
 
-const KNOWN = new Set<string>(['KAD_METHOD_NOT_FOUND', 'KAD_BUSY', 'KAD_FULL', 'KAD_NOT_FOUND']);
+const KNOWN = new Set<string>([
+  'KAD_METHOD_NOT_FOUND',
+  'KAD_BUSY',
+  'KAD_FULL',
+  'KAD_NOT_FOUND',
+  'KAD_UNPROVEN',
+]);
 
 /** The result of a response. @throws RemoteError, or KadError KAD_MALFORMED. */
 export function parseResponse(text: string, id: string): unknown {

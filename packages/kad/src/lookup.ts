@@ -1,6 +1,8 @@
+import { groupsOf } from './address-group.js';
+import type { Clock } from './clock.js';
 import type { Contact } from './contact.js';
-import { throwIfAborted } from './errors.js';
-import { type NodeId, distance } from './node-id.js';
+import { KadError } from './errors.js';
+import { type NodeId, compareDistance } from './node-id.js';
 
 /** What one node answered to a lookup's question. */
 export interface LookupAnswer<V> {
@@ -10,13 +12,39 @@ export interface LookupAnswer<V> {
   readonly value?: V;
 }
 
+/** Is told what happens in a lookup, as it happens. It must not throw. */
+export interface LookupObserver {
+  /** A question goes out. `path` counts the disjoint paths from 0, `depth` the steps from us. */
+  asked?(contact: Contact, path: number, depth: number): void;
+  /** An answer came. `named` contacts were in it. */
+  answered?(contact: Contact, named: readonly Contact[], hasValue: boolean): void;
+  /** No usable answer came. `namedBy` told us of the contact; undefined: we knew it ourselves. */
+  failed?(contact: Contact, namedBy: Contact | undefined, error: unknown): void;
+  /** The lookup is over. */
+  finished?(result: LookupResult<unknown>): void;
+}
+
 /** What a lookup needs. */
 export interface LookupOptions<V> {
   readonly target: NodeId;
   readonly own: NodeId;
   readonly seeds: readonly Contact[];
   readonly k: number;
+  /** Questions under way at one time, over all paths; every path has at least one. */
   readonly alpha: number;
+  /** Disjoint paths (S/Kademlia, section 4.3): no node is asked by two of them. Default 1. */
+  readonly paths?: number;
+  /** The most candidates of one address group on a path. Default: no limit. */
+  readonly perGroup?: number;
+  /**
+   * A question that has had no answer for this many milliseconds no longer keeps another from being
+   * asked. Needs `clock`. Default: every question is waited for.
+   */
+  readonly patienceMs?: number;
+  readonly clock?: Clock;
+  /** Whether a contact that was named to us may be asked. */
+  readonly admit?: (contact: Contact) => boolean;
+  readonly observer?: LookupObserver;
   /** Ask one node. A rejection means that it did not answer as it should. */
   readonly ask: (contact: Contact) => Promise<LookupAnswer<V>>;
   readonly signal?: AbortSignal;
@@ -35,11 +63,61 @@ export interface LookupResult<V> {
   readonly messages: number;
 }
 
+/** What became of a node, for all paths together. */
+interface Inquiry {
+  readonly contact: Contact;
+  readonly depth: number;
+  state: 'asked' | 'answered' | 'failed';
+}
+
 interface Candidate {
   readonly contact: Contact;
-  readonly distance: string;
   readonly depth: number;
-  state: 'new' | 'asked' | 'answered' | 'failed';
+  readonly namedBy: Contact | undefined;
+}
+
+/** One of the disjoint paths: what it was told, closest first, and what it waits for. */
+class Path {
+  readonly candidates: Candidate[] = [];
+  private readonly known = new Set<NodeId>();
+  /** Contacts of each address group among the candidates. */
+  private readonly groups = new Map<string, number>();
+  /** Questions under way that count against alpha. */
+  running = 0;
+
+  constructor(
+    readonly number: number,
+    private readonly options: {
+      own: NodeId;
+      target: NodeId;
+      limit: number;
+      perGroup: number;
+      admit: ((contact: Contact) => boolean) | undefined;
+    },
+  ) {}
+
+  add(contact: Contact, depth: number, namedBy: Contact | undefined): void {
+    const { own, target, limit, perGroup, admit } = this.options;
+    const { nodeId } = contact;
+    if (nodeId === own || contact.addresses.length === 0 || this.known.has(nodeId)) return;
+    if (namedBy !== undefined && admit !== undefined && !admit(contact)) return;
+    const groups = perGroup === Infinity ? [] : groupsOf(contact);
+    if (groups.some((group) => (this.groups.get(group) ?? 0) >= perGroup)) return;
+    const { candidates } = this;
+    let low = 0;
+    let high = candidates.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (compareDistance(candidates[middle]!.contact.nodeId, nodeId, target) < 0) low = middle + 1;
+      else high = middle;
+    }
+    // What goes is the farthest, not what came last: a liar can't keep closer nodes out.
+    if (low >= limit) return;
+    this.known.add(nodeId);
+    for (const group of groups) this.groups.set(group, (this.groups.get(group) ?? 0) + 1);
+    candidates.splice(low, 0, { contact, depth, namedBy });
+    if (candidates.length > limit) candidates.length = limit;
+  }
 }
 
 /** The most candidates that one lookup keeps, whatever it is told. */
@@ -49,63 +127,126 @@ const MAX_QUESTIONS = 1024;
 
 /**
  * The iterative lookup of Kademlia (section 2.3): ask the alpha closest nodes known for closer ones,
- * until the k closest have answered.
+ * until the k closest have answered. With `paths` above 1, the lookup of S/Kademlia (section 4.3):
+ * the seeds are dealt out to that many paths, each of which follows only what was told to it, and no
+ * node is asked twice, so that a liar spoils one path alone.
+ *
+ * @throws KadError KAD_ABORTED when the signal is.
  */
-export async function iterativeLookup<V>(options: LookupOptions<V>): Promise<LookupResult<V>> {
-  const { target, own, k, alpha, ask, signal } = options;
-  const candidates: Candidate[] = [];
-  const known = new Set<NodeId>([own]);
-  const add = (contacts: readonly Contact[], depth: number) => {
-    for (const contact of contacts) {
-      if (known.has(contact.nodeId) || contact.addresses.length === 0) continue;
-      known.add(contact.nodeId);
-      const entry = { contact, distance: distance(contact.nodeId, target), depth };
-      candidates.push({ ...entry, state: 'new' });
-    }
-    candidates.sort((a, b) => (a.distance < b.distance ? -1 : 1));
-    // What goes is the farthest, not what came last: a liar can't keep closer nodes out.
-    if (candidates.length > MAX_CANDIDATES) candidates.length = MAX_CANDIDATES;
+export function iterativeLookup<V>(options: LookupOptions<V>): Promise<LookupResult<V>> {
+  const { target, own, k, ask, signal, observer, clock, patienceMs } = options;
+  const count = Math.max(1, options.paths ?? 1);
+  const perPath = Math.max(1, Math.floor(options.alpha / count));
+  const frame = {
+    own,
+    target,
+    limit: Math.ceil(MAX_CANDIDATES / count),
+    perGroup: options.perGroup ?? Infinity,
+    admit: options.admit,
   };
-  add(options.seeds, 1);
-
-  const running = new Set<Promise<void>>();
+  const paths = Array.from({ length: count }, (_, i) => new Path(i, frame));
+  options.seeds.forEach((seed, i) => paths[i % count]!.add(seed, 1, undefined));
+  const inquiries = new Map<NodeId, Inquiry>();
   let messages = 0;
+  let running = 0;
   let found: { value: V; holder: Contact } | undefined;
 
-  const question = async (candidate: Candidate) => {
-    candidate.state = 'asked';
-    messages += 1;
-    try {
-      const { contacts, value } = await ask(candidate.contact);
-      candidate.state = 'answered';
-      if (value !== undefined) found ??= { value, holder: candidate.contact };
-      // No honest node names more than k; the rest of a longer list is not looked at.
-      else add(contacts.slice(0, k), candidate.depth + 1);
-    } catch {
-      candidate.state = 'failed';
+  /** The closest candidate of a path that nobody has asked, if it is among its k closest. */
+  const next = (path: Path): Candidate | undefined => {
+    let closer = 0;
+    for (const candidate of path.candidates) {
+      const inquiry = inquiries.get(candidate.contact.nodeId);
+      if (inquiry === undefined) return candidate;
+      if (inquiry.state !== 'failed' && (closer += 1) >= k) return undefined;
     }
+    return undefined;
   };
 
-  for (;;) {
-    throwIfAborted(signal);
-    if (found !== undefined) break;
-    const closest = candidates.filter(({ state }) => state !== 'failed').slice(0, k);
-    const next = closest.find(({ state }) => state === 'new');
-    if (next !== undefined && running.size < alpha && messages < MAX_QUESTIONS) {
-      const task: Promise<void> = question(next).finally(() => running.delete(task));
-      running.add(task);
-    } else if (running.size > 0) {
-      await Promise.race(running);
-    } else {
-      break;
-    }
-  }
-
-  const answered = candidates.filter(({ state }) => state === 'answered').slice(0, k);
-  return {
-    contacts: answered.map(({ contact }) => contact),
-    hops: answered[0]?.depth ?? 0,
-    messages,
-    ...(found ?? {}),
+  const result = (): LookupResult<V> => {
+    const answered = [...inquiries.values()]
+      .filter(({ state }) => state === 'answered')
+      .sort((a, b) => compareDistance(a.contact.nodeId, b.contact.nodeId, target))
+      .slice(0, k);
+    return {
+      contacts: answered.map(({ contact }) => contact),
+      hops: answered[0]?.depth ?? 0,
+      messages,
+      ...(found ?? {}),
+    };
   };
+
+  return new Promise((resolve, reject) => {
+    let over = false;
+    const finish = () => {
+      over = true;
+      signal?.removeEventListener('abort', onAbort);
+      const made = result();
+      observer?.finished?.(made);
+      resolve(made);
+    };
+    const onAbort = () => {
+      over = true;
+      reject(new KadError('KAD_ABORTED', 'the call was aborted', { cause: signal?.reason }));
+    };
+    if (signal?.aborted === true) return onAbort();
+    signal?.addEventListener('abort', onAbort, { once: true });
+
+    const question = (path: Path, candidate: Candidate) => {
+      const { contact, depth, namedBy } = candidate;
+      const inquiry: Inquiry = { contact, depth, state: 'asked' };
+      inquiries.set(contact.nodeId, inquiry);
+      messages += 1;
+      running += 1;
+      path.running += 1;
+      observer?.asked?.(contact, path.number, depth);
+      let counted = true;
+      const uncount = () => {
+        if (counted) path.running -= 1;
+        counted = false;
+      };
+      const timer =
+        patienceMs === undefined
+          ? undefined
+          : clock?.setTimeout(() => {
+              uncount();
+              advance();
+            }, patienceMs);
+      const settle = () => {
+        if (timer !== undefined) clock?.clearTimeout(timer);
+        running -= 1;
+        uncount();
+        advance();
+      };
+      ask(contact).then(
+        ({ contacts, value }) => {
+          inquiry.state = 'answered';
+          // No honest node names more than k; the rest of a longer list is not looked at.
+          const named = value === undefined ? contacts.slice(0, k) : [];
+          if (!over) observer?.answered?.(contact, named, value !== undefined);
+          if (value !== undefined) found ??= { value, holder: contact };
+          for (const other of named) path.add(other, depth + 1, contact);
+          settle();
+        },
+        (error: unknown) => {
+          inquiry.state = 'failed';
+          if (!over) observer?.failed?.(contact, namedBy, error);
+          settle();
+        },
+      );
+    };
+
+    const advance = () => {
+      if (over) return;
+      if (found !== undefined) return finish();
+      for (const path of paths) {
+        while (path.running < perPath && messages < MAX_QUESTIONS) {
+          const candidate = next(path);
+          if (candidate === undefined) break;
+          question(path, candidate);
+        }
+      }
+      if (running === 0) finish();
+    };
+    advance();
+  });
 }

@@ -1,6 +1,7 @@
 import type { Clock } from './clock.js';
 import { Identity } from './identity.js';
-import { KademliaNode, type KademliaOptions } from './kademlia-node.js';
+import { KademliaNode } from './kademlia-node.js';
+import type { KademliaOptions } from './kademlia-options.js';
 import { MemoryNetwork, MemoryTransport } from './memory-transport.js';
 import { sha256 } from './sha256.js';
 import { MemoryValueStore } from './value-store.js';

@@ -3,7 +3,8 @@ import { type Contact, signContact } from './contact.js';
 import { type Envelope, sealEnvelope } from './envelope.js';
 import { Identity } from './identity.js';
 import { encodeRequest } from './json-rpc.js';
-import { KademliaNode, type KademliaOptions } from './kademlia-node.js';
+import { KademliaNode } from './kademlia-node.js';
+import type { KademliaOptions } from './kademlia-options.js';
 import { ManualClock, memoryNodes, seededRandom } from './memory-nodes.test-support.js';
 import { MemoryNetwork, MemoryTransport } from './memory-transport.js';
 import { distance } from './node-id.js';
@@ -350,7 +351,7 @@ describe('the routing table of a node', () => {
   it('keeps an old friend that answers before any newcomer, and replaces one that does not', async () => {
     const memory = new MemoryNetwork();
     // No time passes in this test, so that every contact counts as long unheard of.
-    const { node, identity } = await single(memory, { k: 1, staleMs: 0 });
+    const { node, identity } = await single(memory, { k: 1, siblings: 0, staleMs: 0 });
     const far: Made[] = [];
     while (far.length < 3) {
       const one = await single(memory, { k: 1 });

@@ -1,19 +1,46 @@
+import { hasRoomFor } from './address-group.js';
 import type { Contact } from './contact.js';
 import { type BucketEntry, KBucket } from './k-bucket.js';
-import { ID_BITS, type NodeId, bucketIndex, distance } from './node-id.js';
+import { ID_BITS, type NodeId, bucketIndex, compareDistance } from './node-id.js';
 
-/** The k-buckets of a node. */
+/** What a {@link RoutingTable} holds besides its k-buckets. */
+export interface RoutingTableOptions {
+  /**
+   * Length of the sibling list (S/Kademlia, section 4.2): the closest nodes that we know are kept
+   * even where their k-bucket is full. 0: none.
+   */
+  readonly siblings?: number;
+  /** The most contacts of one address group in a k-bucket, and in the sibling list. */
+  readonly perGroup?: number;
+}
+
+/** The k-buckets of a node and its sibling list. */
 export class RoutingTable {
-  private readonly buckets: (KBucket | undefined)[] = new Array<KBucket | undefined>(ID_BITS);
+  private readonly buckets: (KBucket | undefined)[] = [];
+  /** The closest nodes, closest first. Most of them are in a k-bucket, too. */
+  private readonly siblingList: BucketEntry[] = [];
+  private readonly siblingCount: number;
+  private readonly perGroup: number;
 
   constructor(
     private readonly own: NodeId,
     private readonly k: number,
-  ) {}
+    { siblings = 0, perGroup = Infinity }: RoutingTableOptions = {},
+  ) {
+    this.siblingCount = siblings;
+    this.perGroup = perGroup;
+  }
 
   /** Number of contacts. */
   get size(): number {
-    return this.buckets.reduce((sum, bucket) => sum + (bucket?.contacts.length ?? 0), 0);
+    let sum = this.extraSiblings().length;
+    for (const bucket of this.buckets) sum += bucket?.contacts.length ?? 0;
+    return sum;
+  }
+
+  /** The closest nodes that we know, closest first. */
+  get siblings(): readonly BucketEntry[] {
+    return this.siblingList;
   }
 
   /** The k-bucket at an index, if anything was ever in it. */
@@ -22,48 +49,147 @@ export class RoutingTable {
   }
 
   get(nodeId: NodeId): BucketEntry | undefined {
-    return this.buckets[bucketIndex(this.own, nodeId)]?.get(nodeId);
+    return (
+      this.buckets[bucketIndex(this.own, nodeId)]?.get(nodeId) ??
+      this.siblingList.find(({ contact }) => contact.nodeId === nodeId)
+    );
   }
 
-  /** Take note that a contact answered us. See {@link KBucket.seen}. Ourselves and clients are left out. */
+  /**
+   * Take note that a contact answered us. See {@link KBucket.seen}. Ourselves and clients are left
+   * out, and newcomers of an address group that has its share of the k-bucket already.
+   */
   seen(contact: Contact, now: number): Contact | undefined {
     const index = bucketIndex(this.own, contact.nodeId);
     if (index < 0 || contact.addresses.length === 0) return undefined;
-    return (this.buckets[index] ??= new KBucket(this.k)).seen(contact, now);
+    const bucket = (this.buckets[index] ??= new KBucket(this.k));
+    this.seeSibling(contact, now);
+    const known = bucket.get(contact.nodeId);
+    if (known !== undefined && known.contact.addresses[0] === contact.addresses[0]) {
+      return bucket.seen(contact, now);
+    }
+    if (!hasRoomFor(contact, contactsOf(bucket.contacts), this.perGroup)) {
+      // One that moved into a crowded group gives up its place.
+      if (known !== undefined) bucket.remove(contact.nodeId);
+      return undefined;
+    }
+    const crowded = !hasRoomFor(contact, contactsOf(bucket.waiting), this.perGroup);
+    if (crowded && bucket.contacts.length >= this.k) return undefined;
+    return bucket.seen(contact, now);
   }
 
   /**
    * Whether a newcomer could have a place: its bucket has room, or its least recently seen contact
-   * has been silent since `staleBefore` (milliseconds since the epoch) and may be gone.
+   * has been silent since `staleBefore` (milliseconds since the epoch) and may be gone; or it would
+   * be a sibling.
    */
   wants(nodeId: NodeId, staleBefore: number): boolean {
     const bucket = this.buckets[bucketIndex(this.own, nodeId)];
     const oldest = bucket?.contacts[0];
     if (oldest === undefined || bucket!.contacts.length < this.k) return true;
-    return oldest.lastSeen <= staleBefore;
+    return oldest.lastSeen <= staleBefore || this.wouldBeSibling(nodeId);
   }
 
   /** Take out a contact that does not answer. */
   remove(nodeId: NodeId): boolean {
-    return this.buckets[bucketIndex(this.own, nodeId)]?.remove(nodeId) ?? false;
+    const at = this.siblingList.findIndex(({ contact }) => contact.nodeId === nodeId);
+    if (at >= 0) this.siblingList.splice(at, 1);
+    const removed = this.buckets[bucketIndex(this.own, nodeId)]?.remove(nodeId) ?? false;
+    return removed || at >= 0;
   }
 
-  /** All contacts. */
+  /** All contacts, those of the farthest k-bucket last. */
   contacts(): Contact[] {
-    return this.buckets.flatMap((bucket) => bucket?.contacts.map(({ contact }) => contact) ?? []);
+    const all = this.extraSiblings();
+    for (const bucket of this.buckets) {
+      if (bucket !== undefined) for (const { contact } of bucket.contacts) all.push(contact);
+    }
+    return all;
   }
 
   /** The `count` contacts closest to a target, closest first. */
   closest(target: NodeId, count: number): Contact[] {
-    return this.contacts()
-      .map((contact) => ({ contact, distance: distance(contact.nodeId, target) }))
-      .sort((a, b) => (a.distance < b.distance ? -1 : 1))
-      .slice(0, count)
-      .map(({ contact }) => contact);
+    const found: Contact[] = [];
+    const index = bucketIndex(this.own, target);
+    // Siblings that no k-bucket holds are few, and all of them are in low buckets.
+    const extra = this.extraSiblings();
+    const take = (from: number, to: number) => {
+      const part: Contact[] = [];
+      for (let i = from; i < to; i += 1) {
+        const bucket = this.buckets[i];
+        if (bucket !== undefined) for (const { contact } of bucket.contacts) part.push(contact);
+      }
+      for (const contact of extra) {
+        const at = bucketIndex(this.own, contact.nodeId);
+        if (at >= from && at < to) part.push(contact);
+      }
+      part.sort((a, b) => compareDistance(a.nodeId, b.nodeId, target));
+      for (const contact of part) found.push(contact);
+    };
+    // Whoever shares our k-bucket with the target is nearer to it than whoever differs from it in
+    // a higher bit; all k-buckets below that one are at the same range of distances.
+    if (index >= 0) {
+      take(index, index + 1);
+      if (found.length < count) take(0, index);
+    }
+    for (let i = index + 1; i < this.buckets.length && found.length < count; i += 1) take(i, i + 1);
+    if (found.length > count) found.length = count;
+    return found;
   }
 
   /** Index of the bucket nearest to us that holds anyone; -1 when the table is empty. */
   lowestBucket(): number {
-    return this.buckets.findIndex((bucket) => (bucket?.contacts.length ?? 0) > 0);
+    for (let i = 0; i < ID_BITS; i += 1) {
+      if ((this.buckets[i]?.contacts.length ?? 0) > 0) return i;
+    }
+    return -1;
   }
+
+  private wouldBeSibling(nodeId: NodeId): boolean {
+    if (this.siblingCount === 0) return false;
+    const last = this.siblingList.at(-1);
+    return (
+      this.siblingList.length < this.siblingCount ||
+      last === undefined ||
+      compareDistance(nodeId, last.contact.nodeId, this.own) < 0
+    );
+  }
+
+  private seeSibling(contact: Contact, now: number): void {
+    if (!this.wouldBeSibling(contact.nodeId)) {
+      if (this.siblingList.at(-1)?.contact.nodeId !== contact.nodeId) return;
+    }
+    const list = this.siblingList;
+    const at = list.findIndex((entry) => entry.contact.nodeId === contact.nodeId);
+    if (at >= 0) {
+      const entry = list[at]!;
+      if (contact.sequence >= entry.contact.sequence) entry.contact = contact;
+      entry.lastSeen = now;
+      return;
+    }
+    if (!hasRoomFor(contact, contactsOf(list), this.perGroup)) return;
+    let place = list.length;
+    while (
+      place > 0 &&
+      compareDistance(contact.nodeId, list[place - 1]!.contact.nodeId, this.own) < 0
+    ) {
+      place -= 1;
+    }
+    list.splice(place, 0, { contact, lastSeen: now });
+    if (list.length > this.siblingCount) list.pop();
+  }
+
+  /** Siblings that are in no k-bucket. */
+  private extraSiblings(): Contact[] {
+    const extra: Contact[] = [];
+    for (const { contact } of this.siblingList) {
+      const bucket = this.buckets[bucketIndex(this.own, contact.nodeId)];
+      if (bucket?.get(contact.nodeId) === undefined) extra.push(contact);
+    }
+    return extra;
+  }
+}
+
+function* contactsOf(entries: readonly BucketEntry[]): Iterable<Contact> {
+  for (const { contact } of entries) yield contact;
 }

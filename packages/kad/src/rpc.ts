@@ -1,7 +1,7 @@
-import { setMaxListeners } from 'node:events';
+import { toHex } from './bytes.js';
 import type { Clock } from './clock.js';
 import { type Contact, parseContact } from './contact.js';
-import { NonceCache, openEnvelope, sealEnvelope } from './envelope.js';
+import { type Envelope, NonceCache, openEnvelope, sealEnvelope } from './envelope.js';
 import { KadError, messageOf } from './errors.js';
 import type { Identity } from './identity.js';
 import {
@@ -12,21 +12,12 @@ import {
   parseResponse,
 } from './json-rpc.js';
 import type { Logger } from './logger.js';
+import { allowManyListeners } from './listeners.js';
 import { LruMap } from './lru-map.js';
 import type { NodeId } from './node-id.js';
 import type { Random } from './random.js';
+import type { Destination, RpcChannel, RpcHost, RpcReply } from './rpc-channel.js';
 import type { ExchangeOptions, Remote, Transport } from './transport.js';
-
-/** What a method's handler is told besides its parameters. */
-export interface MethodContext {
-  /** Who asks: proved by its signature. */
-  readonly sender: Contact;
-  /** Aborted when the node stops. */
-  readonly signal: AbortSignal;
-}
-
-/** Answers one method. What it returns goes out as JSON; a KadError's code and message go out too. */
-export type MethodHandler = (params: unknown, context: MethodContext) => Promise<unknown>;
 
 /** What {@link SignedRpc} is made of. */
 export interface SignedRpcOptions {
@@ -35,21 +26,17 @@ export interface SignedRpcOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
-  /** Our contact as it is now. */
-  readonly contact: () => Contact;
-  /** Told of every contact that sent us a message that checked out. */
-  readonly onContact: (contact: Contact, how: 'asked us' | 'answered us') => void;
   /** Milliseconds for one exchange. */
   readonly timeoutMs: number;
   /** The most requests answered at one time. */
   readonly maxConcurrent: number;
 }
 
-/** Signed JSON-RPC over a transport: seals what goes out, checks what comes in, and dispatches it. */
-export class SignedRpc {
-  private readonly methods = new Map<string, MethodHandler>();
+/** Signed JSON-RPC over a transport: seals what goes out, checks what comes in. */
+export class SignedRpc implements RpcChannel {
   private readonly nonces: NonceCache;
   private readonly stopping = new AbortController();
+  private host: RpcHost | undefined;
   private active = 0;
   /** Requests in work for each peer, so that one peer can't take all places. */
   private readonly perPeer = new LruMap<NodeId, number>(10_000);
@@ -57,40 +44,44 @@ export class SignedRpc {
   constructor(private readonly options: SignedRpcOptions) {
     this.nonces = new NonceCache(options.clock);
     // Every call listens for the stop; there is no leak to warn of.
-    setMaxListeners(0, this.stopping.signal);
+    allowManyListeners(this.stopping.signal);
   }
 
-  /** Answer a method. @throws KadError KAD_BAD_PARAMETERS when the name is taken. */
-  register(name: string, handler: MethodHandler): void {
-    if (this.methods.has(name)) {
-      throw new KadError('KAD_BAD_PARAMETERS', `the method ${name} is registered already`);
-    }
-    this.methods.set(name, handler);
+  get addresses(): readonly string[] {
+    return this.options.transport.addresses;
   }
 
-  listen(): Promise<void> {
-    return this.options.transport.listen((message, remote) => this.receive(message, remote));
+  listen(host: RpcHost): Promise<void> {
+    this.host = host;
+    return this.options.transport.listen((message, remote) => this.receive(host, message, remote));
   }
 
-  stop(): void {
-    this.stopping.abort(new KadError('KAD_STOPPED', 'the node was stopped'));
+  identify(address: string, options?: ExchangeOptions): Promise<NodeId> {
+    return this.options.transport.identify(address, options);
+  }
+
+  async stop(): Promise<void> {
+    this.stopping.abort(new KadError('KAD_STOPPED', 'the node stops'));
+    await this.options.transport.close();
   }
 
   /**
-   * Ask a node.
+   * Ask a node, and check that the answer is its own.
    *
-   * @throws KadError: the transport's, the envelope's, or {@link RemoteError} for what it answered.
+   * @throws RemoteError when it answered with an error; other KadErrors when it did not answer.
    */
   async call(
-    to: { nodeId: NodeId; addresses: readonly string[] },
+    to: Destination,
     method: string,
     params: unknown,
     { signal, timeoutMs }: ExchangeOptions = {},
-  ): Promise<{ result: unknown; contact: Contact }> {
-    const { identity, transport, clock, random, contact, onContact } = this.options;
-    const nonce = Buffer.from(random(16)).toString('hex');
+  ): Promise<RpcReply> {
+    const { identity, transport, clock, random } = this.options;
+    const { host } = this;
+    if (host === undefined) throw new KadError('KAD_STOPPED', 'the node is not running');
+    const nonce = toHex(random(16));
     const message = sealEnvelope(identity, {
-      sender: contact(),
+      sender: host.contact(),
       recipient: to.nodeId,
       nonce,
       kind: 'request',
@@ -108,72 +99,84 @@ export class SignedRpc {
       sender: to.nodeId,
       now: clock.now(),
     });
-    onContact(envelope.sender, 'answered us');
+    host.met(envelope.sender, 'answered us');
     return { result: parseResponse(envelope.payload, nonce), contact: envelope.sender };
   }
 
-  private async receive(message: Uint8Array, remote: Remote): Promise<Uint8Array> {
-    const { identity, clock, contact, onContact, maxConcurrent } = this.options;
-    const envelope = openEnvelope(message, {
-      recipient: identity.nodeId,
-      kind: 'request',
-      now: clock.now(),
-      ...(remote.nodeId !== undefined && { sender: remote.nodeId }),
-    });
-    this.nonces.take(envelope.sender.nodeId, envelope.nonce);
-    onContact(envelope.sender, 'asked us');
-    const peer = envelope.sender.nodeId;
-    const mine = this.perPeer.get(peer) ?? 0;
-    let payload: string;
-    if (this.active >= maxConcurrent || mine >= Math.max(4, maxConcurrent / 8)) {
-      payload = encodeError(null, 'KAD_BUSY', 'too many requests at one time: try again later');
-    } else {
-      this.active += 1;
-      this.perPeer.set(peer, mine + 1);
-      try {
-        payload = await this.dispatch(envelope.payload, envelope.sender);
-      } finally {
-        this.active -= 1;
-        const left = (this.perPeer.get(peer) ?? 1) - 1;
-        if (left > 0) this.perPeer.set(peer, left);
-        else this.perPeer.delete(peer);
-      }
+  private async receive(host: RpcHost, message: Uint8Array, remote: Remote): Promise<Uint8Array> {
+    const { identity, clock } = this.options;
+    let envelope: Envelope;
+    try {
+      host.gate(remote, message.length);
+      envelope = openEnvelope(message, {
+        recipient: identity.nodeId,
+        kind: 'request',
+        now: clock.now(),
+        ...(remote.nodeId !== undefined && { sender: remote.nodeId }),
+      });
+      this.nonces.take(envelope.sender.nodeId, envelope.nonce);
+    } catch (error) {
+      host.refused(remote, error);
+      throw error;
     }
+    host.met(envelope.sender, 'asked us');
     return sealEnvelope(identity, {
-      sender: contact(),
-      recipient: peer,
+      sender: host.contact(),
+      recipient: envelope.sender.nodeId,
       nonce: envelope.nonce,
       kind: 'response',
       time: clock.now(),
-      payload,
+      payload: await this.answer(host, envelope, remote),
     });
   }
 
-  private async dispatch(payload: string, sender: Contact): Promise<string> {
+  private async answer(host: RpcHost, envelope: Envelope, remote: Remote): Promise<string> {
+    const { maxConcurrent } = this.options;
+    const { sender, payload } = envelope;
+    const peer = sender.nodeId;
+    const mine = this.perPeer.get(peer) ?? 0;
+    if (this.active >= maxConcurrent || mine >= Math.max(4, maxConcurrent / 8)) {
+      return encodeError(null, 'KAD_BUSY', 'too many requests at one time: try again later');
+    }
+    this.active += 1;
+    this.perPeer.set(peer, mine + 1);
+    try {
+      return await this.dispatch(host, payload, sender, remote);
+    } finally {
+      this.active -= 1;
+      const left = (this.perPeer.get(peer) ?? 1) - 1;
+      if (left > 0) this.perPeer.set(peer, left);
+      else this.perPeer.delete(peer);
+    }
+  }
+
+  private async dispatch(
+    host: RpcHost,
+    payload: string,
+    sender: Contact,
+    remote: Remote,
+  ): Promise<string> {
     let id: string | null = null;
     try {
-      const request = parseRequest(payload);
-      id = request.id;
-      const handler = this.methods.get(request.method);
-      if (handler === undefined) {
-        throw new KadError('KAD_METHOD_NOT_FOUND', `there is no method ${request.method}`);
-      }
-      const result = await handler(request.params, { sender, signal: this.stopping.signal });
-      return encodeResult(id, result);
+      const { method, params, id: requestId } = parseRequest(payload);
+      id = requestId;
+      const { signal } = this.stopping;
+      return encodeResult(id, await host.handle({ method, params, sender, remote, signal }));
     } catch (error) {
-      const code = (error as { code?: unknown }).code;
-      // Our own errors are written for others to read; Node's (ERR_…) are not.
-      if (
-        error instanceof Error &&
-        typeof code === 'string' &&
-        /^(?!ERR_)[A-Z]+_[A-Z_]+$/.test(code)
-      ) {
-        return encodeError(id, code, error.message);
-      }
+      const code = publicCode(error);
+      if (code !== undefined) return encodeError(id, code, messageOf(error));
       this.options.logger.error({ error: messageOf(error) }, 'a method failed');
       return encodeError(id, 'KAD_INTERNAL', 'internal error');
     }
   }
+}
+
+/** The code of an error that was written for others to read; Node's own (ERR_…) are not. */
+export function publicCode(error: unknown): string | undefined {
+  const code = (error as { code?: unknown }).code;
+  const ours =
+    error instanceof Error && typeof code === 'string' && /^(?!ERR_)[A-Z]+_[A-Z_]+$/.test(code);
+  return ours ? code : undefined;
 }
 
 /** Contacts from an answer; those that don't check out are dropped. */
