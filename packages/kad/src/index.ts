@@ -104,3 +104,14 @@ export { ProofOfWorkFilter } from './plugins/proof-of-work-filter.js';
 export { LookupTrace, type Trace, type TraceStep } from './plugins/lookup-trace.js';
 export { EventLog } from './plugins/event-log.js';
 export { Metrics } from './plugins/metrics.js';
+export {
+  SeededRandom,
+  SimulatedChannel,
+  SimulatedNetwork,
+  Simulation,
+  VirtualClock,
+  type NetworkConditions,
+  type SimulatedHost,
+  type SimulatedNodeOptions,
+  type SimulationOptions,
+} from './simulator/index.js';
