@@ -62,15 +62,18 @@ export function groupsOf(contact: Contact): readonly string[] {
 }
 
 /** Whether a contact may join others when at most `limit` of one address group are to be together. */
-export function hasRoomFor(contact: Contact, others: Iterable<Contact>, limit: number): boolean {
-  const mine = groupsOf(contact);
-  if (mine.length === 0 || limit === Infinity) return true;
-  const counts = new Map<string, number>();
-  for (const other of others) {
-    if (other.nodeId === contact.nodeId) continue;
-    for (const group of groupsOf(other)) {
-      if (mine.includes(group)) counts.set(group, (counts.get(group) ?? 0) + 1);
+export function hasRoomFor(
+  contact: Contact,
+  others: readonly { readonly contact: Contact }[],
+  limit: number,
+): boolean {
+  if (others.length < limit) return true;
+  for (const group of groupsOf(contact)) {
+    let count = 0;
+    for (const { contact: other } of others) {
+      if (other.nodeId !== contact.nodeId && groupsOf(other).includes(group)) count += 1;
     }
+    if (count >= limit) return false;
   }
-  return mine.every((group) => (counts.get(group) ?? 0) < limit);
+  return true;
 }

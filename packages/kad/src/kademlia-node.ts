@@ -225,11 +225,29 @@ export class KademliaNode {
     await this.lookup(this.identity.nodeId, options);
     const lowest = this.routingTable.lowestBucket();
     for (let index = lowest + 1; index < ID_BITS && lowest >= 0; index += 1) {
-      // Far buckets fill by themselves on the way; only those with few contacts need a look.
-      const bucket = this.routingTable.bucket(index);
-      if (bucket !== undefined && bucket.contacts.length >= this.options.k / 2) continue;
-      await this.lookup(randomIdInBucket(this.identity.nodeId, index, this.random), options);
+      await this.fill(index, options);
     }
+  }
+
+  /** Look into the range of a k-bucket, until the bucket is half full or nobody else is there. */
+  private async fill(index: number, options: { signal?: AbortSignal }): Promise<void> {
+    // Far buckets fill by themselves on the way; only those with few contacts need a look.
+    const enough = () =>
+      (this.routingTable.bucket(index)?.contacts.length ?? 0) >= this.options.k / 2;
+    if (enough()) return;
+    const target = randomIdInBucket(this.identity.nodeId, index, this.random);
+    await this.find<never>({ target, kind: 'node', enough, ...options }, (contact) =>
+      this.askForNodes(contact, target, options),
+    );
+  }
+
+  private async askForNodes(
+    contact: Contact,
+    target: NodeId,
+    options: { signal?: AbortSignal },
+  ): Promise<LookupAnswer<never>> {
+    const answer = await this.call(contact, 'FIND_NODE', { target }, options);
+    return { contacts: parseContacts(field(answer, 'contacts'), this.options.k) };
   }
 
   /** The signed contact of the node at an address. */
@@ -303,10 +321,9 @@ export class KademliaNode {
     target: NodeId,
     { signal }: { signal?: AbortSignal } = {},
   ): Promise<LookupResult<never>> {
-    return this.find<never>({ target, kind: 'node', ...opt(signal) }, async (contact) => {
-      const answer = await this.call(contact, 'FIND_NODE', { target }, opt(signal));
-      return { contacts: parseContacts(field(answer, 'contacts'), this.options.k) };
-    });
+    return this.find<never>({ target, kind: 'node', ...opt(signal) }, (contact) =>
+      this.askForNodes(contact, target, opt(signal)),
+    );
   }
 
   /**
@@ -317,7 +334,18 @@ export class KademliaNode {
    * @throws KadError KAD_BAD_PARAMETERS when the target is not an ID; KAD_ABORTED.
    */
   async find<V>(
-    { target, kind, signal }: { target: NodeId; kind: 'node' | 'value'; signal?: AbortSignal },
+    {
+      target,
+      kind,
+      enough,
+      signal,
+    }: {
+      target: NodeId;
+      kind: 'node' | 'value';
+      /** Ends the lookup before its time, when it returns true. */
+      enough?: () => boolean;
+      signal?: AbortSignal;
+    },
     ask: (contact: Contact) => Promise<LookupAnswer<V>>,
   ): Promise<LookupResult<V>> {
     if (!isNodeId(target)) {
@@ -340,6 +368,7 @@ export class KademliaNode {
       ...(patienceMs !== Infinity && { patienceMs }),
       admit: (contact) => this.hooks.admits(contact, 'named to us'),
       ...(observer !== undefined && { observer }),
+      ...(enough !== undefined && { enough }),
       ask,
       ...opt(signal),
     });

@@ -42,6 +42,8 @@ export interface LookupOptions<V> {
    */
   readonly patienceMs?: number;
   readonly clock?: Clock;
+  /** Ends the lookup before its time when it has done what it was for. */
+  readonly enough?: () => boolean;
   /** Whether a contact that was named to us may be asked. */
   readonly admit?: (contact: Contact) => boolean;
   readonly observer?: LookupObserver;
@@ -237,7 +239,7 @@ export function iterativeLookup<V>(options: LookupOptions<V>): Promise<LookupRes
 
     const advance = () => {
       if (over) return;
-      if (found !== undefined) return finish();
+      if (found !== undefined || options.enough?.() === true) return finish();
       for (const path of paths) {
         while (path.running < perPath && messages < MAX_QUESTIONS) {
           const candidate = next(path);

@@ -19,6 +19,8 @@ export class RoutingTable {
   private readonly buckets: (KBucket | undefined)[] = [];
   /** The closest nodes, closest first. Most of them are in a k-bucket, too. */
   private readonly siblingList: BucketEntry[] = [];
+  /** Siblings that are in no k-bucket, until a k-bucket or the list changes. */
+  private extra: readonly Contact[] | undefined;
   private readonly siblingCount: number;
   private readonly perGroup: number;
 
@@ -33,7 +35,7 @@ export class RoutingTable {
 
   /** Number of contacts. */
   get size(): number {
-    let sum = this.extraSiblings().length;
+    let sum = this.extraSiblings.length;
     for (const bucket of this.buckets) sum += bucket?.contacts.length ?? 0;
     return sum;
   }
@@ -49,10 +51,7 @@ export class RoutingTable {
   }
 
   get(nodeId: NodeId): BucketEntry | undefined {
-    return (
-      this.buckets[bucketIndex(this.own, nodeId)]?.get(nodeId) ??
-      this.siblingList.find(({ contact }) => contact.nodeId === nodeId)
-    );
+    return this.buckets[bucketIndex(this.own, nodeId)]?.get(nodeId) ?? this.sibling(nodeId);
   }
 
   /**
@@ -63,17 +62,18 @@ export class RoutingTable {
     const index = bucketIndex(this.own, contact.nodeId);
     if (index < 0 || contact.addresses.length === 0) return undefined;
     const bucket = (this.buckets[index] ??= new KBucket(this.k));
-    this.seeSibling(contact, now);
     const known = bucket.get(contact.nodeId);
+    if (known === undefined) this.extra = undefined;
+    this.seeSibling(contact, now);
     if (known !== undefined && known.contact.addresses[0] === contact.addresses[0]) {
       return bucket.seen(contact, now);
     }
-    if (!hasRoomFor(contact, contactsOf(bucket.contacts), this.perGroup)) {
+    if (!hasRoomFor(contact, bucket.contacts, this.perGroup)) {
       // One that moved into a crowded group gives up its place.
-      if (known !== undefined) bucket.remove(contact.nodeId);
+      if (known !== undefined && bucket.remove(contact.nodeId)) this.extra = undefined;
       return undefined;
     }
-    const crowded = !hasRoomFor(contact, contactsOf(bucket.waiting), this.perGroup);
+    const crowded = !hasRoomFor(contact, bucket.waiting, this.perGroup);
     if (crowded && bucket.contacts.length >= this.k) return undefined;
     return bucket.seen(contact, now);
   }
@@ -92,15 +92,16 @@ export class RoutingTable {
 
   /** Take out a contact that does not answer. */
   remove(nodeId: NodeId): boolean {
-    const at = this.siblingList.findIndex(({ contact }) => contact.nodeId === nodeId);
-    if (at >= 0) this.siblingList.splice(at, 1);
+    const sibling = this.sibling(nodeId);
+    if (sibling !== undefined) this.siblingList.splice(this.siblingList.indexOf(sibling), 1);
     const removed = this.buckets[bucketIndex(this.own, nodeId)]?.remove(nodeId) ?? false;
-    return removed || at >= 0;
+    this.extra = undefined;
+    return removed || sibling !== undefined;
   }
 
   /** All contacts, those of the farthest k-bucket last. */
   contacts(): Contact[] {
-    const all = this.extraSiblings();
+    const all = [...this.extraSiblings];
     for (const bucket of this.buckets) {
       if (bucket !== undefined) for (const { contact } of bucket.contacts) all.push(contact);
     }
@@ -112,7 +113,7 @@ export class RoutingTable {
     const found: Contact[] = [];
     const index = bucketIndex(this.own, target);
     // Siblings that no k-bucket holds are few, and all of them are in low buckets.
-    const extra = this.extraSiblings();
+    const extra = this.extraSiblings;
     const take = (from: number, to: number) => {
       const part: Contact[] = [];
       for (let i = from; i < to; i += 1) {
@@ -160,14 +161,13 @@ export class RoutingTable {
       if (this.siblingList.at(-1)?.contact.nodeId !== contact.nodeId) return;
     }
     const list = this.siblingList;
-    const at = list.findIndex((entry) => entry.contact.nodeId === contact.nodeId);
-    if (at >= 0) {
-      const entry = list[at]!;
+    const entry = this.sibling(contact.nodeId);
+    if (entry !== undefined) {
       if (contact.sequence >= entry.contact.sequence) entry.contact = contact;
       entry.lastSeen = now;
       return;
     }
-    if (!hasRoomFor(contact, contactsOf(list), this.perGroup)) return;
+    if (!hasRoomFor(contact, list, this.perGroup)) return;
     let place = list.length;
     while (
       place > 0 &&
@@ -179,17 +179,22 @@ export class RoutingTable {
     if (list.length > this.siblingCount) list.pop();
   }
 
+  private sibling(nodeId: NodeId): BucketEntry | undefined {
+    const last = this.siblingList.at(-1);
+    if (last === undefined || compareDistance(nodeId, last.contact.nodeId, this.own) > 0) {
+      return undefined;
+    }
+    return this.siblingList.find(({ contact }) => contact.nodeId === nodeId);
+  }
+
   /** Siblings that are in no k-bucket. */
-  private extraSiblings(): Contact[] {
+  private get extraSiblings(): readonly Contact[] {
+    if (this.extra !== undefined) return this.extra;
     const extra: Contact[] = [];
     for (const { contact } of this.siblingList) {
       const bucket = this.buckets[bucketIndex(this.own, contact.nodeId)];
       if (bucket?.get(contact.nodeId) === undefined) extra.push(contact);
     }
-    return extra;
+    return (this.extra = extra);
   }
-}
-
-function* contactsOf(entries: readonly BucketEntry[]): Iterable<Contact> {
-  for (const { contact } of entries) yield contact;
 }
