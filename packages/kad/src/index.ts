@@ -105,6 +105,33 @@ export { LookupTrace, type Trace, type TraceStep } from './plugins/lookup-trace.
 export { EventLog } from './plugins/event-log.js';
 export { Metrics } from './plugins/metrics.js';
 export {
+  AttenuatedFilter,
+  BloomFilter,
+  FILTER_LEVELS,
+  MAX_PAYLOAD_BYTES,
+  MAX_TOPIC_BYTES,
+  PubSub,
+  Quasar,
+  Subscription,
+  checkPublication,
+  defaultBloomShape,
+  defaultPubSubOptions,
+  defaultQuasarOptions,
+  hashTopic,
+  makePublication,
+  parsePublication,
+  type BloomShape,
+  type Publication,
+  type PublicationHandler,
+  type PublicationWire,
+  type PubSubOptions,
+  type PubSubStats,
+  type QuasarOptions,
+  type ReceivedPublication,
+  type SubscribeOptions,
+  type TopicHash,
+} from './pubsub/index.js';
+export {
   SeededRandom,
   SimulatedChannel,
   SimulatedNetwork,
