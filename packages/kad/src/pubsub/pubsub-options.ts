@@ -62,8 +62,8 @@ const MINUTE = 60_000;
 
 /** See docs/decisions/0011-pubsub.md for where the values come from. */
 export const defaultPubSubOptions: PubSubOptions = {
-  links: 5,
-  maxLinks: 8,
+  links: 4,
+  maxLinks: 6,
   passive: 30,
   rendezvous: 5,
   recordMs: 15 * MINUTE,
