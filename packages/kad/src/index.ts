@@ -115,3 +115,5 @@ export {
   type SimulatedNodeOptions,
   type SimulationOptions,
 } from './simulator/index.js';
+export { Mailbox, type MailboxOptions } from './plugins/mailbox.js';
+export { MAX_LETTER_LENGTH, parseLetter, writeLetter, type Letter } from './plugins/letter.js';

@@ -34,18 +34,21 @@ export class DownLists implements Plugin {
   }
 
   private observe({ node }: PluginHost): LookupObserver {
-    const down = new Map<Contact, NodeId[]>();
+    const down = new Set<NodeId>();
+    const answers: { from: Contact; named: readonly Contact[] }[] = [];
     return {
-      failed: (contact, namedBy, error) => {
-        if (namedBy === undefined || !isSilence(error)) return;
-        const list = down.get(namedBy) ?? [];
-        list.push(contact.nodeId);
-        down.set(namedBy, list);
+      answered: (from, named) => void answers.push({ from, named }),
+      failed: ({ nodeId }, namedBy, error) => {
+        if (namedBy !== undefined && isSilence(error)) down.add(nodeId);
       },
       finished: () => {
-        for (const [to, list] of [...down].slice(0, MAX_TOLD)) {
-          const params = { nodes: list.slice(0, MAX_LISTED) };
-          void node.call(to, 'DOWN', params).catch(() => undefined);
+        let told = 0;
+        for (const { from, named } of down.size === 0 ? [] : answers) {
+          const nodes = named.map(({ nodeId }) => nodeId).filter((id) => down.has(id));
+          if (nodes.length === 0) continue;
+          const params = { nodes: nodes.slice(0, MAX_LISTED) };
+          void node.call(from, 'DOWN', params).catch(() => undefined);
+          if ((told += 1) >= MAX_TOLD) return;
         }
       },
     };
