@@ -8,6 +8,7 @@ const configSchema = z.strictObject({
   bootstrap: z.array(z.string()).optional(),
   scheme: z.string().optional(),
   duration: z.string().optional(),
+  difficulty: z.coerce.number().int().min(0).max(64).optional(),
   diversity: z.enum(['require', 'prefer']).optional(),
   auditInterval: z.string().optional(),
   repairInterval: z.string().optional(),
@@ -31,6 +32,7 @@ function fromEnvironment(env: NodeJS.ProcessEnv): Record<string, unknown> {
     scheme: env['GRANARY_SCHEME'],
     duration: env['GRANARY_DURATION'],
     diversity: env['GRANARY_DIVERSITY'],
+    difficulty: env['GRANARY_DIFFICULTY'],
     auditInterval: env['GRANARY_AUDIT_INTERVAL'],
     repairInterval: env['GRANARY_REPAIR_INTERVAL'],
     repairRate: env['GRANARY_REPAIR_RATE'],
@@ -62,7 +64,7 @@ function check(values: unknown, where: string): Config {
 export async function loadConfig(
   home: string,
   env: NodeJS.ProcessEnv,
-  flags: Config,
+  flags: Record<string, unknown>,
 ): Promise<Config> {
   const path = join(home, 'config.json');
   let file: Config = {};

@@ -14,6 +14,7 @@ export interface GlobalFlags {
   readonly logLevel?: Config['logLevel'];
   readonly bootstrap?: string[];
   readonly passwordFile?: string;
+  readonly difficulty?: string;
 }
 
 /** What a command works with. */
@@ -37,6 +38,7 @@ export async function contextOf(
   const home = homeOf(flags.home, process.env);
   const config = await loadConfig(home, process.env, {
     bootstrap: flags.bootstrap,
+    difficulty: flags.difficulty,
     logLevel: flags.logLevel,
   });
   const { createLogger } = await import('./logger.js');
@@ -88,6 +90,7 @@ export async function withRenter<T>(
       }),
       ...settings,
     },
+    difficulty: config.difficulty ?? 0,
   });
   try {
     return await work(renter);

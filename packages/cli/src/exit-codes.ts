@@ -91,6 +91,8 @@ const BY_CODE: Record<string, ExitName> = {
   KAD_IDENTITY_EXISTS: 'exists',
   KAD_MINING: 'internal',
   KAD_ABORTED: 'interrupted',
+  FARMER_IDENTITY: 'noKeys',
+  KAD_UNPROVEN: 'noKeys',
   FARMER_LOCKED: 'locked',
   FARMER_DIRECTORY: 'usage',
   FARMER_STORE: 'internal',

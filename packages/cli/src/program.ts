@@ -19,6 +19,10 @@ function withCommon(command: Command): Command {
       'a node to join by, https://HOST:PORT; may be repeated (GRANARY_BOOTSTRAP)',
       collect,
     )
+    .option(
+      '--difficulty <bits>',
+      'work that the network asks of node identities: leading zero bits (GRANARY_DIFFICULTY)',
+    )
     .option('--password-file <file>', 'the password of the keys (or GRANARY_PASSWORD)')
     .option('--json', 'one line of JSON for each result; errors as JSON on stderr')
     .addOption(
@@ -89,6 +93,7 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
     .option('--price <amount>', 'for a GB-month, in the smallest unit', '0')
     .option('--egress-price <amount>', 'for a GB of egress, in the smallest unit', '0')
     .option('--block <node-id>', 'a renter to make no contracts with; may be repeated', collect)
+    .option('--metrics <address>', 'serve Prometheus metrics over HTTP at HOST:PORT/metrics')
     .option('--leave', 'take no more shards, and end when renters have taken over those here')
     .option('--stay', 'do not leave after all')
     .addOption(new Option('--with-parent', 'stop when stdin ends').hideHelp())
@@ -107,11 +112,6 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
 
   add('identity', 'make the identity of a node with a proof of work, before its first run')
     .requiredOption('--data <dir>', "the node's directory; identity.json is written there")
-    .option(
-      '--difficulty <bits>',
-      'leading zero bits, as the network asks for; each doubles the work',
-      '0',
-    )
     .option('--threads <n>', 'threads to search with; one for each core when not given')
     .option('--show', 'tell the node ID and the proof of work of the identity that is there')
     .addHelpText(
@@ -366,6 +366,19 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
     .action(async (id: string, _options: unknown, command: Command) => {
       const { lookup } = await import('./commands/dht.js');
       await lookup(await contextOf(command, signal), id);
+    });
+  add('trace', 'look for a value, and show the way hop by hop with times', dht)
+    .argument('<key>', '64 hex digits: a key, or the ID of a node')
+    .addHelpText(
+      'after',
+      examples(
+        'granary dht trace 5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03',
+        'granary dht trace 5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03 --json',
+      ),
+    )
+    .action(async (key: string, _options: unknown, command: Command) => {
+      const { trace } = await import('./commands/dht.js');
+      await trace(await contextOf(command, signal), key);
     });
   add('put', 'store a value of at most 64 KiB; prints its key', dht)
     .argument('<file>', 'the file, or - for stdin')

@@ -5,6 +5,7 @@
 export type FarmerErrorCode =
   | 'FARMER_DIRECTORY'
   | 'FARMER_LOCKED'
+  | 'FARMER_IDENTITY'
   | 'FARMER_STORE'
   // to renters:
   | 'FARMER_TERMS'

@@ -8,10 +8,13 @@ import {
   KademliaNode,
   LmdbValueStore,
   type Logger,
+  type Plugin,
   type Random,
   createTlsCredentials,
+  difficultyOf,
   messageOf,
   randomFraction,
+  standardPlugins,
   systemClock,
   systemRandom,
 } from '@granary/kad';
@@ -20,6 +23,7 @@ import { Admission } from './admission.js';
 import { AuditAnswers } from './audit-answers.js';
 import { registerFarmerMethods } from './farmer-methods.js';
 import { type FarmerPolicy, defaultPolicy } from './farmer-policy.js';
+import { FarmerError } from './errors.js';
 import { RootBook } from './root-book.js';
 import { Scrubber } from './scrubber.js';
 import { ShardStore } from './shard-store.js';
@@ -50,6 +54,10 @@ export interface FarmerOptions {
   /** Bytes a second that the scrubber reads to check what is stored. */
   readonly scrubBytesPerSecond?: number;
   readonly timeouts?: Partial<TransferTimeouts>;
+  /** Leading zero bits of work that the network asks of node identities. Default 0. */
+  readonly difficulty?: number;
+  /** Plugins of the farmer's node besides the usual ones. */
+  readonly plugins?: readonly Plugin[];
   readonly logger: Logger;
   readonly clock?: Clock;
   readonly random?: Random;
@@ -82,6 +90,8 @@ export interface FarmerStats extends TransferCounters {
 const HOUR = 3600 * 1000;
 const SWEEP_MS = 30_000;
 const REJOIN_MS = 5_000;
+/** For telling the network that we go. */
+const GOODBYE_MS = 1_000;
 
 /** A storage node: a peer of the DHT that keeps shards under contracts. */
 export class Farmer {
@@ -109,10 +119,19 @@ export class Farmer {
    * Open the stores, finish what a crash left undone, listen, and begin to join the network. A
    * bootstrap node that does not answer is tried again in the background.
    *
-   * @throws FarmerError FARMER_DIRECTORY or FARMER_LOCKED; KadError KAD_PORT_IN_USE or KAD_LISTEN.
+   * @throws FarmerError FARMER_DIRECTORY, FARMER_LOCKED or FARMER_IDENTITY; KadError
+   * KAD_PORT_IN_USE or KAD_LISTEN.
    */
   static async open(options: FarmerOptions): Promise<Farmer> {
-    const { identity, logger, host, port, announce, directory } = options;
+    const { identity, logger, host, port, announce, directory, difficulty = 0 } = options;
+    const work = difficultyOf(identity.nodeId);
+    if (work < difficulty) {
+      throw new FarmerError(
+        'FARMER_IDENTITY',
+        `this network asks for identities of difficulty ${difficulty}, and that of this farmer has ` +
+          `${work}: make one in a new directory with "granary identity --difficulty ${difficulty}"`,
+      );
+    }
     const clock = options.clock ?? systemClock;
     const random = options.random ?? systemRandom;
     const policy = { ...defaultPolicy, ...options.policy };
@@ -138,7 +157,15 @@ export class Farmer {
         onRequest: (request, response) => farmer?.onRequest(request, response) ?? false,
       });
       const storage = LmdbValueStore.open(join(directory, 'values.lmdb'));
-      const node = new KademliaNode({ identity, transport, storage, logger, clock, random });
+      const node = new KademliaNode({
+        identity,
+        transport,
+        storage,
+        plugins: [...standardPlugins({ difficulty }), ...(options.plugins ?? [])],
+        logger,
+        clock,
+        random,
+      });
       const counters = {
         uploads: 0,
         downloads: 0,
@@ -263,6 +290,7 @@ export class Farmer {
     clock.clearTimeout(this.sweeper);
     clock.clearTimeout(this.rejoiner);
     await this.transfers.close();
+    await this.node.leave({ timeoutMs: GOODBYE_MS });
     await this.node.stop();
     await this.scrubber.stop();
     await this.roots.close();

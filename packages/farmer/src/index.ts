@@ -3,3 +3,4 @@ export { Farmer, type FarmerOptions, type FarmerStats } from './farmer.js';
 export { type FarmerPolicy, defaultPolicy } from './farmer-policy.js';
 export type { TransferCounters, TransferTimeouts } from './transfer-session.js';
 export { ShardStore, type ShardStoreOptions } from './shard-store.js';
+export { collectFarmerMetrics } from './farmer-metrics.js';

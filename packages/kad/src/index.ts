@@ -102,6 +102,7 @@ export { ChurnFilter, type ChurnFilterOptions } from './plugins/churn-filter.js'
 export { RateLimits, type RateLimitOptions } from './plugins/rate-limits.js';
 export { ProofOfWorkFilter } from './plugins/proof-of-work-filter.js';
 export { LookupTrace, type Trace, type TraceStep } from './plugins/lookup-trace.js';
+export { standardPlugins } from './plugins/standard-plugins.js';
 export { EventLog } from './plugins/event-log.js';
 export { Metrics } from './plugins/metrics.js';
 export {

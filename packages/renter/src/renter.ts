@@ -6,6 +6,7 @@ import {
   MemoryValueStore,
   type Random,
   createTlsCredentials,
+  standardPlugins,
   systemClock,
   systemRandom,
 } from '@granary/kad';
@@ -60,6 +61,8 @@ export interface RenterParts {
   readonly random?: Random;
   readonly settings?: Partial<RenterSettings>;
   readonly engine?: SegmentEngine;
+  /** Leading zero bits of work that the network asks of node identities. Default 0. */
+  readonly difficulty?: number;
 }
 
 /** Stores and reads objects. Several renters of one identity may share a directory. */
@@ -101,6 +104,7 @@ export class Renter {
       identity: keys.identity,
       transport: new HttpsTransport({ credentials, logger }),
       storage: new MemoryValueStore(),
+      plugins: standardPlugins({ difficulty: parts.difficulty ?? 0 }),
       logger,
       clock,
       random,

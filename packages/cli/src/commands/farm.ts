@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Farmer } from '@granary/farmer';
 import type { Context } from '../context.js';
 import { CliError } from '../cli-error.js';
+import { type MetricsServer, serveMetrics } from '../metrics-server.js';
 import { formatSize, parseDuration, parseSize } from '../units.js';
 
 /** Options of `granary farm`. */
@@ -19,13 +20,15 @@ export interface FarmOptions {
   readonly block?: string[];
   readonly leave?: boolean;
   readonly stay?: boolean;
+  readonly metrics?: string;
   readonly withParent?: boolean;
 }
 
 /** `granary farm`: run a storage node until a signal comes. */
 export async function farm(context: Context, options: FarmOptions): Promise<void> {
-  const { Farmer } = await import('@granary/farmer');
-  const { Identity, loadIdentity, parseAddress, saveIdentity } = await import('@granary/kad');
+  const { Farmer, collectFarmerMetrics } = await import('@granary/farmer');
+  const { EventLog, Identity, Metrics, loadIdentity, parseAddress, saveIdentity } =
+    await import('@granary/kad');
   const { output, logger, config, signal } = context;
   const port = Number(options.port);
   if (!Number.isInteger(port) || port < 0 || port > 65_535) {
@@ -45,6 +48,7 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
   );
   if (!exists) await saveIdentity(identityFile, Identity.generate());
   const identity = await loadIdentity(identityFile);
+  const metrics = new Metrics();
   const farmer = await Farmer.open({
     directory: options.data,
     identity,
@@ -60,20 +64,34 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
       egressPrice: parseAmount('--egress-price', options.egressPrice),
     },
     blockedRenters: options.block ?? [],
+    difficulty: config.difficulty ?? 0,
+    plugins: [metrics, new EventLog()],
     logger,
   });
+  let metricsServer: MetricsServer | undefined;
   try {
+    if (options.metrics !== undefined) {
+      const { registry } = metrics;
+      collectFarmerMetrics(farmer, registry);
+      metricsServer = await serveMetrics(options.metrics, async () => ({
+        text: await registry.metrics(),
+        type: registry.contentType,
+      }));
+    }
     const { nodeId, address, freeBytes, shards } = farmer.stats();
-    output.result({ event: 'ready', nodeId, address, pid: process.pid });
+    const metricsUrl = metricsServer?.url ?? null;
+    output.result({ event: 'ready', nodeId, address, pid: process.pid, metrics: metricsUrl });
     output.line(
       `Farming at ${address} as ${nodeId}: ${formatSize(freeBytes)} free, ${shards} shards held. Ctrl-C stops.`,
     );
+    if (metricsServer !== undefined) output.line(`Metrics at ${metricsServer.url}`);
     if (options.stay === true) await farmer.stay();
     if (options.leave === true) await farmer.leave();
     const stopped = until(signal, options.withParent === true);
     if (farmer.stats().leaving) await untilEmpty(farmer, stopped, context);
     else await stopped;
   } finally {
+    await metricsServer?.close();
     await farmer.stop();
     // An open stdin would keep the process alive.
     process.stdin.destroy();
