@@ -1,8 +1,7 @@
-import { parseAddress } from './address.js';
-import { type AddressScheme } from './address.js';
 import { type Clock, systemClock } from './clock.js';
 import { KadError, throwIfAborted } from './errors.js';
 import type { NodeId } from './node-id.js';
+import { isSilence } from './silence.js';
 import {
   DEFAULT_TIMEOUT_MS,
   type ExchangeOptions,
@@ -11,13 +10,6 @@ import {
   type Transport,
 } from './transport.js';
 
-/** One of the transports under a {@link CombinedTransport}. */
-export interface TransportRoute {
-  readonly transport: Transport;
-  /** The schemes of the addresses that it dials. */
-  readonly schemes: readonly AddressScheme[];
-}
-
 /**
  * Several transports under one node. It announces the addresses of all, in their order, and sends a
  * message over a connection that is open already, or else by the first address that works.
@@ -25,22 +17,22 @@ export interface TransportRoute {
 export class CombinedTransport implements Transport {
   private readonly clock: Clock;
 
-  /** @param routes - in the order in which they listen */
+  /** @param transports - in the order in which they listen; each says which addresses it dials */
   constructor(
-    private readonly routes: readonly TransportRoute[],
+    private readonly transports: readonly Transport[],
     { clock = systemClock }: { readonly clock?: Clock } = {},
   ) {
     this.clock = clock;
   }
 
   get addresses(): readonly string[] {
-    return this.routes.flatMap(({ transport }) => transport.addresses);
+    return this.transports.flatMap(({ addresses }) => addresses);
   }
 
   /** One after the other; when one can't, those that could are closed. */
   async listen(handler: MessageHandler): Promise<void> {
     try {
-      for (const { transport } of this.routes) await transport.listen(handler);
+      for (const transport of this.transports) await transport.listen(handler);
     } catch (error) {
       await this.close();
       throw error;
@@ -48,16 +40,19 @@ export class CombinedTransport implements Transport {
   }
 
   isConnected(nodeId: NodeId): boolean {
-    return this.routes.some(({ transport }) => transport.isConnected?.(nodeId) === true);
+    return this.transports.some((transport) => transport.isConnected?.(nodeId) === true);
+  }
+
+  dials(address: string): boolean {
+    return this.transports.some((transport) => dials(transport, address));
   }
 
   async identify(address: string, options?: ExchangeOptions): Promise<NodeId> {
-    const { scheme } = parseAddress(address);
-    const route = this.routes.find(({ schemes }) => schemes.includes(scheme));
-    if (route === undefined) {
-      throw new KadError('KAD_BAD_ADDRESS', `${address}: no transport dials ${scheme}: addresses`);
+    const transport = this.transports.find((candidate) => dials(candidate, address));
+    if (transport === undefined) {
+      throw new KadError('KAD_BAD_ADDRESS', `${address}: no transport here dials such addresses`);
     }
-    return route.transport.identify(address, options);
+    return transport.identify(address, options);
   }
 
   async request(
@@ -82,7 +77,7 @@ export class CombinedTransport implements Transport {
         });
       } catch (error) {
         failure = error;
-        if (signal?.aborted === true || !(error instanceof KadError) || !isSilence(error)) break;
+        if (signal?.aborted === true || !mayBeThere(error)) break;
       }
     }
     throw failure;
@@ -90,41 +85,35 @@ export class CombinedTransport implements Transport {
 
   async close(): Promise<void> {
     // Last in, first out: one may stand on the server of another before it.
-    for (const { transport } of [...this.routes].reverse()) await transport.close();
+    for (const transport of [...this.transports].reverse()) await transport.close();
   }
 
   /** Open connections first, then runs of addresses for one transport, in the order of the contact. */
   private waysTo({ nodeId, addresses }: Peer): { transport: Transport; addresses: string[] }[] {
     const ways: { transport: Transport; addresses: string[] }[] = [];
-    const open = this.routes.find(({ transport }) => transport.isConnected?.(nodeId) === true);
+    const open = this.transports.find((transport) => transport.isConnected?.(nodeId) === true);
     if (open !== undefined) {
       ways.push({
-        transport: open.transport,
+        transport: open,
         addresses: addresses.filter((address) => dials(open, address)),
       });
     }
     for (const address of addresses) {
-      const route = this.routes.find((candidate) => dials(candidate, address));
-      if (route === undefined || route === open) continue;
+      const transport = this.transports.find((candidate) => dials(candidate, address));
+      if (transport === undefined || transport === open) continue;
       const last = ways.at(-1);
-      if (last?.transport === route.transport) last.addresses.push(address);
-      else ways.push({ transport: route.transport, addresses: [address] });
+      if (last?.transport === transport) last.addresses.push(address);
+      else ways.push({ transport, addresses: [address] });
     }
     return ways;
   }
 }
 
-function dials({ schemes }: TransportRoute, address: string): boolean {
-  return schemes.includes(parseAddress(address).scheme);
+function dials(transport: Transport, address: string): boolean {
+  return transport.dials?.(address) ?? true;
 }
 
 /** Whether an error leaves open that the node is there, and can be reached in another way. */
-function isSilence({ code }: KadError): boolean {
-  return [
-    'KAD_UNREACHABLE',
-    'KAD_TIMEOUT',
-    'KAD_IDENTITY_MISMATCH',
-    'KAD_BAD_CERTIFICATE',
-    'KAD_BUSY',
-  ].includes(code);
+function mayBeThere(error: unknown): boolean {
+  return isSilence(error) || (error instanceof KadError && error.code === 'KAD_BUSY');
 }

@@ -161,10 +161,14 @@ export class HttpsTransport implements Transport {
     this.announced = options.announce ?? [formatAddress({ host, port: bound.port })];
   }
 
+  dials(address: string): boolean {
+    return parseAddress(address).scheme === 'https';
+  }
+
   async identify(address: string, options: ExchangeOptions = {}): Promise<NodeId> {
     this.throwIfClosed();
-    const { scheme, host, port, nodeId } = parseAddress(address);
-    if (scheme !== 'https') {
+    const { host, port, nodeId } = parseAddress(address);
+    if (!this.dials(address)) {
       throw new KadError('KAD_BAD_ADDRESS', `${address}: this transport dials https:// only`);
     }
     const socket = await dialTls({
@@ -188,7 +192,7 @@ export class HttpsTransport implements Transport {
     }
     let failure: unknown = new KadError('KAD_UNREACHABLE', `node ${to.nodeId} has no address`);
     for (const address of to.addresses) {
-      if (parseAddress(address).scheme !== 'https') continue;
+      if (!this.dials(address)) continue;
       try {
         return await this.post(address, to.nodeId, message, options);
       } catch (error) {

@@ -54,7 +54,7 @@ export {
   type SocketDialer,
   type SocketListener,
 } from './message-socket.js';
-export { CombinedTransport, type TransportRoute } from './combined-transport.js';
+export { CombinedTransport } from './combined-transport.js';
 export {
   ConformanceError,
   transportConformance,

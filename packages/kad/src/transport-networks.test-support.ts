@@ -92,10 +92,7 @@ export const transportNetworks: Record<string, () => Promise<ConformanceNetwork>
           credentials,
           listener: WebSocketListener.beside(https),
         });
-        return new CombinedTransport([
-          { transport: https, schemes: ['https'] },
-          { transport: sockets, schemes: ['wss', 'ws'] },
-        ]);
+        return new CombinedTransport([https, sockets]);
       }),
     ),
   'WebSockets inside TLS': () =>
@@ -108,20 +105,22 @@ export const transportNetworks: Record<string, () => Promise<ConformanceNetwork>
           credentials,
           listener: WebSocketListener.beside(https),
         });
-        const both = new CombinedTransport([
-          { transport: https, schemes: [] },
-          { transport: sockets, schemes: ['wss'] },
-        ]);
         // The HTTPS server is there for its port only: nobody is told of it.
         return {
           get addresses() {
             return sockets.addresses;
           },
-          listen: (handler) => both.listen(handler),
-          identify: (address, options) => both.identify(address, options),
-          request: (to, message, options) => both.request(to, message, options),
-          isConnected: (nodeId) => both.isConnected(nodeId),
-          close: () => both.close(),
+          listen: async (handler) => {
+            await https.listen(handler);
+            await sockets.listen(handler);
+          },
+          identify: (address, options) => sockets.identify(address, options),
+          request: (to, message, options) => sockets.request(to, message, options),
+          isConnected: (nodeId) => sockets.isConnected(nodeId),
+          close: async () => {
+            await sockets.close();
+            await https.close();
+          },
         };
       }),
     ),

@@ -59,6 +59,11 @@ export interface Transport {
    */
   request(to: Peer, message: Uint8Array, options?: ExchangeOptions): Promise<Uint8Array>;
   /**
+   * Whether the transport dials addresses like this one; not there when it dials any. A contact none
+   * of whose addresses it dials is not dead: it just can't be asked from here.
+   */
+  dials?(address: string): boolean;
+  /**
    * Whether a connection to the node is open over which it can be asked without being dialled, so
    * that even a node without addresses can be. Not there on transports without such connections.
    */

@@ -110,6 +110,10 @@ export class WebSocketTransport implements Transport {
     await this.options.listener?.listen((made) => this.accept(made));
   }
 
+  dials(address: string): boolean {
+    return parseAddress(address).scheme !== 'https';
+  }
+
   isConnected(nodeId: NodeId): boolean {
     return this.connectionWith(nodeId) !== undefined;
   }
@@ -117,8 +121,8 @@ export class WebSocketTransport implements Transport {
   async identify(address: string, options: ExchangeOptions = {}): Promise<NodeId> {
     this.throwIfClosed();
     throwIfAborted(options.signal);
-    const { scheme, nodeId } = parseAddress(address);
-    if (scheme !== 'ws' && scheme !== 'wss') {
+    const { nodeId } = parseAddress(address);
+    if (!this.dials(address)) {
       throw new KadError(
         'KAD_BAD_ADDRESS',
         `${address}: this transport dials wss:// and ws:// only`,
@@ -198,7 +202,7 @@ export class WebSocketTransport implements Transport {
   }
 
   private async dialInOrder(to: Peer, timeoutMs: number): Promise<WebSocketConnection> {
-    const addresses = to.addresses.filter((address) => /^wss?:/.test(address));
+    const addresses = to.addresses.filter((address) => this.dials(address));
     const deadline = this.clock.now() + timeoutMs;
     await this.waitAfterLoss(to.nodeId, timeoutMs);
     let failure: unknown = new KadError(
