@@ -61,7 +61,7 @@ export class WebSocketTransport implements Transport {
   private readonly all = new Set<WebSocketConnection>();
   /** Connections that can carry messages, oldest first. */
   private readonly ready = new Map<NodeId, WebSocketConnection[]>();
-  private readonly dials = new Map<NodeId, Promise<WebSocketConnection>>();
+  private readonly dialing = new Map<NodeId, Promise<WebSocketConnection>>();
   private readonly lost = new LruMap<NodeId, number>(1000);
   private readonly stopping = new AbortController();
   private handler: MessageHandler | undefined;
@@ -192,10 +192,10 @@ export class WebSocketTransport implements Transport {
 
   /** Dial a node, or wait with others who want the same. */
   private dial(to: Peer, timeoutMs: number): Promise<WebSocketConnection> {
-    const under = this.dials.get(to.nodeId);
+    const under = this.dialing.get(to.nodeId);
     if (under !== undefined) return under;
-    const dial = this.dialInOrder(to, timeoutMs).finally(() => this.dials.delete(to.nodeId));
-    this.dials.set(to.nodeId, dial);
+    const dial = this.dialInOrder(to, timeoutMs).finally(() => this.dialing.delete(to.nodeId));
+    this.dialing.set(to.nodeId, dial);
     // Whoever waits may have given up.
     dial.catch(() => undefined);
     return dial;
