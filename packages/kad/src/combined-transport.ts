@@ -8,6 +8,7 @@ import {
   type MessageHandler,
   type Peer,
   type Transport,
+  noAddressError,
 } from './transport.js';
 
 /**
@@ -63,10 +64,7 @@ export class CombinedTransport implements Transport {
     throwIfAborted(signal);
     const deadline = this.clock.now() + timeoutMs;
     const ways = this.waysTo(to);
-    let failure: unknown = new KadError(
-      'KAD_UNREACHABLE',
-      `node ${to.nodeId} has no address that a transport here dials`,
-    );
+    let failure: unknown = noAddressError(to);
     for (const [i, { transport, addresses }] of ways.entries()) {
       // A way that says nothing must not use up the time of the others.
       const share = Math.max(0, deadline - this.clock.now()) / (ways.length - i);

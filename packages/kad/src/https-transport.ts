@@ -17,6 +17,7 @@ import {
   type MessageHandler,
   type Peer,
   type Transport,
+  noAddressError,
 } from './transport.js';
 
 /** The path that takes messages. */
@@ -190,7 +191,7 @@ export class HttpsTransport implements Transport {
     if (message.length > MAX_MESSAGE_SIZE) {
       throw new KadError('KAD_TOO_LARGE', `a message has at most ${MAX_MESSAGE_SIZE} bytes`);
     }
-    let failure: unknown = new KadError('KAD_UNREACHABLE', `node ${to.nodeId} has no address`);
+    let failure: unknown = noAddressError(to);
     for (const address of to.addresses) {
       if (!this.dials(address)) continue;
       try {

@@ -277,6 +277,24 @@ const cases: readonly { readonly name: string; run(scene: Scene): Promise<void> 
     },
   },
   {
+    name: 'does not take a node for dead whose addresses are those of other transports',
+    async run({ node }) {
+      const client = await node();
+      const { transport } = client;
+      const other = ['https://127.0.0.1:1', 'wss://127.0.0.1:1', 'ws://127.0.0.1:1'].find(
+        (address) => transport.dials?.(address) === false,
+      );
+      // It says that it dials whatever comes.
+      if (other === undefined) return;
+      await fails(
+        transport.request({ nodeId: NOBODY, addresses: [other] }, pattern(5, 5)),
+        ['KAD_BAD_ADDRESS'],
+        `asking at ${other}, which the transport says it does not dial`,
+      );
+      await fails(transport.identify(other), ['KAD_BAD_ADDRESS'], `identifying ${other}`);
+    },
+  },
+  {
     name: 'does not hand a message to another node than the one asked for',
     async run({ node }) {
       let handled = 0;

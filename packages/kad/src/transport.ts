@@ -54,7 +54,7 @@ export interface Transport {
    * passed over.
    *
    * @throws KadError KAD_UNREACHABLE, KAD_TIMEOUT, KAD_ABORTED, KAD_IDENTITY_MISMATCH,
-   * KAD_TOO_LARGE, KAD_REMOTE when the other side refused the message, KAD_STOPPED after `close`,
+   * KAD_TOO_LARGE, KAD_BAD_ADDRESS when all addresses are those of other transports, KAD_REMOTE when the other side refused the message, KAD_STOPPED after `close`,
    * and others.
    */
   request(to: Peer, message: Uint8Array, options?: ExchangeOptions): Promise<Uint8Array>;
@@ -74,6 +74,19 @@ export interface Transport {
 
 /** The limit of an exchange when none is given, in milliseconds. */
 export const DEFAULT_TIMEOUT_MS = 10_000;
+
+/**
+ * That no address of a node can be dialled here. When it has some, of other transports, the node may
+ * well be alive, which KAD_UNREACHABLE would put in doubt.
+ */
+export function noAddressError({ nodeId, addresses }: Peer, more = ''): KadError {
+  return addresses.length === 0
+    ? new KadError('KAD_UNREACHABLE', `node ${nodeId} has no address ${more}`.trim())
+    : new KadError(
+        'KAD_BAD_ADDRESS',
+        `no address of node ${nodeId} can be dialled from here ${more}`.trim(),
+      );
+}
 
 /** What a refusal that came back over a transport becomes for who asked. */
 export function refusalError(where: string, code: unknown, message: unknown): KadError {

@@ -1,4 +1,4 @@
-import { formatAddress } from './address.js';
+import { type Address, formatAddress } from './address.js';
 import { KadError, messageOf } from './errors.js';
 import {
   type MessageSocket,
@@ -8,6 +8,17 @@ import {
 } from './message-socket.js';
 
 type WebSocketConstructor = new (url: string, protocol: string) => MessageSocket;
+
+/**
+ * Whether WebSockets to an address can be made here. A page that came over HTTPS may open `ws:`
+ * addresses of its own machine only (W3C Secure Contexts, section 3.1).
+ */
+export function canDialSocket({ scheme, host }: Address): boolean {
+  if (scheme !== 'ws') return scheme === 'wss';
+  const { location } = globalThis as { location?: { readonly protocol: string } };
+  if (location?.protocol !== 'https:') return true;
+  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
+}
 
 /**
  * The browser's own WebSocket. In `wss:` the browser checks the certificate, which must be of an
@@ -26,7 +37,6 @@ export const dialSocket: SocketDialer = async (address) => {
     socket.binaryType = 'arraybuffer';
     return { socket, remoteAddress: address.host };
   } catch (error) {
-    // A page that came over HTTPS may not open ws: addresses other than this machine's.
     throw new KadError('KAD_UNREACHABLE', `${formatAddress(address)}: ${messageOf(error)}`, {
       cause: error,
     });

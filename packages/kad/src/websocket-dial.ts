@@ -1,6 +1,6 @@
 import type { TLSSocket } from 'node:tls';
 import { WebSocket } from 'ws';
-import { formatAddress } from './address.js';
+import { type Address, formatAddress } from './address.js';
 import {
   type MessageSocket,
   type SocketDialer,
@@ -9,6 +9,11 @@ import {
 } from './message-socket.js';
 import { dialTls, peerIdentityOf } from './tls.js';
 import { MAX_FRAME_SIZE } from './websocket-frames.js';
+
+/** Whether WebSockets to an address can be made here. */
+export function canDialSocket({ scheme }: Address): boolean {
+  return scheme !== 'https';
+}
 
 /**
  * A WebSocket of `ws`. In `wss:` the certificate must either be bound to the node that is dialled,

@@ -146,19 +146,14 @@ export class WebSocketListener implements SocketListener {
   async close(): Promise<void> {
     this.accept = undefined;
     this.unroute?.();
-    // The transport has said goodbye to its connections; what is left has not been proved.
-    for (const socket of this.sockets.clients) {
-      if (socket.readyState === socket.OPEN) socket.close();
-    }
+    // The transport has said goodbye to its connections and waited for them.
+    for (const socket of this.sockets.clients) socket.terminate();
     this.sockets.close();
     const { server } = this;
     if (server === undefined || 'request' in this.where || !server.listening) return;
     await new Promise<void>((resolve) => {
       server.close(() => resolve());
       server.closeAllConnections();
-      setTimeout(() => {
-        for (const socket of this.sockets.clients) socket.terminate();
-      }, 500).unref();
     });
   }
 

@@ -1,4 +1,4 @@
-import { dialSocket } from '#kad/websocket-dial';
+import { canDialSocket, dialSocket } from '#kad/websocket-dial';
 import { parseAddress } from './address.js';
 import type { TlsCredentials } from './certificate.js';
 import { type Clock, systemClock } from './clock.js';
@@ -17,6 +17,7 @@ import {
   type MessageHandler,
   type Peer,
   type Transport,
+  noAddressError,
 } from './transport.js';
 import { waitFor } from './wait-for.js';
 import {
@@ -111,7 +112,7 @@ export class WebSocketTransport implements Transport {
   }
 
   dials(address: string): boolean {
-    return parseAddress(address).scheme !== 'https';
+    return canDialSocket(parseAddress(address));
   }
 
   isConnected(nodeId: NodeId): boolean {
@@ -174,12 +175,11 @@ export class WebSocketTransport implements Transport {
   async close(): Promise<void> {
     if (this.stopping.signal.aborted) return;
     this.stopping.abort();
-    // Nobody new first; those that are here are told.
-    const listening = this.options.listener?.close();
+    // Nobody new is accepted from here on; those that are here are told.
     const connections = [...this.all];
     for (const connection of connections) connection.close(CloseCode.goingAway, stopped());
     await Promise.all(connections.map(({ closed }) => closed));
-    await listening;
+    await this.options.listener?.close();
   }
 
   private throwIfClosed(): void {
@@ -205,10 +205,7 @@ export class WebSocketTransport implements Transport {
     const addresses = to.addresses.filter((address) => this.dials(address));
     const deadline = this.clock.now() + timeoutMs;
     await this.waitAfterLoss(to.nodeId, timeoutMs);
-    let failure: unknown = new KadError(
-      'KAD_UNREACHABLE',
-      `node ${to.nodeId} has no WebSocket address, and no connection with it is open`,
-    );
+    let failure: unknown = noAddressError(to, 'and no connection with it is open');
     for (const [i, address] of addresses.entries()) {
       if (this.stopping.signal.aborted) break;
       // One address that says nothing must not use up the time of the others.
