@@ -1,5 +1,7 @@
 // A process that is one node of the DHT, over HTTPS and WebSockets. It prints one JSON line when it is
 // ready, and answers each JSON line that it is sent with one of its own. Arguments: bootstrap addresses.
+// With TLS_KEY and TLS_CERT in the environment (paths of PEM files), its WebSockets are inside TLS.
+import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import {
   CombinedTransport,
@@ -15,9 +17,15 @@ import {
 const identity = Identity.generate();
 const credentials = await createTlsCredentials(identity);
 const here = { host: '127.0.0.1', port: 0 };
+const { TLS_KEY, TLS_CERT } = process.env;
+const tls =
+  TLS_KEY === undefined
+    ? undefined
+    : { key: readFileSync(TLS_KEY, 'utf8'), cert: readFileSync(TLS_CERT, 'utf8') };
+const listener = WebSocketListener.standalone({ ...here, ...(tls && { tls }) });
 const transport = new CombinedTransport([
   new HttpsTransport({ credentials, listen: here }),
-  new WebSocketTransport({ identity, credentials, listener: WebSocketListener.standalone(here) }),
+  new WebSocketTransport({ identity, credentials, listener }),
 ]);
 const node = new KademliaNode({ identity, transport, storage: new MemoryValueStore() });
 const heard = new Map();
