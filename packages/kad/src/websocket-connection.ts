@@ -147,6 +147,11 @@ export class WebSocketConnection {
     return this.peer !== undefined && this.failure === undefined;
   }
 
+  /** Whether it is closed, or about to be. */
+  get failed(): boolean {
+    return this.failure !== undefined;
+  }
+
   /** Whether nothing is under way on it. */
   get unused(): boolean {
     return this.pending.size === 0 && this.queue.size === 0 && this.inWork === 0;

@@ -29,7 +29,7 @@ export interface WebSocketLimits {
   readonly maxIdleFrames: number;
   /** Connections that we dialled; the one unused for longest makes room. */
   readonly maxDialed: number;
-  /** Connections that others opened and that have not proved yet who they are. */
+  /** Connections that others opened and that have not proved yet who they are; the oldest goes. */
   readonly maxUnproven: number;
   /** Connections with one peer; the oldest makes room. */
   readonly maxPerPeer: number;

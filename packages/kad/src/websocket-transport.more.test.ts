@@ -510,10 +510,17 @@ describe('the listener', () => {
     const other = await startServer({ limits: { maxUnproven: 2 } });
     const proved = await RawPeer.dial(other.address);
     await proved.shakeHands();
-    for (let i = 0; i < 2; i += 1) await (await RawPeer.dial(other.address)).next();
-    const last = await RawPeer.dial(other.address);
-    await last.closeCode();
+    const silent: RawPeer[] = [];
+    for (let i = 0; i < 3; i += 1) {
+      const peer = await RawPeer.dial(other.address);
+      await peer.next();
+      silent.push(peer);
+    }
+    // Those that say nothing can't keep others out.
+    expect(await silent[0]!.closeCode()).toBe(CloseCode.tryAgainLater);
+    expect(silent[2]!.closed).toBeUndefined();
     expect(proved.closed).toBeUndefined();
+    await stillServes(other);
   });
 
   it.each<[string, string, string | undefined, number]>([

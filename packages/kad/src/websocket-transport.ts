@@ -291,15 +291,21 @@ export class WebSocketTransport implements Transport {
   }
 
   private accept(made: MadeSocket): void {
-    let unproven = 0;
-    for (const { role, peer } of this.all) {
-      if (role === 'acceptor' && peer === undefined) unproven += 1;
-    }
-    if (this.stopping.signal.aborted || unproven >= this.limits.maxUnproven) {
+    if (this.stopping.signal.aborted) {
       made.socket.onerror = () => undefined;
-      made.socket.close(CloseCode.tryAgainLater, 'KAD_BUSY');
       made.socket.terminate?.();
       return;
+    }
+    const unproven = [...this.all].filter(
+      ({ role, peer, failed }) => role === 'acceptor' && peer === undefined && !failed,
+    );
+    // The oldest goes, not the newest: who is honest has proved who it is within a round trip, and
+    // whoever says nothing can't keep it out.
+    if (unproven.length >= this.limits.maxUnproven) {
+      unproven[0]!.close(
+        CloseCode.tryAgainLater,
+        new KadError('KAD_BUSY', 'too many connections that have not proved who they are'),
+      );
     }
     const connection = new WebSocketConnection(made, 'acceptor', this.context);
     this.all.add(connection);
