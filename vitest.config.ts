@@ -13,9 +13,12 @@ const alias = Object.fromEntries(
 );
 
 // A package's own choices by condition (`imports` in its package.json) lead to its built files.
-const imports = {
-  '#kad/platform': fileURLToPath(new URL('./packages/kad/src/platform.ts', import.meta.url)),
-};
+const imports = Object.fromEntries(
+  ['platform', 'websocket-dial'].map((name) => [
+    `#kad/${name}`,
+    fileURLToPath(new URL(`./packages/kad/src/${name}.ts`, import.meta.url)),
+  ]),
+);
 
 export default defineConfig({
   resolve: { alias: { ...alias, ...imports } },

@@ -3,7 +3,7 @@ import type { Server } from 'node:https';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { WebSocketServer } from 'ws';
-import { messageOf, peerIdentityOf } from '@granary/kad';
+import { isUpgradeRouted, messageOf, peerIdentityOf } from '@granary/kad';
 import {
   MAX_CONTROL_FRAME,
   MAX_DATA_FRAME,
@@ -65,8 +65,10 @@ export class TransferServer {
 
   private readonly onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     socket.on('error', () => socket.destroy());
-    const url = (request.url ?? '').split('?')[0];
+    const url = (request.url ?? '').split('?')[0]!;
     if (url !== TRANSFER_PATH) {
+      // The DHT's own WebSockets, when the node takes them on this server.
+      if (isUpgradeRouted(this.server, url)) return;
       return refuseUpgrade(socket, '404 Not Found', 'FARMER_NOT_FOUND', `use ${TRANSFER_PATH}`);
     }
     const offered = String(request.headers['sec-websocket-protocol'] ?? '').split(/\s*,\s*/);

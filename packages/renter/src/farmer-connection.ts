@@ -94,6 +94,8 @@ export class FarmerConnection {
   ): Promise<FarmerConnection> {
     let failure: unknown = transferError(farmer, 'it has no address');
     for (const address of farmer.addresses) {
+      // Transfers go to the farmer's HTTPS server; other addresses are for the DHT's messages.
+      if (parseAddress(address).scheme !== 'https') continue;
       signal?.throwIfAborted();
       try {
         return await FarmerConnection.dialAddress(farmer, address, context, signal);

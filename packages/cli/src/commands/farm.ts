@@ -35,7 +35,9 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
     throw new CliError('CLI_USAGE', `--port ${options.port}: a port is a number from 0 to 65535`);
   }
   for (const address of [...(options.announce ?? []), ...(config.bootstrap ?? [])]) {
-    parseAddress(address);
+    if (parseAddress(address).scheme !== 'https') {
+      throw new CliError('CLI_USAGE', `${address}: farmers listen at https:// addresses`);
+    }
   }
   const identityFile = join(options.data, 'identity.json');
   const exists = await readFile(identityFile).then(
