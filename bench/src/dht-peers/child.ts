@@ -18,6 +18,8 @@ export interface StartedNode {
   readonly address: string;
   /** Milliseconds from its start until it said that it was in. */
   readonly ms: number;
+  /** Times that it had to be tried again. */
+  readonly retries: number;
 }
 
 /** A lookup, who made it and how long it took; without a result it failed. */
@@ -47,6 +49,9 @@ export interface ChildResponse {
   readonly result?: unknown;
   readonly error?: string;
 }
+
+/** A join that fails is tried again so often, with a new node. */
+const MAX_RETRIES = 3;
 
 const nodes: PeerNode[] = [];
 let system: Awaited<ReturnType<(typeof SYSTEMS)[string]['load']>> | undefined;
@@ -85,9 +90,17 @@ const operations: {
       if (left-- <= 0) return undefined;
       return async () => {
         const begun = performance.now();
-        const node = await system!.start(bootstrap);
-        nodes.push(node);
-        started.push({ id: node.id, address: node.address, ms: performance.now() - begun });
+        for (let retries = 0; ; retries += 1) {
+          try {
+            const node = await system!.start(bootstrap);
+            nodes.push(node);
+            const ms = performance.now() - begun;
+            started.push({ id: node.id, address: node.address, ms, retries });
+            return;
+          } catch (error) {
+            if (retries === MAX_RETRIES) throw error;
+          }
+        }
       };
     });
     return started;

@@ -21,7 +21,12 @@ export function granarySystem(
         storage: new MemoryValueStore(),
       });
       await node.start();
-      if (bootstrap !== undefined) await node.join([bootstrap]);
+      try {
+        if (bootstrap !== undefined) await node.join([bootstrap]);
+      } catch (error) {
+        await node.stop();
+        throw error;
+      }
       return {
         id: identity.nodeId,
         address: node.contact.addresses[0]!,

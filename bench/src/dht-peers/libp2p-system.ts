@@ -44,8 +44,13 @@ export const libp2pKad: PeerSystem = {
         (dht as unknown as EventTarget).addEventListener?.('kad-dht:query:self', () => resolve());
         node.addEventListener('kad-dht:query:self' as never, (() => resolve()) as never);
       });
-      await node.dial(multiaddr(bootstrap));
-      await joined;
+      try {
+        await node.dial(multiaddr(bootstrap));
+        await joined;
+      } catch (error) {
+        await node.stop();
+        throw error;
+      }
     }
     return {
       id: hash(node.peerId.toMultihash().bytes),

@@ -24,6 +24,8 @@ export interface Measured {
   readonly joinSeconds: number;
   /** Seconds until ten lookups in a row had found the closest node; undefined when that never was. */
   readonly readySeconds: number | undefined;
+  /** Joins that failed and were tried again. */
+  readonly joinRetries: number;
   /** CPU of all processes for the joins, for each node. */
   readonly joinCpuMs: number;
   readonly singleMedianMs: number;
@@ -99,7 +101,8 @@ export async function measure(
     );
     const joined = performance.now();
     const afterJoin = await fleet.usage();
-    const ids = [first!, ...started.flat()].map(({ id }) => id);
+    const nodes = [first!, ...started.flat()];
+    const ids = nodes.map(({ id }) => id);
     const readySeconds = await untilReady(fleet, ids, begun);
     await pause(plan.settleMs);
 
@@ -129,6 +132,7 @@ export async function measure(
       system,
       joinSeconds: (joined - begun) / 1000,
       readySeconds,
+      joinRetries: nodes.reduce((sum, { retries }) => sum + retries, 0),
       joinCpuMs: (afterJoin.cpuMs - empty.cpuMs) / plan.nodes,
       singleMedianMs: quantile(
         single.map(({ ms }) => ms),
