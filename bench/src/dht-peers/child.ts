@@ -5,7 +5,13 @@ import { SYSTEMS } from './systems.js';
 /** What a process that runs nodes can be asked, and what it answers. */
 export interface ChildOperations {
   load(args: { system: string }): void;
-  start(args: { count: number; concurrency: number; bootstrap?: string }): StartedNode[];
+  /** Start nodes; none is begun after `joinMs`, so that fewer than asked for may come back. */
+  start(args: {
+    count: number;
+    concurrency: number;
+    joinMs: number;
+    bootstrap?: string;
+  }): StartedNode[];
   lookup(args: { node: number }): TimedLookup;
   lookups(args: { ms: number; concurrency: number }): TimedLookup[];
   usage(args: object): Usage;
@@ -83,11 +89,12 @@ const operations: {
   async load({ system: name }) {
     system = await SYSTEMS[name]!.load();
   },
-  async start({ count, concurrency, bootstrap }) {
+  async start({ count, concurrency, joinMs, bootstrap }) {
+    const until = performance.now() + joinMs;
     const started: StartedNode[] = [];
     let left = count;
     await pool(concurrency, () => {
-      if (left-- <= 0) return undefined;
+      if (left-- <= 0 || performance.now() > until) return undefined;
       return async () => {
         const begun = performance.now();
         for (let retries = 0; ; retries += 1) {

@@ -8,8 +8,11 @@ export interface Plan {
   readonly processes: number;
   /** Nodes that join at one time in each process. */
   readonly joining: number;
-  /** Lookups one after another. */
+  /** No node begins to join later than so many milliseconds after the first. */
+  readonly joinMs: number;
+  /** Lookups one after another, for at most `singleMs` milliseconds. */
   readonly single: number;
+  readonly singleMs: number;
   /** Lookups at one time in each process, for the throughput. */
   readonly parallel: number;
   readonly throughputMs: number;
@@ -20,7 +23,9 @@ export interface Plan {
 /** What was measured of one system. */
 export interface Measured {
   readonly system: string;
-  /** Seconds until every node had joined. */
+  /** Nodes that joined in the time there was. */
+  readonly nodes: number;
+  /** Seconds until the last of them had joined. */
   readonly joinSeconds: number;
   /** Seconds until ten lookups in a row had found the closest node; undefined when that never was. */
   readonly readySeconds: number | undefined;
@@ -89,15 +94,20 @@ export async function measure(
     await fleet.all('load', () => ({ system }));
     const empty = await fleet.usage();
     const begun = performance.now();
-    const [first] = await fleet.processes[0]!.call('start', { count: 1, concurrency: 1 });
+    const [first] = await fleet.processes[0]!.call('start', {
+      count: 1,
+      concurrency: 1,
+      joinMs: plan.joinMs,
+    });
     const started = await fleet.all(
       'start',
       (i) => ({
         count: Math.floor((plan.nodes - 1 + i) / plan.processes),
         concurrency: plan.joining,
+        joinMs: plan.joinMs,
         bootstrap: first!.address,
       }),
-      120_000,
+      plan.joinMs + 60_000,
     );
     const joined = performance.now();
     const afterJoin = await fleet.usage();
@@ -107,7 +117,9 @@ export async function measure(
     await pause(plan.settleMs);
 
     const single: TimedLookup[] = [];
+    const singleBegun = performance.now();
     for (let i = 0; i < plan.single; i += 1) {
+      if (performance.now() - singleBegun > plan.singleMs) break;
       const process = fleet.processes[i % plan.processes]!;
       single.push(await process.call('lookup', { node: Math.floor(i / plan.processes) }));
     }
@@ -130,10 +142,11 @@ export async function measure(
     const grades = all.map((lookup) => grade(ids, lookup));
     return {
       system,
+      nodes: nodes.length,
       joinSeconds: (joined - begun) / 1000,
       readySeconds,
       joinRetries: nodes.reduce((sum, { retries }) => sum + retries, 0),
-      joinCpuMs: (afterJoin.cpuMs - empty.cpuMs) / plan.nodes,
+      joinCpuMs: (afterJoin.cpuMs - empty.cpuMs) / nodes.length,
       singleMedianMs: quantile(
         single.map(({ ms }) => ms),
         0.5,
@@ -148,7 +161,7 @@ export async function measure(
       foundClosest: mean(grades.map(({ closest }) => (closest ? 1 : 0))),
       foundTwenty: mean(grades.map(({ twenty }) => twenty)),
       failed: all.filter(({ result }) => result === undefined).length,
-      idleCpuMsPerSecond: (idleTo.cpuMs - idleFrom.cpuMs) / idleSeconds / plan.nodes,
+      idleCpuMsPerSecond: (idleTo.cpuMs - idleFrom.cpuMs) / idleSeconds / nodes.length,
       rssBytes: idleTo.rssBytes,
       emptyRssBytes: empty.rssBytes,
     };
