@@ -34,19 +34,38 @@ async function createNode() {
   });
 }
 
+/** Dial, and wait until the node has looked up its own ID. */
+async function join(node: Awaited<ReturnType<typeof createNode>>, bootstrap: string) {
+  const own = new Promise<boolean>((resolve) => {
+    node.addEventListener('kad-dht:query:self' as never, () => resolve(true));
+    // Its first lookup is given up after five seconds, without an event, and comes again after
+    // five minutes.
+    setTimeout(() => resolve(false), 6_000);
+  });
+  await node.dial(multiaddr(bootstrap), { signal: AbortSignal.timeout(10_000) });
+  if (await own) return;
+  await lookUp(node.services.dht, node.peerId.toMultihash().bytes, AbortSignal.timeout(20_000));
+}
+
+/** A lookup to its end. */
+async function lookUp(dht: KadDHT, key: Uint8Array, signal?: AbortSignal) {
+  const found: string[] = [];
+  let messages = 0;
+  for await (const event of dht.getClosestPeers(key, signal === undefined ? {} : { signal })) {
+    if (event.name === 'SEND_QUERY') messages += 1;
+    if (event.name === 'FINAL_PEER') found.push(hash(event.peer.id.toMultihash().bytes));
+  }
+  return { target: hash(key), found, messages };
+}
+
 /** @libp2p/kad-dht over TCP, Noise and Yamux, with its defaults but for what is said above. */
 export const libp2pKad: PeerSystem = {
   async start(bootstrap) {
     const node = await createNode();
     const dht: KadDHT = node.services.dht;
     if (bootstrap !== undefined) {
-      const joined = new Promise<void>((resolve) => {
-        (dht as unknown as EventTarget).addEventListener?.('kad-dht:query:self', () => resolve());
-        node.addEventListener('kad-dht:query:self' as never, (() => resolve()) as never);
-      });
       try {
-        await node.dial(multiaddr(bootstrap));
-        await joined;
+        await join(node, bootstrap);
       } catch (error) {
         await node.stop();
         throw error;
@@ -55,15 +74,7 @@ export const libp2pKad: PeerSystem = {
     return {
       id: hash(node.peerId.toMultihash().bytes),
       address: node.getMultiaddrs()[0]!.toString(),
-      async lookup(random) {
-        const found: string[] = [];
-        let messages = 0;
-        for await (const event of dht.getClosestPeers(random)) {
-          if (event.name === 'SEND_QUERY') messages += 1;
-          if (event.name === 'FINAL_PEER') found.push(hash(event.peer.id.toMultihash().bytes));
-        }
-        return { target: hash(random), found, messages };
-      },
+      lookup: (random) => lookUp(dht, random),
       async stop() {
         await node.stop();
       },
