@@ -105,7 +105,10 @@ const operations: {
             started.push({ id: node.id, address: node.address, ms, retries });
             return;
           } catch (error) {
-            if (retries === MAX_RETRIES) throw error;
+            if (retries < MAX_RETRIES) continue;
+            // One node less; that nobody can start is another matter.
+            if (bootstrap === undefined) throw error;
+            return;
           }
         }
       };
