@@ -1,5 +1,6 @@
 import { availableParallelism, cpus } from 'node:os';
 import { benchDht } from './dht-bench.js';
+import { benchDhtPeers } from './dht-peers/bench.js';
 import { benchErasure } from './erasure-bench.js';
 import { benchShardStore } from './shard-store-bench.js';
 import { benchTransfers } from './transfer-bench.js';
@@ -8,6 +9,7 @@ const parts: Record<string, (report: (line: string) => void) => Promise<void>> =
   erasure: benchErasure,
   shards: benchShardStore,
   dht: benchDht,
+  'dht-peers': benchDhtPeers,
   transfers: benchTransfers,
 };
 
