@@ -38,7 +38,8 @@ export interface LookupOptions<V> {
   readonly perGroup?: number;
   /**
    * A question that has had no answer for this many milliseconds no longer keeps another from being
-   * asked. Needs `clock`. Default: every question is waited for.
+   * asked, and the node counts no longer as one of the closest; after twice as many it is not waited
+   * for any more. Needs `clock`. Default: every question is waited for.
    */
   readonly patienceMs?: number;
   readonly clock?: Clock;
@@ -69,7 +70,8 @@ export interface LookupResult<V> {
 interface Inquiry {
   readonly contact: Contact;
   readonly depth: number;
-  state: 'asked' | 'answered' | 'failed';
+  /** `slow`: it has been asked, and takes long. */
+  state: 'asked' | 'slow' | 'answered' | 'failed';
 }
 
 interface Candidate {
@@ -159,7 +161,8 @@ export function iterativeLookup<V>(options: LookupOptions<V>): Promise<LookupRes
     for (const candidate of path.candidates) {
       const inquiry = inquiries.get(candidate.contact.nodeId);
       if (inquiry === undefined) return candidate;
-      if (inquiry.state !== 'failed' && (closer += 1) >= k) return undefined;
+      const counts = inquiry.state === 'asked' || inquiry.state === 'answered';
+      if (counts && (closer += 1) >= k) return undefined;
     }
     return undefined;
   };
@@ -201,22 +204,38 @@ export function iterativeLookup<V>(options: LookupOptions<V>): Promise<LookupRes
       running += 1;
       path.running += 1;
       observer?.asked?.(contact, path.number, depth);
-      let counted = true;
+      let timer: unknown;
+      /** It holds back no other question any more; and, then, not the end either. */
+      let [counted, awaited] = [true, true];
       const uncount = () => {
         if (counted) path.running -= 1;
         counted = false;
       };
-      const timer =
-        patienceMs === undefined
-          ? undefined
-          : clock?.setTimeout(() => {
-              uncount();
-              advance();
-            }, patienceMs);
-      const settle = () => {
-        if (timer !== undefined) clock?.clearTimeout(timer);
-        running -= 1;
+      const unawait = () => {
         uncount();
+        if (awaited) running -= 1;
+        awaited = false;
+      };
+      if (patienceMs !== undefined && clock !== undefined) {
+        timer = clock.setTimeout(() => {
+          inquiry.state = 'slow';
+          uncount();
+          timer = clock.setTimeout(() => {
+            fail(new KadError('KAD_TIMEOUT', 'the lookup did not wait any longer'));
+            unawait();
+            advance();
+          }, patienceMs);
+          advance();
+        }, patienceMs);
+      }
+      const fail = (error: unknown) => {
+        if (inquiry.state === 'failed') return;
+        inquiry.state = 'failed';
+        if (!over) observer?.failed?.(contact, namedBy, error);
+      };
+      const settle = () => {
+        clock?.clearTimeout(timer);
+        unawait();
         advance();
       };
       ask(contact).then(
@@ -230,8 +249,7 @@ export function iterativeLookup<V>(options: LookupOptions<V>): Promise<LookupRes
           settle();
         },
         (error: unknown) => {
-          inquiry.state = 'failed';
-          if (!over) observer?.failed?.(contact, namedBy, error);
+          fail(error);
           settle();
         },
       );
