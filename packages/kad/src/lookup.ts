@@ -18,7 +18,10 @@ export interface LookupObserver {
   asked?(contact: Contact, path: number, depth: number): void;
   /** An answer came. `named` contacts were in it. */
   answered?(contact: Contact, named: readonly Contact[], hasValue: boolean): void;
-  /** No usable answer came. `namedBy` told us of the contact; undefined: we knew it ourselves. */
+  /**
+   * No usable answer came. `namedBy` told us of the contact; undefined: we knew it ourselves. Of
+   * those that the lookup did not wait for, this may come after its end.
+   */
   failed?(contact: Contact, namedBy: Contact | undefined, error: unknown): void;
   /** The lookup is over. */
   finished?(result: LookupResult<unknown>): void;
@@ -234,7 +237,7 @@ export function iterativeLookup<V>(options: LookupOptions<V>): Promise<LookupRes
         },
         (error: unknown) => {
           settle('failed');
-          if (!over) observer?.failed?.(contact, namedBy, error);
+          observer?.failed?.(contact, namedBy, error);
           advance();
         },
       );

@@ -9,8 +9,8 @@ import { isSilence } from '../silence.js';
 
 /** The most nodes in one down-list. */
 const MAX_LISTED = 20;
-/** The most nodes that are told after one lookup. */
-const MAX_TOLD = 10;
+/** The most messages that are sent after one lookup. */
+const MAX_TOLD = 20;
 /** A contact that we heard of within this time is not pinged on somebody's word, in milliseconds. */
 const TRUST_MS = 30_000;
 /** Pings that one sender can make us send in a minute. */
@@ -36,20 +36,28 @@ export class DownLists implements Plugin {
   private observe({ node }: PluginHost): LookupObserver {
     const down = new Set<NodeId>();
     const answers: { from: Contact; named: readonly Contact[] }[] = [];
+    let told = 0;
+    const tell = (of: ReadonlySet<NodeId>) => {
+      if (of.size === 0) return;
+      for (const { from, named } of answers) {
+        const nodes = named.map(({ nodeId }) => nodeId).filter((id) => of.has(id));
+        if (nodes.length === 0) continue;
+        if ((told += 1) > MAX_TOLD) return;
+        const params = { nodes: nodes.slice(0, MAX_LISTED) };
+        void node.call(from, 'DOWN', params).catch(() => undefined);
+      }
+    };
+    let over = false;
     return {
       answered: (from, named) => void answers.push({ from, named }),
       failed: ({ nodeId }, namedBy, error) => {
-        if (namedBy !== undefined && isSilence(error)) down.add(nodeId);
+        if (namedBy === undefined || !isSilence(error)) return;
+        if (over) tell(new Set([nodeId]));
+        else down.add(nodeId);
       },
       finished: () => {
-        let told = 0;
-        for (const { from, named } of down.size === 0 ? [] : answers) {
-          const nodes = named.map(({ nodeId }) => nodeId).filter((id) => down.has(id));
-          if (nodes.length === 0) continue;
-          const params = { nodes: nodes.slice(0, MAX_LISTED) };
-          void node.call(from, 'DOWN', params).catch(() => undefined);
-          if ((told += 1) >= MAX_TOLD) return;
-        }
+        over = true;
+        tell(down);
       },
     };
   }
