@@ -11,6 +11,7 @@ export type FarmerErrorCode =
   | 'FARMER_TERMS'
   | 'FARMER_BLOCKED'
   | 'FARMER_LEAVING'
+  | 'FARMER_UNPAID'
   | 'FARMER_FULL'
   | 'FARMER_DISK'
   | 'FARMER_BUSY'

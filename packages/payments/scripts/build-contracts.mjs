@@ -10,7 +10,10 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const names = ['GranaryChannels.sol', 'test/TestToken.sol', 'test/Hostile.sol'];
 const sources = Object.fromEntries(
   await Promise.all(
-    names.map(async (name) => [name, { content: await readFile(`${root}/contracts/${name}`, 'utf8') }]),
+    names.map(async (name) => [
+      name,
+      { content: await readFile(`${root}/contracts/${name}`, 'utf8') },
+    ]),
   ),
 );
 const settings = {

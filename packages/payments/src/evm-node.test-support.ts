@@ -33,7 +33,10 @@ export class EvmNode {
     // The binary is in a package of the registry; its wrapper finds it.
     const bin = require.resolve('@foundry-rs/anvil/bin.mjs');
     const fixed = ['--port', String(this.port), '--silent', '--chain-id', String(CHAIN_ID)];
-    this.child = spawn(process.execPath, [bin, ...fixed, ...this.args], { stdio: 'ignore', detached: true });
+    this.child = spawn(process.execPath, [bin, ...fixed, ...this.args], {
+      stdio: 'ignore',
+      detached: true,
+    });
     for (let tries = 0; ; tries += 1) {
       const answers = await this.rpc('eth_chainId').then(
         () => true,
@@ -91,8 +94,18 @@ export class EvmNode {
     const account = privateKeyToAccount(`0x${toHex(identity.exportPrivateKey())}`);
     return {
       account,
-      reader: createPublicClient({ chain, transport: http(this.url), cacheTime: 0, pollingInterval: 20 }),
-      wallet: createWalletClient({ account, chain, transport: http(this.url), pollingInterval: 20 }),
+      reader: createPublicClient({
+        chain,
+        transport: http(this.url),
+        cacheTime: 0,
+        pollingInterval: 20,
+      }),
+      wallet: createWalletClient({
+        account,
+        chain,
+        transport: http(this.url),
+        pollingInterval: 20,
+      }),
     };
   }
 

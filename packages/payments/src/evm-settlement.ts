@@ -75,7 +75,9 @@ export class EvmSettlement implements Settlement {
     private readonly contract: Address,
     private readonly token: Address,
     private readonly chainId: number,
-    private readonly options: Required<Omit<EvmOptions, 'contract' | 'token' | 'identity' | 'rpcUrl'>>,
+    private readonly options: Required<
+      Omit<EvmOptions, 'contract' | 'token' | 'identity' | 'rpcUrl'>
+    >,
   ) {}
 
   /**
@@ -86,8 +88,7 @@ export class EvmSettlement implements Settlement {
   static async open(options: EvmOptions): Promise<EvmSettlement> {
     const timeoutMs = options.timeoutMs ?? 10_000;
     const contract = parseAddress('contract', options.contract);
-    const token =
-      options.token === 'native' ? NATIVE_TOKEN : parseAddress('token', options.token);
+    const token = options.token === 'native' ? NATIVE_TOKEN : parseAddress('token', options.token);
     const { reader, wallet, chainId } = await connect(options.rpcUrl, options.identity, timeoutMs);
     const code = await guard(() => reader.getCode({ address: contract }));
     if (code === undefined || code === '0x') {
@@ -221,9 +222,9 @@ export class EvmSettlement implements Settlement {
     });
   }
 
-  /** Wait for what is being sent. */
-  async close(): Promise<void> {
-    await this.sending.catch(() => undefined);
+  /** There is nothing to free: what is under way can be asked for again at any time. */
+  close(): Promise<void> {
+    return Promise.resolve();
   }
 
   private tokenBalance(): Promise<bigint> {
@@ -268,7 +269,10 @@ export class EvmSettlement implements Settlement {
   private async need(id: string): Promise<OnChain> {
     const found = await this.read(id);
     if (found === undefined) {
-      throw new PaymentError('PAYMENT_CHANNEL', `there is no channel ${id} on chain ${this.chainId}`);
+      throw new PaymentError(
+        'PAYMENT_CHANNEL',
+        `there is no channel ${id} on chain ${this.chainId}`,
+      );
     }
     return found;
   }
@@ -336,7 +340,8 @@ export class EvmSettlement implements Settlement {
         return;
       } catch (error) {
         // Another process of ours was quicker with this number.
-        const taken = error instanceof Error && /nonce too low|already known|replacement/i.test(error.message);
+        const taken =
+          error instanceof Error && /nonce too low|already known|replacement/i.test(error.message);
         if (!taken || tries >= NONCE_TRIES) throw error;
       }
     }
@@ -371,7 +376,10 @@ export async function deployChannels(
 
 async function connect(rpcUrl: string, identity: Identity, timeout: number) {
   if (!/^https?:\/\//.test(rpcUrl)) {
-    throw new PaymentError('PAYMENT_CHAIN', `"${rpcUrl}" is no address of a node: http://HOST:PORT`);
+    throw new PaymentError(
+      'PAYMENT_CHAIN',
+      `"${rpcUrl}" is no address of a node: http://HOST:PORT`,
+    );
   }
   const transport = http(rpcUrl, { timeout, retryCount: 1 });
   const chainId = await guard(() => createPublicClient({ transport }).getChainId());
@@ -388,7 +396,10 @@ async function connect(rpcUrl: string, identity: Identity, timeout: number) {
 
 function parseAddress(what: string, text: string): Address {
   if (/^0x[0-9a-f]{40}$/i.test(text)) return text.toLowerCase() as Address;
-  throw new PaymentError('PAYMENT_CHAIN', `the ${what} "${text}" is no address: 0x and 40 hex digits`);
+  throw new PaymentError(
+    'PAYMENT_CHAIN',
+    `the ${what} "${text}" is no address: 0x and 40 hex digits`,
+  );
 }
 
 function isPaymentError(error: unknown, code: PaymentError['code']): boolean {

@@ -22,13 +22,7 @@ export { type DayRow } from './day.js';
 export type { RowWriter, Rows } from './rows.js';
 export { LmdbRows } from './lmdb-rows.js';
 export { PaymentBook, type PendingRow, type ReceiptRow } from './payment-book.js';
-export type {
-  ChannelParties,
-  ChannelParty,
-  ChannelView,
-  Funds,
-  Settlement,
-} from './settlement.js';
+export type { ChannelParties, ChannelParty, ChannelView, Funds, Settlement } from './settlement.js';
 export { ledgerSettlement } from './ledger-settlement.js';
 export { deployChannelsContract, evmSettlement } from './evm-loader.js';
 export type { EvmOptions } from './evm-settlement.js';

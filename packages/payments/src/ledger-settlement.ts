@@ -27,9 +27,7 @@ export function ledgerSettlement(currency: string, account: string): Settlement 
     domain: LEDGER_DOMAIN,
     channelId: ({ payer, payee, currency: unit }: ChannelParties) =>
       toHex(
-        sha256(
-          encoder.encode(`granary/1 ledger channel\0${payer.nodeId}${payee.nodeId}${unit}`),
-        ),
+        sha256(encoder.encode(`granary/1 ledger channel\0${payer.nodeId}${payee.nodeId}${unit}`)),
       ),
     describe: (id) => `ledger:${id}`,
     look: () => Promise.resolve(view),

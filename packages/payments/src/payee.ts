@@ -95,17 +95,18 @@ export class Payee {
     this.check(renter, position.currency, trafficCharge(price, bytes));
   }
 
-  /** A renter has countersigned a receipt. */
+  /** A renter has countersigned a receipt. @param terms - the contract's, while it is there */
   async countersigned(
-    terms: ContractTerms,
+    renter: string,
+    terms: ContractTerms | undefined,
     receipt: Receipt,
     renterSignature: string,
   ): Promise<void> {
     const { body } = receipt;
-    if (body.direction === 'upload') {
+    if (body.direction === 'upload' && terms !== undefined) {
       await this.book.open('renter', body.contract, terms, body.time);
     }
-    await this.book.addReceipt(terms.renter, body, { receipt, renterSignature });
+    await this.book.addReceipt(renter, body, { receipt, renterSignature });
   }
 
   /** A download broke off before the renter could sign for these bytes. */
@@ -134,7 +135,10 @@ export class Payee {
   }
 
   /** Answer `ACCOUNT`: see {@link AccountAnswer}. */
-  async answerAccount(params: unknown, { sender }: Pick<MethodContext, 'sender'>): Promise<AccountAnswer> {
+  async answerAccount(
+    params: unknown,
+    { sender }: Pick<MethodContext, 'sender'>,
+  ): Promise<AccountAnswer> {
     const request = parseAccountRequest(params);
     const renter = sender.nodeId;
     for (const { body, signature } of request.signed) {
@@ -403,7 +407,10 @@ export class Payee {
     const { settlement, clock, minChallengeMs = 0 } = this.parts;
     const view = await settlement.look(id, parties);
     if (view === undefined) {
-      throw new PaymentError('PAYMENT_CHANNEL', `there is no channel ${id} between us: open it first`);
+      throw new PaymentError(
+        'PAYMENT_CHANNEL',
+        `there is no channel ${id} between us: open it first`,
+      );
     }
     if (settlement.kind === 'evm' && view.challengeMs < minChallengeMs) {
       throw new PaymentError(

@@ -2,6 +2,7 @@ import type { Clock, Identity, Logger, Random } from '@granary/kad';
 import {
   ACCOUNT_METHOD,
   type Contract,
+  type ContractTerms,
   PAY_METHOD,
   type PaymentClaim,
   type PaymentTerms,
@@ -58,7 +59,12 @@ export interface PayerParts {
   /** One for each currency that it can pay in, or makes one for the ledger. */
   readonly settlementFor: (currency: string, terms: PaymentTerms) => Settlement | undefined;
   /** Ask a node by signed RPC. */
-  readonly call: (peer: string, method: string, params: unknown, signal: AbortSignal) => Promise<unknown>;
+  readonly call: (
+    peer: string,
+    method: string,
+    params: unknown,
+    signal: AbortSignal,
+  ) => Promise<unknown>;
   /** A contract that this node is the renter of, and its last renewal. */
   readonly contractOf: (hash: string) => { contract: Contract; renewal?: Renewal } | undefined;
   readonly limits: PayerLimits;
@@ -95,7 +101,12 @@ export class Payer {
   }
 
   /** Whether this node can pay a farmer with these terms. */
-  canPay(terms: { currency: string; storagePrice: string; egressPrice: string; payment: PaymentTerms }): boolean {
+  canPay(terms: {
+    currency: string;
+    storagePrice: string;
+    egressPrice: string;
+    payment: PaymentTerms;
+  }): boolean {
     if (terms.storagePrice === '0' && terms.egressPrice === '0') return true;
     return this.parts.settlementFor(terms.currency, terms.payment) !== undefined;
   }
@@ -108,11 +119,17 @@ export class Payer {
     return left > 0n ? left : 0n;
   }
 
-  /** A receipt was countersigned: a shard is stored, read, or deleted. */
-  async moved({ terms }: Contract, body: ReceiptBody): Promise<void> {
-    if (body.direction === 'upload') await this.book.open('farmer', body.contract, terms, body.time);
-    await this.book.addReceipt(terms.farmer, body);
-    if (body.direction === 'delete') await this.book.end(terms.farmer, body.contract, 'deleted');
+  /**
+   * A receipt was countersigned: a shard is stored, read, or deleted.
+   *
+   * @param terms - the contract's, when the shard is new
+   */
+  async moved(farmer: string, body: ReceiptBody, terms?: ContractTerms): Promise<void> {
+    if (body.direction === 'upload' && terms !== undefined) {
+      await this.book.open('farmer', body.contract, terms, body.time);
+    }
+    await this.book.addReceipt(farmer, body);
+    if (body.direction === 'delete') await this.book.end(farmer, body.contract, 'deleted');
   }
 
   /** A download broke off after some bytes. */
@@ -194,7 +211,10 @@ export class Payer {
       );
     }
     if (BigInt(claim.body.settled) > promised) {
-      throw new PaymentError('PAYMENT_DISPUTED', 'the farmer claims more to be settled than promised');
+      throw new PaymentError(
+        'PAYMENT_DISPUTED',
+        'the farmer claims more to be settled than promised',
+      );
     }
     const proposal = proposeStatement(identity, {
       renter: identity.nodeId,
@@ -356,7 +376,10 @@ export class Payer {
     });
     const left = this.budgetLeft(currency);
     if (left !== null && sum - before > left) {
-      logger.warn({ farmer: peer, due: String(sum - before), left: String(left) }, 'over the budget');
+      logger.warn(
+        { farmer: peer, due: String(sum - before), left: String(left) },
+        'over the budget',
+      );
       sum = before + left;
       conceded = 0n;
     }
@@ -366,7 +389,10 @@ export class Payer {
         throw new PaymentError('PAYMENT_CURRENCY', `this node can't pay in ${currency}`);
       }
       if (conceded > 0n) {
-        logger.info({ farmer: peer, units: String(conceded) }, 'accepted on the word of the farmer');
+        logger.info(
+          { farmer: peer, units: String(conceded) },
+          'accepted on the word of the farmer',
+        );
         await this.book.concede(peer, currency, conceded);
       }
       const channel = await this.ensureChannel(farmer, settlement, sum);
@@ -432,7 +458,11 @@ export class Payer {
   private signPending(farmer: string, value: unknown): { body: ReceiptBody; signature: string }[] {
     const theirs = parseReceiptBody(value);
     const ours = this.book.pendingOne(farmer, theirs.token)?.body;
-    if (ours === undefined || ours.contract !== theirs.contract || theirs.direction !== 'download') {
+    if (
+      ours === undefined ||
+      ours.contract !== theirs.contract ||
+      theirs.direction !== 'download'
+    ) {
       return [];
     }
     const body = { ...theirs, bytes: Math.min(ours.bytes, theirs.bytes) };

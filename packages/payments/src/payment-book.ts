@@ -177,6 +177,7 @@ export class PaymentBook {
    * Charged in batches; a crash in between is made good by the next audit.
    */
   async accrue(peer: string, time: number, only?: string): Promise<void> {
+    if ([...this.accountsWith(peer)].length === 0) return;
     for (let from: string | undefined = `position/${peer}/${only ?? ''}`; from !== undefined;) {
       const start: string = from;
       from = await this.rows.transaction((t) => {

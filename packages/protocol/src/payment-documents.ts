@@ -76,9 +76,7 @@ export function parseClaim(
 const accountRequestSchema = z.strictObject({
   currency,
   after: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER),
-  signed: z
-    .array(z.strictObject({ body: z.unknown(), signature: signatureHex }))
-    .max(RECEIPT_PAGE),
+  signed: z.array(z.strictObject({ body: z.unknown(), signature: signatureHex })).max(RECEIPT_PAGE),
 });
 /**
  * Asks for a claim, and for the receipts after the one with number `after`. `signed` are receipts for

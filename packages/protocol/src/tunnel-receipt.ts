@@ -1,7 +1,15 @@
 import type { Identity } from '@granary/kad';
 import { z } from 'zod';
 import { ProtocolError } from './errors.js';
-import { amount, byteCount, hash32, nonce16, parseWith, signatureHex, timestamp } from './fields.js';
+import {
+  amount,
+  byteCount,
+  hash32,
+  nonce16,
+  parseWith,
+  signatureHex,
+  timestamp,
+} from './fields.js';
 import { checkDocument, signDocument } from './signed.js';
 
 const bodySchema = z.strictObject({
@@ -43,7 +51,10 @@ export function parseTunnelReceipt(
   const receipt = parseWith(receiptSchema, value, LABEL);
   const { body } = receipt;
   if (body.tunnel !== expected.tunnel || body.client !== expected.client) {
-    throw new ProtocolError('PROTOCOL_BAD_SIGNATURE', `${LABEL}: it is of another tunnel or client`);
+    throw new ProtocolError(
+      'PROTOCOL_BAD_SIGNATURE',
+      `${LABEL}: it is of another tunnel or client`,
+    );
   }
   const signer = { nodeId: expected.client, publicKey: expected.clientKey };
   checkDocument(LABEL, body, signer, receipt.clientSignature);

@@ -93,11 +93,7 @@ export function parseVoucher(value: unknown): Voucher {
  * @param payerKey - compressed public key, 66 hex digits
  * @throws ProtocolError PROTOCOL_BAD_SIGNATURE.
  */
-export function checkVoucher(
-  voucher: Voucher,
-  domain: VoucherDomain,
-  payerKey: string,
-): void {
+export function checkVoucher(voucher: Voucher, domain: VoucherDomain, payerKey: string): void {
   const digest = voucherDigest(domain, voucher.channel, BigInt(voucher.amount));
   const signature = fromHex(voucher.signature);
   const parity = (signature[32]! & 0x80) === 0 ? 0 : 1;
@@ -114,7 +110,7 @@ export function checkVoucher(
   if (signer === null || toHex(signer) !== payerKey) {
     throw new ProtocolError(
       'PROTOCOL_BAD_SIGNATURE',
-      'voucher: the signature is not the payer\'s on this channel and amount',
+      "voucher: the signature is not the payer's on this channel and amount",
     );
   }
 }
