@@ -37,6 +37,11 @@ export interface EvmOptions {
   /** Address of the token, or `native`. */
   readonly token: string;
   readonly identity: Identity;
+  /**
+   * The chain's ID (EIP-155). When it is given, the node is asked for nothing before it is needed, so
+   * that a chain that is down keeps nobody from starting.
+   */
+  readonly chainId?: number;
   /** Blocks on top of a deposit before it counts: no reorganisation is expected to be deeper. */
   readonly confirmations?: number;
   /** How long who is paid has to redeem when the payer wants to close a channel that we open. */
@@ -68,6 +73,7 @@ const channelsAbi = granaryChannels.abi as Abi;
 export class EvmSettlement implements Settlement {
   readonly kind = 'evm';
   private sending: Promise<unknown> = Promise.resolve();
+  private checked = false;
 
   private constructor(
     private readonly reader: PublicClient,
@@ -76,7 +82,7 @@ export class EvmSettlement implements Settlement {
     private readonly token: Address,
     private readonly chainId: number,
     private readonly options: Required<
-      Omit<EvmOptions, 'contract' | 'token' | 'identity' | 'rpcUrl'>
+      Omit<EvmOptions, 'contract' | 'token' | 'identity' | 'rpcUrl' | 'chainId'>
     >,
   ) {}
 
@@ -89,21 +95,37 @@ export class EvmSettlement implements Settlement {
     const timeoutMs = options.timeoutMs ?? 10_000;
     const contract = parseAddress('contract', options.contract);
     const token = options.token === 'native' ? NATIVE_TOKEN : parseAddress('token', options.token);
-    const { reader, wallet, chainId } = await connect(options.rpcUrl, options.identity, timeoutMs);
-    const code = await guard(() => reader.getCode({ address: contract }));
-    if (code === undefined || code === '0x') {
-      throw new PaymentError(
-        'PAYMENT_CHAIN',
-        `there is no contract at ${contract} on chain ${chainId}: check address and node`,
-      );
-    }
-    return new EvmSettlement(reader, wallet, contract, token, chainId, {
+    const { reader, wallet, chainId } = await connect(options, timeoutMs);
+    const settlement = new EvmSettlement(reader, wallet, contract, token, chainId, {
       confirmations: options.confirmations ?? 12,
       challengeMs: options.challengeMs ?? 7 * DAY_MS,
       timeoutMs,
       transactionMs: options.transactionMs ?? 300_000,
       pollMs: options.pollMs ?? 1_000,
     });
+    if (options.chainId === undefined) await settlement.check();
+    return settlement;
+  }
+
+  /** See, once, that the node is on the chain that was named and has the contract. */
+  private async check(): Promise<void> {
+    if (this.checked) return;
+    const [chainId, code] = await guard(() =>
+      Promise.all([this.reader.getChainId(), this.reader.getCode({ address: this.contract })]),
+    );
+    if (chainId !== this.chainId) {
+      throw new PaymentError(
+        'PAYMENT_CHAIN',
+        `the node is on chain ${chainId}, not on ${this.chainId}: check its address`,
+      );
+    }
+    if (code === undefined || code === '0x') {
+      throw new PaymentError(
+        'PAYMENT_CHAIN',
+        `there is no contract at ${this.contract} on chain ${chainId}: check address and node`,
+      );
+    }
+    this.checked = true;
   }
 
   get currency(): string {
@@ -134,6 +156,7 @@ export class EvmSettlement implements Settlement {
   }
 
   async look(id: string, { payer, payee }: ChannelParties): Promise<ChannelView | undefined> {
+    await this.check();
     const newest = await guard(() => this.reader.getBlockNumber({ cacheTime: 0 }));
     const now = await this.read(id, newest);
     if (
@@ -238,7 +261,10 @@ export class EvmSettlement implements Settlement {
 
   /** One transaction after the other: their numbers must follow each other. */
   private exclusive<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.sending.catch(() => undefined).then(() => guard(work));
+    const result = this.sending
+      .catch(() => undefined)
+      .then(() => this.check())
+      .then(() => guard(work));
     this.sending = result;
     return result;
   }
@@ -358,7 +384,7 @@ export async function deployChannels(
   identity: Identity,
   options: { timeoutMs?: number; pollMs?: number } = {},
 ): Promise<string> {
-  const { reader, wallet } = await connect(rpcUrl, identity, options.timeoutMs ?? 10_000);
+  const { reader, wallet } = await connect({ rpcUrl, identity }, options.timeoutMs ?? 10_000);
   return guard(async () => {
     const hash = await wallet.deployContract({
       abi: channelsAbi,
@@ -374,7 +400,10 @@ export async function deployChannels(
   });
 }
 
-async function connect(rpcUrl: string, identity: Identity, timeout: number) {
+async function connect(
+  { rpcUrl, identity, ...known }: Pick<EvmOptions, 'rpcUrl' | 'identity' | 'chainId'>,
+  timeout: number,
+) {
   if (!/^https?:\/\//.test(rpcUrl)) {
     throw new PaymentError(
       'PAYMENT_CHAIN',
@@ -382,7 +411,8 @@ async function connect(rpcUrl: string, identity: Identity, timeout: number) {
     );
   }
   const transport = http(rpcUrl, { timeout, retryCount: 1 });
-  const chainId = await guard(() => createPublicClient({ transport }).getChainId());
+  const chainId =
+    known.chainId ?? (await guard(() => createPublicClient({ transport }).getChainId()));
   const chain = defineChain({
     id: chainId,
     name: `chain ${chainId}`,

@@ -406,7 +406,12 @@ export class Payer {
       if (channel.voucher === null || channel.state === 'closed') continue;
       if (BigInt(claim.body.promised) >= this.book.promised(peer, currency)) break;
       const request = payRequest(currency, channel.descriptor, channel.voucher);
-      await call(peer, PAY_METHOD, request, signal);
+      try {
+        await call(peer, PAY_METHOD, request, signal);
+      } catch (error) {
+        await this.reopen(farmer, channel, terms, error);
+        throw error;
+      }
     }
     const promised = this.book.promised(peer, currency);
     const confirmed = owed(this.book.account(peer, currency)!);
@@ -418,6 +423,23 @@ export class Payer {
       disputed: claimed > confirmed ? claimed - confirmed : 0n,
       claim,
     };
+  }
+
+  /** A farmer does not find a channel: a reorganisation may have taken it away. Then make it again. */
+  private async reopen(
+    farmer: { nodeId: string; publicKey: string },
+    channel: Channel,
+    terms: PaymentTerms,
+    error: unknown,
+  ): Promise<void> {
+    const { code, remoteCode } = error as { code?: unknown; remoteCode?: unknown };
+    const settlement = this.parts.settlementFor(channel.currency, terms);
+    const missing = ['PAYMENT_CHANNEL', 'PAYMENT_DEPOSIT'].includes(String(remoteCode ?? code));
+    if (!missing || settlement?.kind !== 'evm') return;
+    const seen = await this.look(channel, settlement);
+    if (seen.state !== 'opening') return;
+    const promised = this.book.promised(channel.peer, channel.currency);
+    await this.ensureChannel(farmer, settlement, promised);
   }
 
   /** Ask for a farmer's claim, and take over what it proves by our own signatures. */
@@ -476,6 +498,9 @@ export class Payer {
     if (known === undefined || known.contract.terms.farmer !== farmer) return;
     await this.book.open('farmer', contract, known.contract.terms, time);
     if (known.renewal !== undefined) await this.renewed(farmer, known.renewal);
+    // Audits that were passed before we knew of it were good for it, too.
+    const { audited } = this.book.account(farmer, known.contract.terms.currency) ?? { audited: 0 };
+    await this.book.accrue(farmer, audited, contract);
   }
 
   /** Vouchers that we have signed and know nothing of: our book was lost. */

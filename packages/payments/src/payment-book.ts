@@ -197,7 +197,13 @@ export class PaymentBook {
           sums.set(position.currency, (sums.get(position.currency) ?? 0n) + charge);
         }
         for (const [currency, charge] of sums) {
-          this.charge(t, peer, currency, 'storage', charge, { audited: time });
+          this.charge(t, peer, currency, 'storage', charge, {});
+        }
+        if (next === undefined && only === undefined) {
+          for (const account of [...this.accountsWith(peer)]) {
+            if (account.audited >= time) continue;
+            t.put(accountKey(peer, account.currency), { ...account, audited: time });
+          }
         }
         return next;
       });
@@ -427,7 +433,7 @@ export class PaymentBook {
     currency: string,
     purpose: Purpose,
     fine: bigint,
-    also: Partial<Pick<Account, 'audited' | 'receipts'>>,
+    also: Partial<Pick<Account, 'receipts'>>,
   ): void {
     const account = this.account(peer, currency)!;
     t.put(accountKey(peer, currency), {
