@@ -5,6 +5,7 @@ import type { Renter, RenterKeys, RenterSettings } from '@granary/renter';
 import { type Config, homeOf, loadConfig } from './config.js';
 import { type Output, terminalOutput } from './output.js';
 import { askPassword, givenPassword } from './password.js';
+import { chainSettlement, payingSettings } from './paying.js';
 import { parseDuration, parseSize } from './units.js';
 
 /** Options that every command takes. */
@@ -15,6 +16,12 @@ export interface GlobalFlags {
   readonly bootstrap?: string[];
   readonly passwordFile?: string;
   readonly difficulty?: string;
+  readonly maxPrice?: string;
+  readonly maxEgressPrice?: string;
+  readonly rpc?: string;
+  readonly chainId?: number;
+  readonly contract?: string;
+  readonly token?: string;
 }
 
 /** What a command works with. */
@@ -40,6 +47,12 @@ export async function contextOf(
     bootstrap: flags.bootstrap,
     difficulty: flags.difficulty,
     logLevel: flags.logLevel,
+    maxPrice: flags.maxPrice,
+    maxEgressPrice: flags.maxEgressPrice,
+    rpc: flags.rpc,
+    chainId: flags.chainId,
+    contract: flags.contract,
+    token: flags.token,
   });
   const { createLogger } = await import('./logger.js');
   const logger = createLogger(config.logLevel ?? defaultLevel);
@@ -70,12 +83,15 @@ export async function withRenter<T>(
   const { parseScheme } = await import('@granary/protocol');
   const { config, home, logger } = context;
   const keys = await loadKeys(context);
+  const settlement = await chainSettlement(config, keys.identity);
   const renter = await Renter.open({
     directory: join(home, 'store'),
     keys,
     bootstrap: config.bootstrap ?? [],
     logger,
+    ...(settlement !== undefined && { settlement }),
     settings: {
+      ...payingSettings(config),
       ...(config.scheme !== undefined && { scheme: parseScheme(config.scheme) }),
       ...(config.duration !== undefined && { durationMs: parseDuration(config.duration) }),
       ...(config.diversity !== undefined && { diversity: config.diversity }),

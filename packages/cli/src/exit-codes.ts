@@ -18,6 +18,7 @@ export const EXIT_CODES = {
   locked: 15,
   pending: 16,
   atRisk: 17,
+  unpaid: 18,
   interrupted: 130,
 } as const;
 
@@ -44,6 +45,7 @@ export const EXIT_MEANINGS: Record<ExitName, string> = {
   locked: 'another process uses the directory',
   pending: 'done here, but farmers that could not be reached have still to delete',
   atRisk: 'some segments have fewer shards than they should, and could not be repaired',
+  unpaid: 'a payment could not be made, or is disputed',
   interrupted: 'stopped by Ctrl-C or a signal',
 };
 
@@ -53,6 +55,19 @@ const BY_CODE: Record<string, ExitName> = {
   CLI_INTERRUPTED: 'interrupted',
   CLI_PENDING: 'pending',
   CLI_AT_RISK: 'atRisk',
+  CLI_UNPAID: 'unpaid',
+  PAYMENT_AMOUNT: 'usage',
+  PAYMENT_BOOK: 'noKeys',
+  PAYMENT_CHANNEL: 'unpaid',
+  PAYMENT_BAD_VOUCHER: 'unpaid',
+  PAYMENT_DEPOSIT: 'unpaid',
+  PAYMENT_CURRENCY: 'usage',
+  PAYMENT_BUDGET: 'unpaid',
+  PAYMENT_DISPUTED: 'unpaid',
+  PAYMENT_UNPAID: 'unpaid',
+  PAYMENT_CHAIN: 'unpaid',
+  PAYMENT_CHAIN_UNREACHABLE: 'networkUnreachable',
+  PAYMENT_FUNDS: 'unpaid',
   CLI_SOURCE: 'source',
   CLI_DESTINATION: 'destination',
   CLI_FARMER: 'internal',

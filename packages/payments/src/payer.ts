@@ -252,12 +252,16 @@ export class Payer {
     const { clock, random, limits } = this.parts;
     const { currency } = settlement;
     const parties = this.partiesOf(farmer, currency);
+    const usable = () =>
+      this.book
+        .channelsWith(farmer.nodeId, currency)
+        .filter(
+          ({ state, descriptor, id }) =>
+            (state === 'open' || state === 'opening') && descriptor === settlement.describe(id),
+        )
+        .at(-1);
+    let channel = usable();
     const all = this.book.channelsWith(farmer.nodeId, currency);
-    const usable = all.filter(
-      ({ state, descriptor, id }) =>
-        (state === 'open' || state === 'opening') && descriptor === settlement.describe(id),
-    );
-    let channel = usable.at(-1);
     const elsewhere = all.reduce(
       (sum, one) => sum + (one.id === channel?.id ? 0n : promisedIn(one)),
       0n,
@@ -268,25 +272,27 @@ export class Payer {
       const salt = toHex(random(32));
       const id = settlement.channelId(parties, salt);
       const first = bounded ? max(need, limits.deposit) : null;
-      channel = await this.book.changeChannel(farmer.nodeId, id, (known) =>
-        known !== undefined
-          ? { ...known, state: 'opening' }
-          : {
-              id,
-              peer: farmer.nodeId,
-              settlement: settlement.kind,
-              currency,
-              descriptor: settlement.describe(id),
-              salt,
-              state: 'opening',
-              deposit: bounded ? 0n : null,
-              wanted: first,
-              settled: 0n,
-              voucher: null,
-              closesAt: null,
-              opened: clock.now(),
-            },
-      );
+      await this.book.changeChannel(farmer.nodeId, id, (known) => {
+        // Another process of ours may have been quicker: one channel is enough.
+        if (usable() !== undefined) return undefined;
+        if (known !== undefined) return { ...known, state: 'opening' };
+        return {
+          id,
+          peer: farmer.nodeId,
+          settlement: settlement.kind,
+          currency,
+          descriptor: settlement.describe(id),
+          salt,
+          state: 'opening',
+          deposit: bounded ? 0n : null,
+          wanted: first,
+          settled: 0n,
+          voucher: null,
+          closesAt: null,
+          opened: clock.now(),
+        };
+      });
+      channel = usable();
     }
     let current = channel!;
     if (bounded && current.state === 'open' && current.deposit! < need) {

@@ -4,6 +4,7 @@ import type { Farmer } from '@granary/farmer';
 import type { Context } from '../context.js';
 import { CliError } from '../cli-error.js';
 import { type MetricsServer, serveMetrics } from '../metrics-server.js';
+import { parseAmount as amountOf, chainSettlement } from '../paying.js';
 import { formatSize, parseDuration, parseSize } from '../units.js';
 
 /** Options of `granary farm`. */
@@ -17,6 +18,13 @@ export interface FarmOptions {
   readonly operator?: string;
   readonly price: string;
   readonly egressPrice: string;
+  readonly credit?: string;
+  readonly currency?: string;
+  readonly rpc?: string;
+  readonly chainId?: string;
+  readonly contract?: string;
+  readonly token?: string;
+  readonly redeemAt?: string;
   readonly block?: string[];
   readonly leave?: boolean;
   readonly stay?: boolean;
@@ -51,6 +59,8 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
   if (!exists) await saveIdentity(identityFile, Identity.generate());
   const identity = await loadIdentity(identityFile);
   const metrics = new Metrics();
+  const settlement = await chainSettlement(config, identity);
+  const redeemAt = options.redeemAt === undefined ? 1n : amountOf('--redeem-at', options.redeemAt);
   const farmer = await Farmer.open({
     directory: options.data,
     identity,
@@ -62,8 +72,14 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
     reservationMs: parseDuration(options.reservation),
     policy: {
       operator: options.operator ?? null,
-      storagePrice: parseAmount('--price', options.price),
-      egressPrice: parseAmount('--egress-price', options.egressPrice),
+      ...(options.currency !== undefined && { currency: options.currency }),
+      storagePrice: amountOf('--price', options.price).toString(),
+      egressPrice: amountOf('--egress-price', options.egressPrice).toString(),
+    },
+    payments: {
+      redeemAt,
+      ...(settlement !== undefined && { settlement }),
+      ...(options.credit !== undefined && { creditLimit: amountOf('--credit', options.credit) }),
     },
     blockedRenters: options.block ?? [],
     difficulty: config.difficulty ?? 0,
@@ -126,14 +142,6 @@ async function untilEmpty(
   if (over) return;
   output.result({ event: 'left' });
   output.line('Left: no shard is here any more. The directory can be removed.');
-}
-
-function parseAmount(flag: string, text: string): string {
-  if (/^(0|[1-9][0-9]{0,38})$/.test(text)) return text;
-  throw new CliError(
-    'CLI_USAGE',
-    `${flag} ${text}: a price is a whole number of the smallest unit`,
-  );
 }
 
 /** Wait for a signal, or, when asked to, for the end of the parent that holds our stdin. */
