@@ -67,6 +67,14 @@ export interface TransferContext {
 type UploadRequest = Extract<TransferRequest, { type: 'upload' }>;
 type DownloadRequest = Extract<TransferRequest, { type: 'download' }>;
 
+/** A receipt that the renter has not countersigned yet. */
+interface GivenReceipt {
+  readonly receipt: Receipt;
+  readonly token: TransferToken;
+  /** Called when it is written down. */
+  readonly settled: () => void;
+}
+
 class Cancelled extends Error {
   /** @param receipt - for what a download had sent */
   constructor(readonly receipt?: Receipt) {
@@ -80,7 +88,7 @@ export class TransferSession {
   /** Whether the renter has been told of the error that ends the session. */
   private told = false;
   private answered: Promise<void> = Promise.resolve();
-  private lastReceipt: { receipt: Receipt; token: TransferToken } | undefined;
+  private lastReceipt: GivenReceipt | undefined;
 
   /** @param peer - node ID that the TLS connection proved, if any */
   constructor(
@@ -257,8 +265,11 @@ export class TransferSession {
     const last = Math.max(first, Math.ceil(end / span) - 1);
     if (last - first >= 65_536)
       throw new FarmerError('FARMER_RANGE', 'the range has too many nodes');
-    whenPaid(() => payee.checkDownload(terms.renter, hash, length));
-    const shard = await store.openShard(hash);
+    const settled = whenPaid(() => payee.admitDownload(terms.renter, hash, length));
+    const shard = await store.openShard(hash).catch((error: unknown) => {
+      settled();
+      throw error;
+    });
     let gone = 0;
     try {
       const proof = (await shard.tree()).rangeProof(request.level, first, last);
@@ -274,17 +285,17 @@ export class TransferSession {
         await shard.readFully(bytes, at);
         await sent;
         gone = at - offset;
-        if (this.frames.takeCancel()) throw new Cancelled(this.receipt(token, hash, gone));
+        if (this.frames.takeCancel()) throw new Cancelled(this.receipt(token, hash, gone, settled));
         sent = this.send(bytes);
         counters.bytesOut += size;
         at += size;
       }
       await sent;
       counters.downloads += 1;
-      this.answer({ type: 'sent', receipt: this.receipt(token, hash, length) });
+      this.answer({ type: 'sent', receipt: this.receipt(token, hash, length, settled) });
     } catch (error) {
       if (error instanceof Cancelled) throw error;
-      this.receipt(token, hash, gone);
+      this.receipt(token, hash, gone, settled);
       throw new BrokenTransfer(error);
     } finally {
       await shard.close();
@@ -326,15 +337,22 @@ export class TransferSession {
     );
     const terms = this.context.store.contract(request.contract)?.terms;
     await this.context.payee.countersigned(renter, terms, last.receipt, request.signature);
+    last.settled();
   }
 
-  private receipt(token: TransferToken, contract: string, bytes: number): Receipt {
+  /** @param settled - called when the receipt is written down, countersigned or not */
+  private receipt(
+    token: TransferToken,
+    contract: string,
+    bytes: number,
+    settled: () => void = () => undefined,
+  ): Receipt {
     const { identity, clock } = this.context;
     const { direction, nonce } = token.body;
     const body = { contract, direction, bytes, token: nonce, time: clock.now() };
     const receipt = signReceipt(identity, body);
     this.noteUnsigned();
-    this.lastReceipt = { receipt, token };
+    this.lastReceipt = { receipt, token, settled };
     return receipt;
   }
 
@@ -343,9 +361,11 @@ export class TransferSession {
     const { lastReceipt } = this;
     this.lastReceipt = undefined;
     if (lastReceipt?.receipt.body.direction !== 'download') return;
+    const { receipt, token, settled } = lastReceipt;
     const { payee, logger } = this.context;
     payee
-      .brokeOff(lastReceipt.token.body.renter, lastReceipt.receipt.body)
+      .brokeOff(token.body.renter, receipt.body)
+      .then(settled)
       .catch((error: unknown) =>
         logger.error({ error: messageOf(error) }, 'an unsigned transfer was not written down'),
       );
@@ -407,9 +427,9 @@ class BrokenTransfer extends Error {
 }
 
 /** @throws FarmerError FARMER_UNPAID for PAYMENT_UNPAID. */
-function whenPaid(check: () => void): void {
+function whenPaid<T>(check: () => T): T {
   try {
-    check();
+    return check();
   } catch (error) {
     if (!(error instanceof PaymentError)) throw error;
     throw new FarmerError('FARMER_UNPAID', error.message, { cause: error });

@@ -324,7 +324,7 @@ describe('a chain that misbehaves', () => {
     const one = await start();
     const shard = await one.store();
     const hash = contractHash(shard.terms);
-    const read = (bytes: number) => one.payee.checkDownload(one.renter.nodeId, hash, bytes);
+    const read = (bytes: number) => one.payee.admitDownload(one.renter.nodeId, hash, bytes)();
     await one.transfer(shard, 'download', 300_000);
     await pay(one);
     const state = await node.rpc('anvil_dumpState');

@@ -46,7 +46,10 @@ export class LmdbRows implements Rows {
     return result;
   }
 
-  close(): Promise<void> {
-    return this.db.close();
+  async close(): Promise<void> {
+    // lmdb puts back its read transaction in the next turn of the event loop, and throws there when the
+    // database was closed in between.
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    await this.db.close();
   }
 }

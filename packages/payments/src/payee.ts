@@ -56,6 +56,8 @@ const DEPOSIT_FRESH_MS = 30_000;
 export class Payee {
   private readonly unaudited = new Map<string, { at: number; fine: bigint }>();
   private readonly looked = new Map<string, number>();
+  /** Fine parts for what is being served now, by renter. */
+  private readonly serving = new Map<string, bigint>();
 
   constructor(private readonly parts: PayeeParts) {}
 
@@ -87,12 +89,28 @@ export class Payee {
     this.check(terms.renter, terms.currency, next);
   }
 
-  /** Whether a renter may read bytes of a shard. @throws PaymentError PAYMENT_UNPAID. */
-  checkDownload(renter: string, contract: string, bytes: number): void {
+  /**
+   * Let a renter read bytes of a shard, if its credit is good for them. They count against it until they
+   * are written down otherwise: countersigned, or broken off.
+   *
+   * @returns to be called when they are
+   * @throws PaymentError PAYMENT_UNPAID.
+   */
+  admitDownload(renter: string, contract: string, bytes: number): () => void {
     const position = this.book.position(renter, contract);
-    if (position === undefined) return;
+    if (position === undefined) return () => undefined;
     const price = egressPriceAt(position, this.parts.clock.now());
-    this.check(renter, position.currency, trafficCharge(price, bytes));
+    const charge = trafficCharge(price, bytes);
+    this.check(renter, position.currency, charge);
+    this.serving.set(renter, (this.serving.get(renter) ?? 0n) + charge);
+    let done = false;
+    return () => {
+      if (done) return;
+      done = true;
+      const left = (this.serving.get(renter) ?? 0n) - charge;
+      if (left > 0n) this.serving.set(renter, left);
+      else this.serving.delete(renter);
+    };
   }
 
   /** A renter has countersigned a receipt. @param terms - the contract's, while it is there */
@@ -337,7 +355,7 @@ export class Payee {
     const account = this.book.account(renter, currency);
     const exposure = {
       owedFine: account === undefined ? 0n : owedFine(account),
-      unproved: this.book.unproved(renter),
+      unproved: this.book.unproved(renter) + (this.serving.get(renter) ?? 0n),
       unaudited: this.unauditedOf(renter, currency),
       promised: this.good(renter, currency),
     };

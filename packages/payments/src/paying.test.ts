@@ -120,9 +120,15 @@ describe('paying by ledger', () => {
     await start({ creditLimit: 300n });
     const contract = await pair.store();
     const hash = contractHash(contract.terms);
-    const read = (bytes: number) => pair.payee.checkDownload(pair.renter.nodeId, hash, bytes);
+    const read = (bytes: number) => pair.payee.admitDownload(pair.renter.nodeId, hash, bytes)();
     read(300_000);
     expect(() => read(300_001)).toThrow(/pay first/);
+    // What is being served counts, too.
+    const done = pair.payee.admitDownload(pair.renter.nodeId, hash, 200_000);
+    expect(() => read(100_001)).toThrow(/pay first/);
+    done();
+    done();
+    read(300_000);
     await pair.transfer(contract, 'download', 300_000);
     expect(() => read(1)).toThrow(expect.objectContaining({ code: 'PAYMENT_UNPAID' }) as Error);
     await pair.settle();
@@ -161,7 +167,7 @@ describe('paying by ledger', () => {
     await start({ creditLimit: 0n, limits: { advance: 50n } });
     const contract = await pair.store();
     const read = (bytes: number) =>
-      pair.payee.checkDownload(pair.renter.nodeId, contractHash(contract.terms), bytes);
+      pair.payee.admitDownload(pair.renter.nodeId, contractHash(contract.terms), bytes)();
     expect(() => read(50_000)).toThrow(/pay first/);
     expect((await pair.settle(1_000n)).paid).toBe(50n);
     read(50_000);
