@@ -89,6 +89,7 @@ export class TransferSession {
   private told = false;
   private answered: Promise<void> = Promise.resolve();
   private lastReceipt: GivenReceipt | undefined;
+  private noted: Promise<void> = Promise.resolve();
 
   /** @param peer - node ID that the TLS connection proved, if any */
   constructor(
@@ -114,6 +115,7 @@ export class TransferSession {
       }
     } catch (error) {
       this.end(error);
+      await this.noted;
     }
   }
 
@@ -331,11 +333,11 @@ export class TransferSession {
       request.signature,
     );
     this.lastReceipt = undefined;
+    const terms = this.context.store.contract(request.contract)?.terms;
     await this.context.store.putCountersignature(
       request.contract,
       JSON.stringify({ receipt: last.receipt, renterSignature: request.signature }),
     );
-    const terms = this.context.store.contract(request.contract)?.terms;
     await this.context.payee.countersigned(renter, terms, last.receipt, request.signature);
     last.settled();
   }
@@ -363,7 +365,7 @@ export class TransferSession {
     if (lastReceipt?.receipt.body.direction !== 'download') return;
     const { receipt, token, settled } = lastReceipt;
     const { payee, logger } = this.context;
-    payee
+    this.noted = payee
       .brokeOff(token.body.renter, receipt.body)
       .then(settled)
       .catch((error: unknown) =>
