@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Identity } from '@granary/kad';
 import { deployChannelsContract } from '@granary/payments';
-import { evmAddressOf, toHex } from '@granary/protocol';
+import { evmAddressOf } from '@granary/protocol';
 import { EvmNode } from '../../packages/payments/src/evm-node.test-support.js';
 
 const PROGRAM = new URL('./support/virtual-node.mjs', import.meta.url).pathname;
