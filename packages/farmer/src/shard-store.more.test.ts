@@ -338,7 +338,10 @@ describe('recovery', () => {
       const manifest = {
         type: 'module',
         exports: './index.js',
-        imports: { '#kad/platform': './platform.js' },
+        imports: {
+          '#kad/platform': './platform.js',
+          '#kad/websocket-dial': './websocket-dial.js',
+        },
       };
       await writeFile(join(target, 'package.json'), JSON.stringify(manifest));
       const source = join(packages, name, 'src');
