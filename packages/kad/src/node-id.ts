@@ -59,6 +59,12 @@ export function bucketIndex(own: NodeId, other: NodeId): number {
   return -1;
 }
 
+/** Whether two IDs differ in a bit; bit 0 is the lowest. */
+export function differsInBit(a: NodeId, b: NodeId, bit: number): boolean {
+  const at = 63 - (bit >> 2);
+  return (((digit(a.charCodeAt(at)) ^ digit(b.charCodeAt(at))) >> (bit & 3)) & 1) === 1;
+}
+
 /** An ID that falls into k-bucket `index` of `own`, otherwise random. */
 export function randomIdInBucket(
   own: NodeId,

@@ -1,7 +1,7 @@
 import { hasRoomFor } from './address-group.js';
 import type { Contact } from './contact.js';
 import { type BucketEntry, KBucket } from './k-bucket.js';
-import { ID_BITS, type NodeId, bucketIndex, compareDistance } from './node-id.js';
+import { ID_BITS, type NodeId, bucketIndex, compareDistance, differsInBit } from './node-id.js';
 
 /** What a {@link RoutingTable} holds besides its k-buckets. */
 export interface RoutingTableOptions {
@@ -111,31 +111,43 @@ export class RoutingTable {
   /** The `count` contacts closest to a target, closest first. */
   closest(target: NodeId, count: number): Contact[] {
     const found: Contact[] = [];
+    // The k-buckets are visited in the order of their distance from the target, so that only those
+    // of one k-bucket have to be put in order at a time, and most k-buckets need no look at all.
     const index = bucketIndex(this.own, target);
-    // Siblings that no k-bucket holds are few, and all of them are in low buckets.
-    const extra = this.extraSiblings;
-    const take = (from: number, to: number) => {
-      const part: Contact[] = [];
-      for (let i = from; i < to; i += 1) {
-        const bucket = this.buckets[i];
-        if (bucket !== undefined) for (const { contact } of bucket.contacts) part.push(contact);
-      }
-      for (const contact of extra) {
-        const at = bucketIndex(this.own, contact.nodeId);
-        if (at >= from && at < to) part.push(contact);
-      }
-      part.sort((a, b) => compareDistance(a.nodeId, b.nodeId, target));
-      for (const contact of part) found.push(contact);
-    };
-    // Whoever shares our k-bucket with the target is nearer to it than whoever differs from it in
-    // a higher bit; all k-buckets below that one are at the same range of distances.
-    if (index >= 0) {
-      take(index, index + 1);
-      if (found.length < count) take(0, index);
+    const { buckets } = this;
+    const top = Math.min(index, buckets.length);
+    // Whoever shares our k-bucket with the target is nearer to it than all others.
+    if (index >= 0) this.take(index, target, found);
+    // Below it, whoever differs from us in a bit in which the target does, too, is nearer to the
+    // target than we are, and the higher the bit the more so; the others are farther, likewise.
+    for (let i = top - 1; i >= 0 && found.length < count; i -= 1) {
+      if (this.occupied(i) && differsInBit(this.own, target, i)) this.take(i, target, found);
     }
-    for (let i = index + 1; i < this.buckets.length && found.length < count; i += 1) take(i, i + 1);
+    for (let i = 0; i < top && found.length < count; i += 1) {
+      if (this.occupied(i) && !differsInBit(this.own, target, i)) this.take(i, target, found);
+    }
+    for (let i = index + 1; i < buckets.length && found.length < count; i += 1) {
+      this.take(i, target, found);
+    }
     if (found.length > count) found.length = count;
     return found;
+  }
+
+  /** Add the contacts at one range of distances from us, in the order of their distance to a target. */
+  private take(index: number, target: NodeId, found: Contact[]): void {
+    const bucket = this.buckets[index];
+    if (bucket === undefined) return;
+    const part: Contact[] = [];
+    for (const { contact } of bucket.contacts) part.push(contact);
+    for (const contact of this.extraSiblings) {
+      if (bucketIndex(this.own, contact.nodeId) === index) part.push(contact);
+    }
+    part.sort((a, b) => compareDistance(a.nodeId, b.nodeId, target));
+    for (const contact of part) found.push(contact);
+  }
+
+  private occupied(index: number): boolean {
+    return this.buckets[index] !== undefined;
   }
 
   /** Index of the bucket nearest to us that holds anyone; -1 when the table is empty. */

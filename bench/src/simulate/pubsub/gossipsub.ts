@@ -126,7 +126,8 @@ export class GossipSub implements Plugin {
         GOSSIP_IWANT: method(({ topic, ids }, from) => {
           for (const id of ids) {
             const publication = this.messages.get(id)?.wire;
-            if (publication !== undefined) this.send(topic, from, 'GOSSIP_PUBLISH', { publication });
+            if (publication !== undefined)
+              this.send(topic, from, 'GOSSIP_PUBLISH', { publication });
           }
         }),
       },
@@ -281,7 +282,7 @@ export class GossipSub implements Plugin {
 
   private below(below: number): number {
     const [a, b, c, d] = this.host!.random(4);
-    return Math.floor((((a! << 24) | (b! << 16) | (c! << 8) | d!) >>> 0) / 2 ** 32 * below);
+    return Math.floor(((((a! << 24) | (b! << 16) | (c! << 8) | d!) >>> 0) / 2 ** 32) * below);
   }
 
   private shuffled<T>(items: T[]): T[] {

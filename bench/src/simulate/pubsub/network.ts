@@ -1,10 +1,4 @@
-import {
-  type KademliaNode,
-  SeededRandom,
-  Simulation,
-  bucketIndex,
-  ID_BITS,
-} from '@granary/kad';
+import { type KademliaNode, SeededRandom, Simulation, bucketIndex, ID_BITS } from '@granary/kad';
 import { Meter } from './meter.js';
 import type { Participant, Protocol } from './protocols.js';
 

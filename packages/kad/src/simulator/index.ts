@@ -1,4 +1,10 @@
+export { Census } from './census.js';
+export { Churn, type ChurnOptions } from './churn.js';
+export { Collusion, type AttackKind } from './collusion.js';
+export { grindIdentities } from './grinding.js';
+export { KING_MEAN_MS, KING_MEDIAN_MS, kingLatency } from './latency-model.js';
 export { SeededRandom } from './seeded-random.js';
+export { KAD_SHAPE, type SessionLengths, weibullSessions } from './session-lengths.js';
 export { SimulatedChannel } from './simulated-channel.js';
 export {
   SimulatedNetwork,
@@ -7,3 +13,4 @@ export {
 } from './simulated-network.js';
 export { Simulation, type SimulatedNodeOptions, type SimulationOptions } from './simulation.js';
 export { VirtualClock } from './virtual-clock.js';
+export { warmStart } from './warm-start.js';

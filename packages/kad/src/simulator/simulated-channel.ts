@@ -31,7 +31,7 @@ export class SimulatedChannel implements RpcChannel {
     private readonly network: SimulatedNetwork,
     nodeId: string,
     ip: string,
-    private readonly options: { reachable: boolean; timeoutMs: number },
+    private readonly options: { reachable: boolean; announces: boolean; timeoutMs: number },
   ) {
     this.address = `https://${ip}:1`;
     this.host = {
@@ -45,9 +45,9 @@ export class SimulatedChannel implements RpcChannel {
     };
   }
 
-  /** A node behind a NAT says that it has no address: it is a client. */
+  /** A node behind a NAT that knows of it says that it has no address: it is a client. */
   get addresses(): readonly string[] {
-    return this.options.reachable ? [this.address] : [];
+    return this.options.announces ? [this.address] : [];
   }
 
   listen(node: RpcHost): Promise<void> {

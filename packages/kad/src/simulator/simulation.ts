@@ -3,7 +3,7 @@ import type { KademliaOptions } from '../kademlia-options.js';
 import { defaultKademliaOptions } from '../kademlia-options.js';
 import { KademliaNode } from '../kademlia-node.js';
 import type { Plugin } from '../plugin.js';
-import { MemoryValueStore } from '../value-store.js';
+import { MemoryValueStore, type ValueStore } from '../value-store.js';
 import { SeededRandom } from './seeded-random.js';
 import { SimulatedChannel } from './simulated-channel.js';
 import { type NetworkConditions, SimulatedNetwork } from './simulated-network.js';
@@ -26,6 +26,12 @@ export interface SimulatedNodeOptions {
   readonly bare?: boolean;
   /** False: behind a NAT. Default true. */
   readonly reachable?: boolean;
+  /** Whether it says that it can be reached. Default: what is true. */
+  readonly announces?: boolean;
+  /** Where it keeps values. Default: in memory. */
+  readonly storage?: ValueStore;
+  /** Who it is. Default: somebody new. */
+  readonly identity?: Identity;
   /** Its IP address. Default: one of its own, in a /24 of its own. */
   readonly ip?: string;
 }
@@ -45,14 +51,18 @@ export class Simulation {
 
   /** A node that has not started. */
   node(options: SimulatedNodeOptions = {}): KademliaNode {
-    const identity = Identity.generate(this.random.bytes);
+    const identity = options.identity ?? Identity.generate(this.random.bytes);
     const { timeoutMs = defaultKademliaOptions.timeoutMs } = options.kademlia ?? {};
     const ip = options.ip ?? this.nextIp();
-    const reachable = options.reachable ?? true;
+    const { reachable = true, announces = reachable } = options;
     return new KademliaNode({
       identity,
-      channel: new SimulatedChannel(this.network, identity.nodeId, ip, { reachable, timeoutMs }),
-      storage: new MemoryValueStore(),
+      channel: new SimulatedChannel(this.network, identity.nodeId, ip, {
+        reachable,
+        announces,
+        timeoutMs,
+      }),
+      storage: options.storage ?? new MemoryValueStore(),
       clock: this.clock,
       random: this.random.bytes,
       options: options.kademlia ?? {},
