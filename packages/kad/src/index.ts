@@ -21,7 +21,30 @@ export { WebSocketListener, type ListenerSettings, type OwnServer } from './webs
 export { LmdbValueStore } from './lmdb-value-store.js';
 export { Metrics } from './plugins/metrics.js';
 export {
-<<<<<<< HEAD
+  Census,
+  Churn,
+  Collusion,
+  KAD_SHAPE,
+  KING_MEAN_MS,
+  KING_MEDIAN_MS,
+  SeededRandom,
+  SimulatedChannel,
+  SimulatedNetwork,
+  Simulation,
+  VirtualClock,
+  grindIdentities,
+  kingLatency,
+  warmStart,
+  weibullSessions,
+  type AttackKind,
+  type ChurnOptions,
+  type NetworkConditions,
+  type SessionLengths,
+  type SimulatedHost,
+  type SimulatedNodeOptions,
+  type SimulationOptions,
+} from './simulator/index.js';
+export {
   AttenuatedFilter,
   BloomFilter,
   FILTER_LEVELS,
@@ -48,29 +71,3 @@ export {
   type SubscribeOptions,
   type TopicHash,
 } from './pubsub/index.js';
-export {
-=======
-  Census,
-  Churn,
-  Collusion,
-  KAD_SHAPE,
-  KING_MEAN_MS,
-  KING_MEDIAN_MS,
->>>>>>> main
-  SeededRandom,
-  SimulatedChannel,
-  SimulatedNetwork,
-  Simulation,
-  VirtualClock,
-  grindIdentities,
-  kingLatency,
-  warmStart,
-  weibullSessions,
-  type AttackKind,
-  type ChurnOptions,
-  type NetworkConditions,
-  type SessionLengths,
-  type SimulatedHost,
-  type SimulatedNodeOptions,
-  type SimulationOptions,
-} from './simulator/index.js';
