@@ -48,7 +48,7 @@ export interface LookupOptions<V> {
   readonly clock?: Clock;
   /** Ends the lookup before its time when it has done what it was for. */
   readonly enough?: () => boolean;
-  /** Whether a contact that was named to us may be asked. */
+  /** Whether a contact that was named to us may be asked. That of the target always may. */
   readonly admit?: (contact: Contact) => boolean;
   readonly observer?: LookupObserver;
   /** Ask one node. A rejection means that it did not answer as it should. */
@@ -106,7 +106,9 @@ class Path {
     const { own, target, limit, perGroup, admit } = this.options;
     const { nodeId } = contact;
     if (nodeId === own || contact.addresses.length === 0 || this.known.has(nodeId)) return;
-    if (namedBy !== undefined && admit !== undefined && !admit(contact)) return;
+    // Whoever is looked for by its ID is asked, whatever is thought of it.
+    const wanted = nodeId === target;
+    if (!wanted && namedBy !== undefined && admit !== undefined && !admit(contact)) return;
     const groups = perGroup === Infinity ? [] : groupsOf(contact);
     if (groups.some((group) => (this.groups.get(group) ?? 0) >= perGroup)) return;
     const { candidates } = this;

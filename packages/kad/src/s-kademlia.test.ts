@@ -125,6 +125,25 @@ describe('disjoint paths', () => {
     expect(withOne).toBeLessThan(40);
   });
 
+  it('ask whom they look for, whatever is thought of it', async () => {
+    const own = contacts[0]!.nodeId;
+    const wanted = contacts[300]!;
+    const { contacts: found } = await iterativeLookup<never>({
+      target: wanted.nodeId,
+      own,
+      seeds: tables
+        .get(own)!
+        .closest(wanted.nodeId, 20)
+        .filter((contact) => contact !== wanted),
+      k: 20,
+      alpha: 3,
+      admit: (contact) => contact !== wanted && contact !== contacts[301],
+      ask: honest(wanted.nodeId),
+    });
+    expect(found[0]).toBe(wanted);
+    expect(found).not.toContain(contacts[301]);
+  });
+
   it('take no more of one network than a few on each path', async () => {
     const target = randomId();
     const crowd = Array.from({ length: 300 }, (_, i) =>

@@ -2,6 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { signContact } from '../contact.js';
 import { Identity } from '../identity.js';
 import type { PluginHost, PluginHooks } from '../plugin.js';
+import { bucketIndex, randomIdInBucket } from '../node-id.js';
+import { systemRandom } from '../random.js';
+import { RoutingTable } from '../routing-table.js';
 import { VirtualClock } from '../simulator/virtual-clock.js';
 import { ChurnFilter } from './churn-filter.js';
 
@@ -9,9 +12,20 @@ const identity = Identity.generate();
 const contact = (sequence: number) =>
   signContact(identity, { addresses: ['https://20.0.0.1:1'], sequence });
 
-async function filter(): Promise<{ clock: VirtualClock; hooks: PluginHooks; heard(): unknown }> {
+async function filter(
+  full = true,
+): Promise<{ clock: VirtualClock; hooks: PluginHooks; heard(): unknown }> {
   const clock = new VirtualClock();
-  const hooks = new ChurnFilter().install({ clock } as unknown as PluginHost);
+  const k = 1;
+  const own = Identity.generate();
+  const routingTable = new RoutingTable(own.nodeId, k);
+  const bucket = bucketIndex(own.nodeId, identity.nodeId);
+  if (full) {
+    const nodeId = randomIdInBucket(own.nodeId, bucket, systemRandom);
+    routingTable.seen({ ...contact(1), nodeId }, clock.now());
+  }
+  const host = { clock, identity: own, options: { k }, node: { routingTable } };
+  const hooks = new ChurnFilter().install(host as unknown as PluginHost);
   const reply = { result: {}, contact: contact(1) };
   const call = { to: contact(1), method: 'PING', params: {}, options: {} };
   const heard = () => hooks.onCall!(call, () => Promise.resolve(reply));
@@ -49,6 +63,16 @@ describe('the churn filter', () => {
     hooks.contactSilent!(contact(20));
     hooks.contactRemoved!(contact(20), 'silent');
     expect(hooks.admit!(contact(20), 'answered us')).toBe(true);
+  });
+
+  it('holds back nobody where there is room', async () => {
+    const { hooks, heard } = await filter(false);
+    for (let round = 0; round < 9; round += 1) {
+      await heard();
+      hooks.contactSilent!(contact(round));
+      hooks.contactRemoved!(contact(round), 'silent');
+    }
+    expect(hooks.admit!(contact(9), 'answered us')).toBe(true);
   });
 
   it('blames nobody while we are cut off ourselves', async () => {

@@ -1,5 +1,5 @@
 import { LruMap } from '../lru-map.js';
-import type { NodeId } from '../node-id.js';
+import { type NodeId, bucketIndex } from '../node-id.js';
 import type { Plugin, PluginHooks, PluginHost } from '../plugin.js';
 
 /** The times of a {@link ChurnFilter}, in milliseconds, and its threshold. */
@@ -9,7 +9,7 @@ export interface ChurnFilterOptions {
    * when its node has signed a newer contact.
    */
   readonly silentMs?: number;
-  /** Departures from the table before a contact is held back. */
+  /** Departures from the table before a contact is held back where its k-bucket is full. */
   readonly strikes?: number;
   /** How long it is held back at first; this doubles with every further departure. */
   readonly holdMs?: number;
@@ -28,7 +28,8 @@ interface Record {
 
 /**
  * Holds back contacts that come and go: a lookup does not wait again for whom it has just waited for
- * in vain, and a contact that left the table several times gets no place in it for a while.
+ * in vain, and a contact that left the table several times stands back for a while where its k-bucket
+ * is full.
  */
 export class ChurnFilter implements Plugin {
   readonly name = 'churn-filter';
@@ -47,7 +48,12 @@ export class ChurnFilter implements Plugin {
     };
   }
 
-  install({ clock }: PluginHost): PluginHooks {
+  install({ clock, node, identity, options: { k } }: PluginHost): PluginHooks {
+    /** Where there is room, nobody has to stand back. */
+    const crowded = (nodeId: NodeId) => {
+      const bucket = node.routingTable.bucket(bucketIndex(identity.nodeId, nodeId));
+      return (bucket?.contacts.length ?? 0) >= k;
+    };
     const { silentMs, strikes, holdMs, maxHoldMs, forgiveMs } = this.options;
     return {
       onCall: async (call, next) => {
@@ -80,7 +86,7 @@ export class ChurnFilter implements Plugin {
         if (source === 'named to us') {
           return sequence > record.sequence || now - record.silentAt >= silentMs;
         }
-        return now >= record.heldUntil;
+        return now >= record.heldUntil || !crowded(nodeId);
       },
     };
   }
