@@ -1,4 +1,4 @@
-import { Counter, Gauge, type Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
 import type { Farmer, FarmerStats } from './farmer.js';
 
 type Figure = {
@@ -27,7 +27,12 @@ const COUNTERS: readonly [string, Figure, string][] = [
 ];
 
 /** Put a farmer's figures into a Prometheus registry; they are read when they are asked for. */
-export function collectFarmerMetrics(farmer: Pick<Farmer, 'stats'>, registry: Registry): void {
+export async function collectFarmerMetrics(
+  farmer: Pick<Farmer, 'stats'>,
+  registry: Registry,
+): Promise<void> {
+  // It is large, and only those who want metrics need it.
+  const { Counter, Gauge } = await import('prom-client');
   const registers = [registry];
   for (const [name, figure, help] of GAUGES) {
     new Gauge({

@@ -58,7 +58,7 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
   );
   if (!exists) await saveIdentity(identityFile, Identity.generate());
   const identity = await loadIdentity(identityFile);
-  const metrics = new Metrics();
+  const metrics = options.metrics === undefined ? undefined : await Metrics.create();
   const settlement = await chainSettlement(config, identity);
   const redeemAt = options.redeemAt === undefined ? 1n : amountOf('--redeem-at', options.redeemAt);
   const farmer = await Farmer.open({
@@ -83,14 +83,14 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
     },
     blockedRenters: options.block ?? [],
     difficulty: config.difficulty ?? 0,
-    plugins: [metrics, new EventLog()],
+    plugins: [new EventLog(), ...(metrics === undefined ? [] : [metrics])],
     logger,
   });
   let metricsServer: MetricsServer | undefined;
   try {
-    if (options.metrics !== undefined) {
+    if (options.metrics !== undefined && metrics !== undefined) {
       const { registry } = metrics;
-      collectFarmerMetrics(farmer, registry);
+      await collectFarmerMetrics(farmer, registry);
       metricsServer = await serveMetrics(options.metrics, async () => ({
         text: await registry.metrics(),
         type: registry.contentType,

@@ -1,4 +1,4 @@
-import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type * as Prometheus from 'prom-client';
 import { KadError } from '../errors.js';
 import type { Plugin, PluginHooks, PluginHost } from '../plugin.js';
 import { isSilence } from '../silence.js';
@@ -11,17 +11,30 @@ const METHODS = new Set(['PING', 'FIND_NODE', 'FIND_VALUE', 'STORE', 'LEAVE', 'D
 export class Metrics implements Plugin {
   readonly name = 'metrics';
 
+  private constructor(
+    private readonly prometheus: typeof Prometheus,
+    /** Where the metrics are. */
+    readonly registry: Prometheus.Registry,
+    private readonly methods: readonly string[],
+  ) {}
+
   /**
+   * Loads the Prometheus library, which is large, and makes the plugin.
+   *
    * @param registry - where the metrics go; one of its own by default, so that several nodes in one
    * process do not get into each other's way
    * @param methods - names of further methods to count by name
    */
-  constructor(
-    readonly registry: Registry = new Registry(),
-    private readonly methods: readonly string[] = [],
-  ) {}
+  static async create({
+    registry,
+    methods = [],
+  }: { registry?: Prometheus.Registry; methods?: readonly string[] } = {}): Promise<Metrics> {
+    const prometheus = await import('prom-client');
+    return new Metrics(prometheus, registry ?? new prometheus.Registry(), methods);
+  }
 
   install({ node, clock }: PluginHost): PluginHooks {
+    const { Counter, Gauge, Histogram } = this.prometheus;
     const registers = [this.registry];
     const names = new Set([...METHODS, ...this.methods]);
     const label = (method: string) => (names.has(method) ? method : 'other');

@@ -60,7 +60,7 @@ describe('the trace of a lookup', () => {
 
 describe('metrics', () => {
   it('count requests, calls, lookups and what was refused', async () => {
-    const metrics = new Metrics();
+    const metrics = await Metrics.create();
     const { simulation, nodes } = await grown('metrics', 8, (i) => ({
       ...(i === 0 && { plugins: [metrics] }),
     }));
