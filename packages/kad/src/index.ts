@@ -21,7 +21,6 @@ export { WebSocketListener, type ListenerSettings, type OwnServer } from './webs
 export { LmdbValueStore } from './lmdb-value-store.js';
 export { Metrics } from './plugins/metrics.js';
 export {
-<<<<<<< HEAD
   AttenuatedFilter,
   BloomFilter,
   FILTER_LEVELS,
@@ -49,14 +48,12 @@ export {
   type TopicHash,
 } from './pubsub/index.js';
 export {
-=======
   Census,
   Churn,
   Collusion,
   KAD_SHAPE,
   KING_MEAN_MS,
   KING_MEDIAN_MS,
->>>>>>> main
   SeededRandom,
   SimulatedChannel,
   SimulatedNetwork,
