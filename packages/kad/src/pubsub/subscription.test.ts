@@ -34,7 +34,10 @@ describe('a subscription', () => {
   it('is closed when the reader goes away', async () => {
     const { subscription, ended } = open();
     subscription.offer(publication(1));
-    for await (const _ of subscription) break;
+    for await (const { payload } of subscription) {
+      expect(payload[0]).toBe(1);
+      break;
+    }
     expect(ended()).toBe(1);
   });
 
