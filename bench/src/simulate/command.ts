@@ -7,6 +7,7 @@ import { growth } from './growth.js';
 import { memory } from './memory.js';
 import { parameters } from './parameters.js';
 import { plotSvg } from './plot.js';
+import { pubsub } from './pubsub.js';
 import type { Row, Scenario, Settings } from './scenario.js';
 import { survival } from './survival.js';
 import { csv, markdownHeader, markdownRow } from './table.js';
@@ -19,6 +20,7 @@ const scenarios: Readonly<Record<string, Scenario>> = {
   eclipse,
   parameters,
   memory,
+  pubsub,
 };
 
 /** What is wrong with a command line; its message says what to do. */

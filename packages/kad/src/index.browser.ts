@@ -110,3 +110,30 @@ export { EventLog } from './plugins/event-log.js';
 export { standardPlugins } from './plugins/standard-plugins.js';
 export { Mailbox, type MailboxOptions } from './plugins/mailbox.js';
 export { MAX_LETTER_LENGTH, parseLetter, writeLetter, type Letter } from './plugins/letter.js';
+export {
+  AttenuatedFilter,
+  BloomFilter,
+  FILTER_LEVELS,
+  MAX_PAYLOAD_BYTES,
+  MAX_TOPIC_BYTES,
+  PubSub,
+  Quasar,
+  Subscription,
+  checkPublication,
+  defaultBloomShape,
+  defaultPubSubOptions,
+  defaultQuasarOptions,
+  hashTopic,
+  makePublication,
+  parsePublication,
+  type BloomShape,
+  type Publication,
+  type PublicationHandler,
+  type PublicationWire,
+  type PubSubOptions,
+  type PubSubStats,
+  type QuasarOptions,
+  type ReceivedPublication,
+  type SubscribeOptions,
+  type TopicHash,
+} from './pubsub/index.js';

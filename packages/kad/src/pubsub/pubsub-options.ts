@@ -60,7 +60,7 @@ export interface PubSubOptions {
 
 const MINUTE = 60_000;
 
-/** See docs/decisions/0011-pubsub.md for where the values come from. */
+/** See docs/decisions/0013-pubsub.md for where the values come from. */
 export const defaultPubSubOptions: PubSubOptions = {
   links: 4,
   maxLinks: 6,

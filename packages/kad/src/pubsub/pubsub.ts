@@ -83,7 +83,7 @@ interface Topic {
 /**
  * Publish and subscribe. Subscribers of a topic find each other by records at the nodes closest to
  * the topic's hash, and by the gradients of Quasar; among them publications travel as in Plumtree.
- * See docs/decisions/0011-pubsub.md.
+ * See docs/decisions/0013-pubsub.md.
  */
 export class PubSub implements Plugin {
   readonly name = 'pubsub';
