@@ -6,16 +6,19 @@ const source = (name: string) =>
 
 // Unit tests run on the sources; end-to-end tests run the built command, as a user would.
 const alias = Object.fromEntries(
-  ['erasure', 'kad', 'protocol', 'farmer', 'renter'].map((name) => [
+  ['erasure', 'kad', 'protocol', 'payments', 'farmer', 'renter'].map((name) => [
     `@granary/${name}`,
     source(name),
   ]),
 );
 
 // A package's own choices by condition (`imports` in its package.json) lead to its built files.
-const imports = {
-  '#kad/platform': fileURLToPath(new URL('./packages/kad/src/platform.ts', import.meta.url)),
-};
+const imports = Object.fromEntries(
+  ['platform', 'websocket-dial'].map((name) => [
+    `#kad/${name}`,
+    fileURLToPath(new URL(`./packages/kad/src/${name}.ts`, import.meta.url)),
+  ]),
+);
 
 export default defineConfig({
   resolve: { alias: { ...alias, ...imports } },

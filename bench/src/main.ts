@@ -1,6 +1,8 @@
 import { availableParallelism, cpus } from 'node:os';
 import { benchDht } from './dht-bench.js';
+import { benchDhtPeers } from './dht-peers/bench.js';
 import { benchErasure } from './erasure-bench.js';
+import { benchPayments } from './payment-bench.js';
 import { benchShardStore } from './shard-store-bench.js';
 import { benchTransfers } from './transfer-bench.js';
 
@@ -8,7 +10,9 @@ const parts: Record<string, (report: (line: string) => void) => Promise<void>> =
   erasure: benchErasure,
   shards: benchShardStore,
   dht: benchDht,
+  'dht-peers': benchDhtPeers,
   transfers: benchTransfers,
+  payments: benchPayments,
 };
 
 const wanted = process.argv.slice(2);

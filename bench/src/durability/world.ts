@@ -186,6 +186,7 @@ export class World {
           egressPrice: '0',
           operator: null,
           leaving: false,
+          payment: { settlement: 'ledger', contract: null, creditLimit: '0' },
         },
         latencyMs: 20 + this.random.exponential(60),
         seen: 0,

@@ -5,6 +5,7 @@ export type CliErrorCode =
   | 'CLI_INTERRUPTED'
   | 'CLI_PENDING'
   | 'CLI_AT_RISK'
+  | 'CLI_UNPAID'
   | 'CLI_FARMER'
   | 'CLI_SOURCE'
   | 'CLI_DESTINATION';

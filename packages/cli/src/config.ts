@@ -8,10 +8,23 @@ const configSchema = z.strictObject({
   bootstrap: z.array(z.string()).optional(),
   scheme: z.string().optional(),
   duration: z.string().optional(),
+  difficulty: z.coerce.number().int().min(0).max(64).optional(),
   diversity: z.enum(['require', 'prefer']).optional(),
   auditInterval: z.string().optional(),
   repairInterval: z.string().optional(),
   repairRate: z.string().optional(),
+  maxPrice: z.string().optional(),
+  maxEgressPrice: z.string().optional(),
+  budget: z.string().optional(),
+  trust: z.string().optional(),
+  advance: z.string().optional(),
+  deposit: z.string().optional(),
+  rpc: z.string().optional(),
+  chainId: z.coerce.number().int().positive().optional(),
+  contract: z.string().optional(),
+  token: z.string().optional(),
+  confirmations: z.coerce.number().int().min(0).max(10_000).optional(),
+  challenge: z.string().optional(),
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).optional(),
 });
 
@@ -31,9 +44,22 @@ function fromEnvironment(env: NodeJS.ProcessEnv): Record<string, unknown> {
     scheme: env['GRANARY_SCHEME'],
     duration: env['GRANARY_DURATION'],
     diversity: env['GRANARY_DIVERSITY'],
+    difficulty: env['GRANARY_DIFFICULTY'],
     auditInterval: env['GRANARY_AUDIT_INTERVAL'],
     repairInterval: env['GRANARY_REPAIR_INTERVAL'],
     repairRate: env['GRANARY_REPAIR_RATE'],
+    maxPrice: env['GRANARY_MAX_PRICE'],
+    maxEgressPrice: env['GRANARY_MAX_EGRESS_PRICE'],
+    budget: env['GRANARY_BUDGET'],
+    trust: env['GRANARY_TRUST'],
+    advance: env['GRANARY_ADVANCE'],
+    deposit: env['GRANARY_DEPOSIT'],
+    rpc: env['GRANARY_RPC'],
+    chainId: env['GRANARY_CHAIN_ID'],
+    contract: env['GRANARY_CONTRACT'],
+    token: env['GRANARY_TOKEN'],
+    confirmations: env['GRANARY_CONFIRMATIONS'],
+    challenge: env['GRANARY_CHALLENGE'],
     logLevel: env['GRANARY_LOG_LEVEL'],
   };
 }
@@ -62,7 +88,7 @@ function check(values: unknown, where: string): Config {
 export async function loadConfig(
   home: string,
   env: NodeJS.ProcessEnv,
-  flags: Config,
+  flags: Record<string, unknown>,
 ): Promise<Config> {
   const path = join(home, 'config.json');
   let file: Config = {};

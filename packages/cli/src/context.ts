@@ -5,6 +5,7 @@ import type { Renter, RenterKeys, RenterSettings } from '@granary/renter';
 import { type Config, homeOf, loadConfig } from './config.js';
 import { type Output, terminalOutput } from './output.js';
 import { askPassword, givenPassword } from './password.js';
+import { chainSettlement, payingSettings } from './paying.js';
 import { parseDuration, parseSize } from './units.js';
 
 /** Options that every command takes. */
@@ -14,6 +15,13 @@ export interface GlobalFlags {
   readonly logLevel?: Config['logLevel'];
   readonly bootstrap?: string[];
   readonly passwordFile?: string;
+  readonly difficulty?: string;
+  readonly maxPrice?: string;
+  readonly maxEgressPrice?: string;
+  readonly rpc?: string;
+  readonly chainId?: number;
+  readonly contract?: string;
+  readonly token?: string;
 }
 
 /** What a command works with. */
@@ -37,7 +45,14 @@ export async function contextOf(
   const home = homeOf(flags.home, process.env);
   const config = await loadConfig(home, process.env, {
     bootstrap: flags.bootstrap,
+    difficulty: flags.difficulty,
     logLevel: flags.logLevel,
+    maxPrice: flags.maxPrice,
+    maxEgressPrice: flags.maxEgressPrice,
+    rpc: flags.rpc,
+    chainId: flags.chainId,
+    contract: flags.contract,
+    token: flags.token,
   });
   const { createLogger } = await import('./logger.js');
   const logger = createLogger(config.logLevel ?? defaultLevel);
@@ -68,12 +83,15 @@ export async function withRenter<T>(
   const { parseScheme } = await import('@granary/protocol');
   const { config, home, logger } = context;
   const keys = await loadKeys(context);
+  const settlement = await chainSettlement(config, keys.identity);
   const renter = await Renter.open({
     directory: join(home, 'store'),
     keys,
     bootstrap: config.bootstrap ?? [],
     logger,
+    ...(settlement !== undefined && { settlement }),
     settings: {
+      ...payingSettings(config),
       ...(config.scheme !== undefined && { scheme: parseScheme(config.scheme) }),
       ...(config.duration !== undefined && { durationMs: parseDuration(config.duration) }),
       ...(config.diversity !== undefined && { diversity: config.diversity }),
@@ -88,6 +106,7 @@ export async function withRenter<T>(
       }),
       ...settings,
     },
+    difficulty: config.difficulty ?? 0,
   });
   try {
     return await work(renter);

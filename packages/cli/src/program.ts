@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander';
+import type { AccountOptions } from './commands/accounts.js';
 import type { FarmOptions } from './commands/farm.js';
 import type { IdentityOptions } from './commands/identity.js';
 import type { NetworkOptions } from './commands/network.js';
@@ -19,6 +20,10 @@ function withCommon(command: Command): Command {
       'a node to join by, https://HOST:PORT; may be repeated (GRANARY_BOOTSTRAP)',
       collect,
     )
+    .option(
+      '--difficulty <bits>',
+      'work that the network asks of node identities: leading zero bits (GRANARY_DIFFICULTY)',
+    )
     .option('--password-file <file>', 'the password of the keys (or GRANARY_PASSWORD)')
     .option('--json', 'one line of JSON for each result; errors as JSON on stderr')
     .addOption(
@@ -31,6 +36,15 @@ function withCommon(command: Command): Command {
         'silent',
       ]),
     );
+}
+
+/** Options of commands that may speak to a chain. */
+function withChain(command: Command): Command {
+  return command
+    .option('--rpc <url>', 'a node of an EVM chain (GRANARY_RPC; "rpc" in config.json)')
+    .option('--chain-id <id>', "the chain's ID: the node is then asked only when it is needed")
+    .option('--contract <address>', 'the contract of payment channels (GRANARY_CONTRACT)')
+    .option('--token <address>', 'an ERC-20 token, or "native" (GRANARY_TOKEN; default native)');
 }
 
 function examples(...lines: string[]): string {
@@ -78,7 +92,7 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
       await init(await contextOf(command, signal), options);
     });
 
-  add('farm', 'rent out disk: run a storage node until Ctrl-C')
+  const farmCommand = add('farm', 'rent out disk: run a storage node until Ctrl-C')
     .requiredOption('--data <dir>', 'where shards, contracts and the identity are kept')
     .option('--host <host>', 'address to listen on', '127.0.0.1')
     .option('--port <port>', 'port to listen on; 0 takes any that is free', '0')
@@ -88,7 +102,11 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
     .option('--operator <name>', 'who runs it: renters spread shards over operators')
     .option('--price <amount>', 'for a GB-month, in the smallest unit', '0')
     .option('--egress-price <amount>', 'for a GB of egress, in the smallest unit', '0')
+    .option('--currency <name>', 'what prices are in, when they are settled by ledger', 'credit')
+    .option('--credit <amount>', 'what a renter may owe; default ten times both prices together')
+    .option('--redeem-at <amount>', 'redeem vouchers on the chain when they are worth so much', '1')
     .option('--block <node-id>', 'a renter to make no contracts with; may be repeated', collect)
+    .option('--metrics <address>', 'serve Prometheus metrics over HTTP at HOST:PORT/metrics')
     .option('--leave', 'take no more shards, and end when renters have taken over those here')
     .option('--stay', 'do not leave after all')
     .addOption(new Option('--with-parent', 'stop when stdin ends').hideHelp())
@@ -97,6 +115,7 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
       examples(
         'granary farm --data /srv/granary --host 0.0.0.0 --port 4600 --announce https://farm.example.org:4600 --space 500GB',
         'granary farm --data ./farm --bootstrap https://127.0.0.1:4600',
+        'granary farm --data /srv/granary --price 4000 --egress-price 9000   # to be paid, by ledger',
         'granary farm --data /srv/granary --leave   # hand the shards over, then end',
       ),
     )
@@ -107,11 +126,6 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
 
   add('identity', 'make the identity of a node with a proof of work, before its first run')
     .requiredOption('--data <dir>', "the node's directory; identity.json is written there")
-    .option(
-      '--difficulty <bits>',
-      'leading zero bits, as the network asks for; each doubles the work',
-      '0',
-    )
     .option('--threads <n>', 'threads to search with; one for each core when not given')
     .option('--show', 'tell the node ID and the proof of work of the identity that is there')
     .addHelpText(
@@ -125,6 +139,7 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
       const { identity } = await import('./commands/identity.js');
       await identity(await contextOf(command, signal), options);
     });
+  withChain(farmCommand);
 
   add('put', 'store a file')
     .argument('<file>', 'the file, or - for stdin')
@@ -134,6 +149,8 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
       'redundancy: any K of N shards restore a segment (GRANARY_SCHEME)',
     )
     .option('--duration <time>', 'how long to store it (GRANARY_DURATION)')
+    .option('--max-price <amount>', 'the most for a GB-month (GRANARY_MAX_PRICE; 0: free farmers)')
+    .option('--max-egress-price <amount>', 'the most for a GB of egress (GRANARY_MAX_EGRESS_PRICE)')
     .addHelpText(
       'after',
       examples(
@@ -275,6 +292,112 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
       await repair(await contextOf(command, signal), options);
     });
 
+  withChain(
+    add('wallet', 'show what this node has to pay with, or what a farmer has earned on a chain'),
+  )
+    .option('--data <dir>', "a farmer's directory, instead of the renter's home")
+    .addHelpText(
+      'after',
+      examples('granary wallet', 'granary wallet --data /srv/granary --rpc http://127.0.0.1:8545'),
+    )
+    .action(async (options: { data?: string }, command: Command) => {
+      const { wallet } = await import('./commands/wallet.js');
+      await wallet(await contextOf(command, signal), options);
+    });
+
+  add('costs', 'show what is owed to farmers: to whom, for what, past and expected')
+    .option('--days', 'day by day')
+    .option('--csv', 'day by day as CSV')
+    .option('--from <day>', 'from this day on, YYYY-MM-DD')
+    .addHelpText('after', examples('granary costs', 'granary costs --csv --from 2030-01-01'))
+    .action(async (options: AccountOptions, command: Command) => {
+      const { costs } = await import('./commands/accounts.js');
+      await costs(await contextOf(command, signal), options);
+    });
+
+  add('earnings', 'show what renters owe a farmer: who, for what, past and expected')
+    .requiredOption('--data <dir>', "the farmer's directory; it may be running")
+    .option('--days', 'day by day')
+    .option('--csv', 'day by day as CSV')
+    .option('--from <day>', 'from this day on, YYYY-MM-DD')
+    .addHelpText(
+      'after',
+      examples('granary earnings --data /srv/granary', 'granary earnings --data ./farm --csv'),
+    )
+    .action(async (options: AccountOptions, command: Command) => {
+      const { earnings } = await import('./commands/accounts.js');
+      await earnings(await contextOf(command, signal), options);
+    });
+
+  const channels = program
+    .command('channels')
+    .description(
+      'payment channels: list, pay, close, withdraw, redeem, received, statement, deploy',
+    );
+  channels.exitOverride().copyInheritedSettings(program);
+  add('list', 'show every channel: deposit, promised, settled', channels)
+    .option('--data <dir>', "a farmer's directory, instead of the renter's home")
+    .addHelpText('after', examples('granary channels list', 'granary channels list --data ./farm'))
+    .action(async (options: { data?: string }, command: Command) => {
+      const { list } = await import('./commands/channels.js');
+      await list(await contextOf(command, signal), options);
+    });
+  withChain(add('pay', 'pay every farmer what is due now', channels))
+    .addHelpText('after', examples('granary channels pay'))
+    .action(async (_options: unknown, command: Command) => {
+      const { pay } = await import('./commands/channels.js');
+      await pay(await contextOf(command, signal));
+    });
+  for (const [name, description] of [
+    ['close', 'ask for what is left of a deposit: the challenge period begins'],
+    ['withdraw', 'take back what is left of a deposit, when the challenge period is over'],
+  ] as const) {
+    withChain(add(name, description, channels))
+      .argument('<channel>', 'its ID, or the first digits of it')
+      .addHelpText('after', examples(`granary channels ${name} 3f2a9c41`))
+      .action(async (channel: string, _options: unknown, command: Command) => {
+        const { close } = await import('./commands/channels.js');
+        await close(await contextOf(command, signal), channel, name);
+      });
+  }
+  withChain(add('redeem', "turn a farmer's vouchers into money now", channels))
+    .requiredOption('--data <dir>', "the farmer's directory; it may be running")
+    .addHelpText('after', examples('granary channels redeem --data /srv/granary'))
+    .action(async (options: { data: string }, command: Command) => {
+      const { redeem } = await import('./commands/channels.js');
+      await redeem(await contextOf(command, signal), options);
+    });
+  add('received', 'note that a renter has paid a farmer outside (ledger)', channels)
+    .argument('<renter>', 'its node ID, or the first digits of it')
+    .argument('<amount>', 'in the smallest unit')
+    .requiredOption('--data <dir>', "the farmer's directory; it may be running")
+    .option('--currency <name>', 'when there is more than one')
+    .addHelpText('after', examples('granary channels received 5b44e860 1200 --data /srv/granary'))
+    .action(
+      async (
+        renter: string,
+        amount: string,
+        options: { data: string; currency?: string },
+        command: Command,
+      ) => {
+        const { received } = await import('./commands/channels.js');
+        await received(await contextOf(command, signal), renter, amount, options);
+      },
+    );
+  add('statement', 'have a farmer sign how the account stands', channels)
+    .argument('<farmer>', 'its node ID, or the first digits of it')
+    .addHelpText('after', examples('granary channels statement 5b44e860 --json > statement.json'))
+    .action(async (farmer: string, _options: unknown, command: Command) => {
+      const { statement } = await import('./commands/channels.js');
+      await statement(await contextOf(command, signal), farmer);
+    });
+  withChain(add('deploy', 'put the contract of payment channels on a chain', channels))
+    .addHelpText('after', examples('granary channels deploy --rpc http://127.0.0.1:8545'))
+    .action(async (_options: unknown, command: Command) => {
+      const { deploy } = await import('./commands/channels.js');
+      await deploy(await contextOf(command, signal));
+    });
+
   add('audit-kit', 'let somebody else audit an object: write signed questions that need no keys')
     .argument('<object>', 'BUCKET/NAME, or NAME in the bucket "default"')
     .argument('<file>', 'the kit, or - for stdout')
@@ -337,6 +460,8 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
     .option('--port-base <port>', 'the first port; any free ones when not given')
     .option('--space <size>', 'space of each farmer', '10GB')
     .option('--reservation <time>', 'how long a broken-off upload is kept to go on', '1h')
+    .option('--price <amount>', 'that each farmer asks for a GB-month', '0')
+    .option('--egress-price <amount>', 'that each farmer asks for a GB of egress', '0')
     .addHelpText(
       'after',
       examples('granary network', 'granary network -n 30 --dir ./network --port-base 4600'),
@@ -366,6 +491,19 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
     .action(async (id: string, _options: unknown, command: Command) => {
       const { lookup } = await import('./commands/dht.js');
       await lookup(await contextOf(command, signal), id);
+    });
+  add('trace', 'look for a value, and show the way hop by hop with times', dht)
+    .argument('<key>', '64 hex digits: a key, or the ID of a node')
+    .addHelpText(
+      'after',
+      examples(
+        'granary dht trace 5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03',
+        'granary dht trace 5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03 --json',
+      ),
+    )
+    .action(async (key: string, _options: unknown, command: Command) => {
+      const { trace } = await import('./commands/dht.js');
+      await trace(await contextOf(command, signal), key);
     });
   add('put', 'store a value of at most 64 KiB; prints its key', dht)
     .argument('<file>', 'the file, or - for stdin')

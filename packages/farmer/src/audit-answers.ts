@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { Clock, Identity } from '@granary/kad';
+import { type Clock, type Identity, type Logger, messageOf } from '@granary/kad';
+import type { Payee } from '@granary/payments';
 import {
   type AuditAnswer,
   type AuditRequest,
@@ -37,7 +38,9 @@ export class AuditAnswers {
   constructor(
     private readonly identity: Identity,
     private readonly store: ShardStore,
+    private readonly payee: Payee,
     private readonly clock: Clock,
+    private readonly logger: Logger,
   ) {}
 
   /**
@@ -68,7 +71,20 @@ export class AuditAnswers {
     const result = state === 'stored' ? await this.find(hash, contract, request) : LOST;
     this.counters.answered += 1;
     if (result.kind === 'lost') this.counters.lost += 1;
-    return signAuditAnswer(this.identity, request, result, this.clock.now());
+    const time = this.clock.now();
+    await this.charge(contract.terms.renter, hash, result, time);
+    return signAuditAnswer(this.identity, request, result, time);
+  }
+
+  /** Storage is owed up to the time of a passed audit; nothing more for what is lost. */
+  private async charge(renter: string, hash: string, result: AuditResult, time: number) {
+    try {
+      if (result.kind === 'lost') await this.payee.ended(renter, hash, 'failed');
+      else await this.payee.audited(renter, time);
+    } catch (error) {
+      // The next audit charges for this time, too.
+      this.logger.error({ error: messageOf(error) }, 'an audit could not be charged for');
+    }
   }
 
   private async find(

@@ -5,11 +5,13 @@
 export type FarmerErrorCode =
   | 'FARMER_DIRECTORY'
   | 'FARMER_LOCKED'
+  | 'FARMER_IDENTITY'
   | 'FARMER_STORE'
   // to renters:
   | 'FARMER_TERMS'
   | 'FARMER_BLOCKED'
   | 'FARMER_LEAVING'
+  | 'FARMER_UNPAID'
   | 'FARMER_FULL'
   | 'FARMER_DISK'
   | 'FARMER_BUSY'

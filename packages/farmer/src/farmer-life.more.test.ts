@@ -75,6 +75,7 @@ it('joins another, is found by it, and tells it its terms', async () => {
     ...policy,
     leaving: false,
     operator: null,
+    payment: { settlement: 'ledger', contract: null, creditLimit: '160' },
   });
 });
 

@@ -1,14 +1,18 @@
 import type { Clock, Identity, KademliaNode } from '@granary/kad';
+import type { Payee } from '@granary/payments';
 import {
+  ACCOUNT_METHOD,
   AUDIT_METHOD,
   FARMER_TERMS_METHOD,
   type FarmerTerms,
   GET_ROOT_METHOD,
   LIST_CONTRACTS_METHOD,
   LIST_PAGE,
+  PAY_METHOD,
   PUT_ROOT_METHOD,
   RENEW_METHOD,
   type Renewal,
+  STATEMENT_METHOD,
   acceptRenewal,
   parseListQuery,
   parseRenewalProposal,
@@ -28,18 +32,24 @@ export interface MethodParts {
   readonly store: ShardStore;
   readonly roots: RootBook;
   readonly audits: AuditAnswers;
+  readonly payee: Payee;
   readonly admission: Admission;
   readonly policy: FarmerPolicy;
   readonly clock: Clock;
   readonly terms: () => FarmerTerms;
 }
 
-/** Answer what renters ask a farmer by signed RPC: terms, audits, renewals, listings, root records. */
+/** Answer what renters ask a farmer by signed RPC: terms, audits, renewals, listings, payments, root records. */
 export function registerFarmerMethods(node: KademliaNode, parts: MethodParts): void {
-  const { store, roots, audits } = parts;
+  const { store, roots, audits, payee } = parts;
   node.registerMethod(FARMER_TERMS_METHOD, () => Promise.resolve(parts.terms()));
   node.registerMethod(AUDIT_METHOD, (params) => audits.answer(params));
   node.registerMethod(RENEW_METHOD, (params) => renew(parts, params));
+  node.registerMethod(ACCOUNT_METHOD, (params, context) => payee.answerAccount(params, context));
+  node.registerMethod(PAY_METHOD, (params, context) => payee.answerPay(params, context));
+  node.registerMethod(STATEMENT_METHOD, (params, context) =>
+    payee.answerStatement(params, context),
+  );
   node.registerMethod(LIST_CONTRACTS_METHOD, (params, { sender }) =>
     Promise.resolve().then(() => list(store, sender.nodeId, parseListQuery(params).after)),
   );
@@ -67,7 +77,7 @@ function list(store: ShardStore, renter: string, after: string) {
 }
 
 async function renew(parts: MethodParts, params: unknown): Promise<Renewal> {
-  const { store, admission, policy, clock, identity } = parts;
+  const { store, admission, policy, payee, clock, identity } = parts;
   const hash = renewedContract(params);
   const contract = store.contract(hash);
   if (contract === undefined || store.entry(hash)?.state !== 'stored') {
@@ -84,5 +94,6 @@ async function renew(parts: MethodParts, params: unknown): Promise<Renewal> {
   checkPolicy(policy, { ...terms, end, storagePrice, egressPrice }, clock.now());
   const renewal = acceptRenewal(identity, proposal);
   await store.renew(hash, renewal);
+  await payee.renewed(terms.renter, renewal);
   return renewal;
 }

@@ -2,7 +2,7 @@ import { type ContractTerms, type FarmerTerms, MAX_SHARD_SIZE } from '@granary/p
 import { FarmerError } from './errors.js';
 
 /** What a farmer accepts. Prices and units as in {@link FarmerTerms}. */
-export type FarmerPolicy = Omit<FarmerTerms, 'version' | 'freeBytes' | 'leaving'>;
+export type FarmerPolicy = Omit<FarmerTerms, 'version' | 'freeBytes' | 'leaving' | 'payment'>;
 
 const DAY = 24 * 3600 * 1000;
 

@@ -333,7 +333,7 @@ describe('downloads', () => {
     client.send({ type: 'cancel' });
     let frame = await client.next();
     while (Buffer.isBuffer(frame) || frame.type === 'data') frame = await client.next();
-    expect(frame).toEqual({ type: 'cancelled' });
+    expect(frame.type).toBe('cancelled');
     client.send({ type: 'delete', token: tokenFor(hash, 'delete') });
     expect(await client.answer()).toMatchObject({ type: 'deleted' });
   });

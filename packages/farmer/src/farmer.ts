@@ -8,18 +8,23 @@ import {
   KademliaNode,
   LmdbValueStore,
   type Logger,
+  type Plugin,
   type Random,
   createTlsCredentials,
+  difficultyOf,
   messageOf,
   randomFraction,
+  standardPlugins,
   systemClock,
   systemRandom,
 } from '@granary/kad';
+import { LmdbRows, Payee, PaymentBook, type Settlement, ledgerSettlement } from '@granary/payments';
 import type { FarmerTerms } from '@granary/protocol';
 import { Admission } from './admission.js';
 import { AuditAnswers } from './audit-answers.js';
 import { registerFarmerMethods } from './farmer-methods.js';
 import { type FarmerPolicy, defaultPolicy } from './farmer-policy.js';
+import { FarmerError } from './errors.js';
 import { RootBook } from './root-book.js';
 import { Scrubber } from './scrubber.js';
 import { ShardStore } from './shard-store.js';
@@ -41,6 +46,8 @@ export interface FarmerOptions {
   readonly bootstrap: readonly string[];
   readonly quotaBytes: number;
   readonly policy?: Partial<FarmerPolicy>;
+  /** How it is paid; by a ledger with what it trusts renters for, when not given. */
+  readonly payments?: PaymentOptions;
   /** Node IDs of renters to make no contracts with. */
   readonly blockedRenters?: readonly string[];
   /** How long a part of a shard waits for its upload to go on. */
@@ -50,9 +57,27 @@ export interface FarmerOptions {
   /** Bytes a second that the scrubber reads to check what is stored. */
   readonly scrubBytesPerSecond?: number;
   readonly timeouts?: Partial<TransferTimeouts>;
+  /** Leading zero bits of work that the network asks of node identities. Default 0. */
+  readonly difficulty?: number;
+  /** Plugins of the farmer's node besides the usual ones. */
+  readonly plugins?: readonly Plugin[];
   readonly logger: Logger;
   readonly clock?: Clock;
   readonly random?: Random;
+}
+
+/** How a farmer is paid. Amounts in the smallest unit of its currency, times in milliseconds. */
+export interface PaymentOptions {
+  /** Where vouchers turn into money. Its currency is the one that the farmer's prices are in. */
+  readonly settlement?: Settlement;
+  /** What a renter may owe before it is served no more; by default ten times both prices together. */
+  readonly creditLimit?: bigint;
+  /** The shortest challenge period of channels that are accepted. */
+  readonly minChallengeMs?: number;
+  /** Vouchers are redeemed when they are worth so much more than what was redeemed. */
+  readonly redeemAt?: bigint;
+  /** Between two looks at all channels. It has to be shorter than the challenge period. */
+  readonly collectMs?: number;
 }
 
 /** What a farmer has and has done. Sizes in bytes. */
@@ -81,11 +106,16 @@ export interface FarmerStats extends TransferCounters {
 
 const HOUR = 3600 * 1000;
 const SWEEP_MS = 30_000;
+const COLLECT_MS = 600_000;
 const REJOIN_MS = 5_000;
+/** For telling the network that we go. */
+const GOODBYE_MS = 1_000;
 
 /** A storage node: a peer of the DHT that keeps shards under contracts. */
 export class Farmer {
   private sweeper: unknown;
+  private collector: unknown;
+  private collecting: Promise<void> = Promise.resolve();
   private rejoiner: unknown;
   private readonly stopping = new AbortController();
 
@@ -95,6 +125,8 @@ export class Farmer {
     readonly node: KademliaNode,
     private readonly store: ShardStore,
     private readonly roots: RootBook,
+    /** What renters owe this farmer, and what they have promised. */
+    readonly payee: Payee,
     private readonly audits: AuditAnswers,
     private readonly admission: Admission,
     private readonly transfers: TransferServer,
@@ -109,13 +141,28 @@ export class Farmer {
    * Open the stores, finish what a crash left undone, listen, and begin to join the network. A
    * bootstrap node that does not answer is tried again in the background.
    *
-   * @throws FarmerError FARMER_DIRECTORY or FARMER_LOCKED; KadError KAD_PORT_IN_USE or KAD_LISTEN.
+   * @throws FarmerError FARMER_DIRECTORY, FARMER_LOCKED or FARMER_IDENTITY; KadError
+   * KAD_PORT_IN_USE or KAD_LISTEN.
    */
   static async open(options: FarmerOptions): Promise<Farmer> {
-    const { identity, logger, host, port, announce, directory } = options;
+    const { identity, logger, host, port, announce, directory, difficulty = 0 } = options;
+    const work = difficultyOf(identity.nodeId);
+    if (work < difficulty) {
+      throw new FarmerError(
+        'FARMER_IDENTITY',
+        `this network asks for identities of difficulty ${difficulty}, and that of this farmer has ` +
+          `${work}: make one in a new directory with "granary identity --difficulty ${difficulty}"`,
+      );
+    }
     const clock = options.clock ?? systemClock;
     const random = options.random ?? systemRandom;
-    const policy = { ...defaultPolicy, ...options.policy };
+    const { payments } = options;
+    const currency = payments?.settlement?.currency ?? options.policy?.currency;
+    const policy = {
+      ...defaultPolicy,
+      ...options.policy,
+      ...(currency !== undefined && { currency }),
+    };
     const store = await ShardStore.open({
       directory,
       quotaBytes: options.quotaBytes,
@@ -126,9 +173,21 @@ export class Farmer {
     });
     let farmer: Farmer | undefined;
     let roots: RootBook | undefined;
+    let payee: Payee | undefined;
     try {
       const admission = await Admission.open(directory, options.blockedRenters ?? []);
-      const audits = new AuditAnswers(identity, store, clock);
+      const prices = BigInt(policy.storagePrice) + BigInt(policy.egressPrice);
+      payee = new Payee({
+        identity,
+        book: new PaymentBook(LmdbRows.open(join(directory, 'payments.lmdb')), clock),
+        settlement: payments?.settlement ?? ledgerSettlement(policy.currency, identity.nodeId),
+        creditLimit: payments?.creditLimit ?? 10n * prices,
+        minChallengeMs: payments?.minChallengeMs ?? 48 * HOUR,
+        redeemAt: payments?.redeemAt ?? 1n,
+        clock,
+        logger,
+      });
+      const audits = new AuditAnswers(identity, store, payee, clock, logger);
       roots = RootBook.open(join(directory, 'roots.lmdb'), clock);
       const transport = new HttpsTransport({
         credentials: await createTlsCredentials(identity, clock),
@@ -138,7 +197,15 @@ export class Farmer {
         onRequest: (request, response) => farmer?.onRequest(request, response) ?? false,
       });
       const storage = LmdbValueStore.open(join(directory, 'values.lmdb'));
-      const node = new KademliaNode({ identity, transport, storage, logger, clock, random });
+      const node = new KademliaNode({
+        identity,
+        transport,
+        storage,
+        plugins: [...standardPlugins({ difficulty }), ...(options.plugins ?? [])],
+        logger,
+        clock,
+        random,
+      });
       const counters = {
         uploads: 0,
         downloads: 0,
@@ -156,6 +223,7 @@ export class Farmer {
           tokens: new TokenGuard(identity.nodeId, clock),
           policy,
           admission,
+          payee,
           clock,
           logger,
           counters,
@@ -170,6 +238,7 @@ export class Farmer {
         store,
         roots,
         audits,
+        payee,
         admission,
         policy,
         clock,
@@ -180,6 +249,7 @@ export class Farmer {
         node,
         store,
         roots,
+        payee,
         audits,
         admission,
         transfers,
@@ -196,6 +266,7 @@ export class Farmer {
       );
       await node.start();
       farmer.sweep(clock);
+      farmer.collect(clock);
       farmer.scrubber.start();
       if (options.bootstrap.length > 0) await farmer.join(clock, random);
       void store
@@ -205,6 +276,7 @@ export class Farmer {
         );
       return farmer;
     } catch (error) {
+      await payee?.close();
       await roots?.close();
       await store.close();
       throw error;
@@ -224,7 +296,7 @@ export class Farmer {
   terms(): FarmerTerms {
     const { leaving } = this.admission;
     const freeBytes = leaving ? 0 : this.store.usage.freeBytes;
-    return { version: 1, freeBytes, ...this.policy, leaving };
+    return { version: 1, freeBytes, ...this.policy, leaving, payment: this.payee.terms };
   }
 
   /**
@@ -262,9 +334,17 @@ export class Farmer {
     const clock = this.options.clock ?? systemClock;
     clock.clearTimeout(this.sweeper);
     clock.clearTimeout(this.rejoiner);
+    clock.clearTimeout(this.collector);
     await this.transfers.close();
+    await this.node.leave({ timeoutMs: GOODBYE_MS });
     await this.node.stop();
     await this.scrubber.stop();
+    // Whatever is cut off here is taken up again at the next start.
+    await Promise.race([
+      this.collecting,
+      new Promise<void>((resolve) => clock.setTimeout(resolve, 2_000)),
+    ]);
+    await this.payee.close();
     await this.roots.close();
     await this.store.close();
   }
@@ -283,6 +363,23 @@ export class Farmer {
           if (!this.stopping.signal.aborted) this.sweep(clock);
         });
     }, pace);
+  }
+
+  /** Look at every channel, redeem what is worth it, and do so again in a while. */
+  private collect(clock: Clock): void {
+    const run = async () => {
+      await this.payee.collect();
+      if (!this.stopping.signal.aborted) await this.payee.book.sweep();
+    };
+    this.collecting = run()
+      .catch((error: unknown) =>
+        this.options.logger.error({ error: messageOf(error) }, 'collecting payments failed'),
+      )
+      .finally(() => {
+        if (this.stopping.signal.aborted) return;
+        const pause = this.options.payments?.collectMs ?? COLLECT_MS;
+        this.collector = clock.setTimeout(() => this.collect(clock), pause);
+      });
   }
 
   private async join(clock: Clock, random: Random): Promise<void> {

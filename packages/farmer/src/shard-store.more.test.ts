@@ -14,7 +14,7 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import ts from 'typescript';
@@ -332,13 +332,22 @@ describe('recovery', () => {
       if (name === '@granary' || name.startsWith('.')) continue;
       await symlink(join(modules, name), join(program, 'node_modules', name));
     }
-    for (const name of ['kad', 'protocol', 'farmer']) {
+    for (const name of ['kad', 'protocol', 'payments', 'farmer']) {
       const target = join(program, 'node_modules/@granary', name);
       await mkdir(target);
-      await writeFile(join(target, 'package.json'), '{"type":"module","exports":"./index.js"}');
+      const manifest = {
+        type: 'module',
+        exports: './index.js',
+        imports: {
+          '#kad/platform': './platform.js',
+          '#kad/websocket-dial': './websocket-dial.js',
+        },
+      };
+      await writeFile(join(target, 'package.json'), JSON.stringify(manifest));
       const source = join(packages, name, 'src');
-      for (const file of await readdir(source)) {
-        if (!/^[a-z0-9-]+\.ts$/.test(file)) continue;
+      for (const file of await readdir(source, { recursive: true })) {
+        if (!/^[a-z0-9/.-]+\.ts$/.test(file) || /\.test(-support)?\.ts$/.test(file)) continue;
+        await mkdir(dirname(join(target, file)), { recursive: true });
         const { outputText } = ts.transpileModule(await readFile(join(source, file), 'utf8'), {
           compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 },
         });

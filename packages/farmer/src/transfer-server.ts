@@ -3,7 +3,7 @@ import type { Server } from 'node:https';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { WebSocketServer } from 'ws';
-import { messageOf, peerIdentityOf } from '@granary/kad';
+import { isUpgradeRouted, messageOf, peerIdentityOf } from '@granary/kad';
 import {
   MAX_CONTROL_FRAME,
   MAX_DATA_FRAME,
@@ -18,6 +18,9 @@ export interface ConnectionLimits {
   readonly perAddress: number;
 }
 
+/** How long sessions may take to end when the farmer stops. */
+const CLOSE_MS = 5_000;
+
 function refuseUpgrade(socket: Duplex, status: string, code: string, message: string): void {
   const body = JSON.stringify({ error: { code, message } });
   socket.end(
@@ -30,6 +33,7 @@ function refuseUpgrade(socket: Duplex, status: string, code: string, message: st
 export class TransferServer {
   private readonly sockets: WebSocketServer;
   private readonly sessions = new Set<TransferSession>();
+  private readonly running = new Set<Promise<void>>();
   private readonly perAddress = new Map<string, number>();
 
   constructor(
@@ -61,12 +65,22 @@ export class TransferServer {
     await Promise.all([...this.context.uploads.values()].map((upload) => upload.stop()));
     for (const socket of this.sockets.clients) socket.terminate();
     this.sockets.close();
+    // What they are writing down is not cut off.
+    const { clock } = this.context;
+    let timer: unknown;
+    const patience = new Promise(
+      (resolve) => (timer = clock.setTimeout(() => resolve(undefined), CLOSE_MS)),
+    );
+    await Promise.race([Promise.allSettled(this.running), patience]);
+    clock.clearTimeout(timer);
   }
 
   private readonly onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     socket.on('error', () => socket.destroy());
-    const url = (request.url ?? '').split('?')[0];
+    const url = (request.url ?? '').split('?')[0]!;
     if (url !== TRANSFER_PATH) {
+      // The DHT's own WebSockets, when the node takes them on this server.
+      if (isUpgradeRouted(this.server, url)) return;
       return refuseUpgrade(socket, '404 Not Found', 'FARMER_NOT_FOUND', `use ${TRANSFER_PATH}`);
     }
     const offered = String(request.headers['sec-websocket-protocol'] ?? '').split(/\s*,\s*/);
@@ -96,7 +110,8 @@ export class TransferServer {
         if (left > 0) this.perAddress.set(address, left);
         else this.perAddress.delete(address);
       });
-      void session.run();
+      const run = session.run().finally(() => this.running.delete(run));
+      this.running.add(run);
     });
   };
 }

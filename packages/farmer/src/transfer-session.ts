@@ -1,5 +1,6 @@
 import type { WebSocket } from 'ws';
-import type { Clock, Identity, Logger } from '@granary/kad';
+import { type Clock, type Identity, type Logger, messageOf } from '@granary/kad';
+import { type Payee, PaymentError } from '@granary/payments';
 import {
   type ContractProposal,
   type ContractTerms,
@@ -54,6 +55,7 @@ export interface TransferContext {
   readonly tokens: TokenGuard;
   readonly policy: FarmerPolicy;
   readonly admission: Admission;
+  readonly payee: Payee;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly counters: TransferCounters;
@@ -65,7 +67,20 @@ export interface TransferContext {
 type UploadRequest = Extract<TransferRequest, { type: 'upload' }>;
 type DownloadRequest = Extract<TransferRequest, { type: 'download' }>;
 
-class Cancelled extends Error {}
+/** A receipt that the renter has not countersigned yet. */
+interface GivenReceipt {
+  readonly receipt: Receipt;
+  readonly token: TransferToken;
+  /** Called when it is written down. */
+  readonly settled: () => void;
+}
+
+class Cancelled extends Error {
+  /** @param receipt - for what a download had sent */
+  constructor(readonly receipt?: Receipt) {
+    super('cancelled');
+  }
+}
 
 /** One renter's connection: its transfers, one after the other. */
 export class TransferSession {
@@ -73,7 +88,8 @@ export class TransferSession {
   /** Whether the renter has been told of the error that ends the session. */
   private told = false;
   private answered: Promise<void> = Promise.resolve();
-  private lastReceipt: { receipt: Receipt; token: TransferToken } | undefined;
+  private lastReceipt: GivenReceipt | undefined;
+  private noted: Promise<void> = Promise.resolve();
 
   /** @param peer - node ID that the TLS connection proved, if any */
   constructor(
@@ -99,6 +115,7 @@ export class TransferSession {
       }
     } catch (error) {
       this.end(error);
+      await this.noted;
     }
   }
 
@@ -124,7 +141,10 @@ export class TransferSession {
           return await this.countersign(request);
       }
     } catch (error) {
-      if (error instanceof Cancelled) return this.answer({ type: 'cancelled' });
+      if (error instanceof Cancelled) {
+        const { receipt } = error;
+        return this.answer({ type: 'cancelled', ...(receipt !== undefined && { receipt }) });
+      }
       if (this.frames.closed) throw error;
       this.refuse(error);
       // Once bytes were on their way, both sides would disagree on what comes next.
@@ -172,7 +192,7 @@ export class TransferSession {
     token: TransferToken,
     audits: Uint8Array,
   ): Promise<void> {
-    const { identity, store, policy, admission, clock, counters, timeouts } = this.context;
+    const { identity, store, policy, admission, payee, clock, counters, timeouts } = this.context;
     const { terms } = proposal;
     const known = store.entry(hash);
     if (known?.state === 'stored' && (await store.holds(hash))) {
@@ -182,6 +202,7 @@ export class TransferSession {
     }
     admission.check(terms.renter);
     checkPolicy(policy, terms, clock.now());
+    whenPaid(() => payee.checkUpload(terms));
     if (known?.state === 'stored') {
       throw new FarmerError('FARMER_NOT_FOUND', 'the shard was lost here: place it elsewhere');
     }
@@ -225,7 +246,7 @@ export class TransferSession {
   }
 
   private async download(request: DownloadRequest): Promise<void> {
-    const { store, tokens, counters } = this.context;
+    const { store, tokens, counters, payee } = this.context;
     const token = tokens.take(request.token, 'download', this.peer);
     const { contract: hash, offset, length } = token.body;
     const terms = store.contract(hash)?.terms;
@@ -246,7 +267,12 @@ export class TransferSession {
     const last = Math.max(first, Math.ceil(end / span) - 1);
     if (last - first >= 65_536)
       throw new FarmerError('FARMER_RANGE', 'the range has too many nodes');
-    const shard = await store.openShard(hash);
+    const settled = whenPaid(() => payee.admitDownload(terms.renter, hash, length));
+    const shard = await store.openShard(hash).catch((error: unknown) => {
+      settled();
+      throw error;
+    });
+    let gone = 0;
     try {
       const proof = (await shard.tree()).rangeProof(request.level, first, last);
       this.answer({
@@ -260,16 +286,19 @@ export class TransferSession {
         const bytes = Buffer.allocUnsafe(size);
         await shard.readFully(bytes, at);
         await sent;
-        if (this.frames.takeCancel()) throw new Cancelled();
+        gone = at - offset;
+        if (this.frames.takeCancel()) throw new Cancelled(this.receipt(token, hash, gone, settled));
         sent = this.send(bytes);
         counters.bytesOut += size;
         at += size;
       }
       await sent;
       counters.downloads += 1;
-      this.answer({ type: 'sent', receipt: this.receipt(token, hash, length) });
+      this.answer({ type: 'sent', receipt: this.receipt(token, hash, length, settled) });
     } catch (error) {
-      throw error instanceof Cancelled ? error : new BrokenTransfer(error);
+      if (error instanceof Cancelled) throw error;
+      this.receipt(token, hash, gone, settled);
+      throw new BrokenTransfer(error);
     } finally {
       await shard.close();
     }
@@ -285,6 +314,7 @@ export class TransferSession {
     }
     await uploads.get(hash)?.stop();
     const freed = await store.delete(hash, JSON.stringify(token));
+    await this.context.payee.ended(token.body.renter, hash, 'deleted');
     counters.deletes += 1;
     this.answer({ type: 'deleted', receipt: this.receipt(token, hash, freed) });
   }
@@ -303,19 +333,44 @@ export class TransferSession {
       request.signature,
     );
     this.lastReceipt = undefined;
+    const terms = this.context.store.contract(request.contract)?.terms;
     await this.context.store.putCountersignature(
       request.contract,
       JSON.stringify({ receipt: last.receipt, renterSignature: request.signature }),
     );
+    await this.context.payee.countersigned(renter, terms, last.receipt, request.signature);
+    last.settled();
   }
 
-  private receipt(token: TransferToken, contract: string, bytes: number): Receipt {
+  /** @param settled - called when the receipt is written down, countersigned or not */
+  private receipt(
+    token: TransferToken,
+    contract: string,
+    bytes: number,
+    settled: () => void = () => undefined,
+  ): Receipt {
     const { identity, clock } = this.context;
     const { direction, nonce } = token.body;
     const body = { contract, direction, bytes, token: nonce, time: clock.now() };
     const receipt = signReceipt(identity, body);
-    this.lastReceipt = { receipt, token };
+    this.noteUnsigned();
+    this.lastReceipt = { receipt, token, settled };
     return receipt;
+  }
+
+  /** What the renter was sent and has not signed for counts against its credit. */
+  private noteUnsigned(): void {
+    const { lastReceipt } = this;
+    this.lastReceipt = undefined;
+    if (lastReceipt?.receipt.body.direction !== 'download') return;
+    const { receipt, token, settled } = lastReceipt;
+    const { payee, logger } = this.context;
+    this.noted = payee
+      .brokeOff(token.body.renter, receipt.body)
+      .then(settled)
+      .catch((error: unknown) =>
+        logger.error({ error: messageOf(error) }, 'an unsigned transfer was not written down'),
+      );
   }
 
   private answer(answer: TransferAnswer): void {
@@ -356,6 +411,7 @@ export class TransferSession {
   }
 
   private end(error: unknown): void {
+    this.noteUnsigned();
     if (this.socket.readyState !== this.socket.OPEN) return this.socket.terminate();
     if (!this.told) this.refuse(error);
     // 1008: policy violation (RFC 6455, section 7.4.1).
@@ -369,6 +425,16 @@ export class TransferSession {
 class BrokenTransfer extends Error {
   constructor(cause: unknown) {
     super('the transfer broke off', { cause });
+  }
+}
+
+/** @throws FarmerError FARMER_UNPAID for PAYMENT_UNPAID. */
+function whenPaid<T>(check: () => T): T {
+  try {
+    return check();
+  } catch (error) {
+    if (!(error instanceof PaymentError)) throw error;
+    throw new FarmerError('FARMER_UNPAID', error.message, { cause: error });
   }
 }
 

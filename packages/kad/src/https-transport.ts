@@ -7,10 +7,18 @@ import { formatAddress, parseAddress } from './address.js';
 import type { TlsCredentials } from './certificate.js';
 import { MAX_MESSAGE_SIZE } from './envelope.js';
 import { KadError, messageOf, throwIfAborted } from './errors.js';
+import { allowManyListeners } from './listeners.js';
 import { type Logger, silentLogger } from './logger.js';
 import type { NodeId } from './node-id.js';
 import { dialTls, peerIdentityOf } from './tls.js';
-import type { ExchangeOptions, MessageHandler, Transport } from './transport.js';
+import {
+  DEFAULT_TIMEOUT_MS,
+  type ExchangeOptions,
+  type MessageHandler,
+  type Peer,
+  type Transport,
+  noAddressError,
+} from './transport.js';
 
 /** The path that takes messages. */
 export const RPC_PATH = '/rpc';
@@ -36,7 +44,10 @@ interface AgentRequestOptions extends http.RequestOptions {
 
 /** Keeps connections alive and pooled by address and by the node that was proved to be there. */
 class NodeAgent extends http.Agent {
-  constructor(private readonly credentials: TlsCredentials) {
+  constructor(
+    private readonly credentials: TlsCredentials,
+    private readonly stopping: AbortSignal,
+  ) {
     super({ keepAlive: true, maxSockets: 4, maxTotalSockets: 512, maxFreeSockets: 64 });
   }
 
@@ -52,6 +63,7 @@ class NodeAgent extends http.Agent {
       host: String(options.host),
       port: Number(options.port),
       credentials: this.credentials,
+      signal: this.stopping,
       ...(options.expectedNodeId !== undefined && { expectedNodeId: options.expectedNodeId }),
       ...(options.dialTimeoutMs !== undefined && { timeoutMs: options.dialTimeoutMs }),
     }).then(
@@ -73,10 +85,13 @@ export class HttpsTransport implements Transport {
   private readonly logger: Logger;
   private handler: MessageHandler | undefined;
   private announced: readonly string[] = [];
+  private readonly stopping = new AbortController();
 
   constructor(private readonly options: HttpsTransportOptions) {
     this.logger = options.logger ?? silentLogger;
-    this.agent = new NodeAgent(options.credentials);
+    // Every dial and every exchange listens for the end; there is no leak to warn of.
+    allowManyListeners(this.stopping.signal);
+    this.agent = new NodeAgent(options.credentials, this.stopping.signal);
     if (options.listen === undefined) return;
     const { key, cert } = options.credentials;
     this.server = https.createServer(
@@ -119,6 +134,7 @@ export class HttpsTransport implements Transport {
 
   /** @throws KadError KAD_PORT_IN_USE or KAD_LISTEN. */
   async listen(handler: MessageHandler): Promise<void> {
+    this.throwIfClosed();
     this.handler = handler;
     const { server, options } = this;
     if (server === undefined || options.listen === undefined) return;
@@ -146,8 +162,16 @@ export class HttpsTransport implements Transport {
     this.announced = options.announce ?? [formatAddress({ host, port: bound.port })];
   }
 
+  dials(address: string): boolean {
+    return parseAddress(address).scheme === 'https';
+  }
+
   async identify(address: string, options: ExchangeOptions = {}): Promise<NodeId> {
+    this.throwIfClosed();
     const { host, port, nodeId } = parseAddress(address);
+    if (!this.dials(address)) {
+      throw new KadError('KAD_BAD_ADDRESS', `${address}: this transport dials https:// only`);
+    }
     const socket = await dialTls({
       host,
       port,
@@ -162,24 +186,26 @@ export class HttpsTransport implements Transport {
     }
   }
 
-  async request(
-    to: { nodeId: NodeId; addresses: readonly string[] },
-    message: Uint8Array,
-    options: ExchangeOptions = {},
-  ): Promise<Uint8Array> {
-    let failure: unknown = new KadError('KAD_UNREACHABLE', `node ${to.nodeId} has no address`);
+  async request(to: Peer, message: Uint8Array, options: ExchangeOptions = {}): Promise<Uint8Array> {
+    this.throwIfClosed();
+    if (message.length > MAX_MESSAGE_SIZE) {
+      throw new KadError('KAD_TOO_LARGE', `a message has at most ${MAX_MESSAGE_SIZE} bytes`);
+    }
+    let failure: unknown = noAddressError(to);
     for (const address of to.addresses) {
+      if (!this.dials(address)) continue;
       try {
         return await this.post(address, to.nodeId, message, options);
       } catch (error) {
         failure = error;
-        if (options.signal?.aborted === true) break;
+        if (options.signal?.aborted === true || this.stopping.signal.aborted) break;
       }
     }
     throw failure;
   }
 
   async close(): Promise<void> {
+    this.stopping.abort();
     this.agent.destroy();
     const { server } = this;
     if (server === undefined || !server.listening) return;
@@ -188,11 +214,17 @@ export class HttpsTransport implements Transport {
     await closed;
   }
 
+  private throwIfClosed(): void {
+    if (this.stopping.signal.aborted) {
+      throw new KadError('KAD_STOPPED', 'the transport was closed');
+    }
+  }
+
   private post(
     address: string,
     nodeId: NodeId,
     message: Uint8Array,
-    { signal, timeoutMs = 10_000 }: ExchangeOptions,
+    { signal, timeoutMs = DEFAULT_TIMEOUT_MS }: ExchangeOptions,
   ): Promise<Uint8Array> {
     const { host, port } = parseAddress(address);
     return new Promise((resolve, reject) => {
@@ -212,6 +244,7 @@ export class HttpsTransport implements Transport {
       const finish = (error: Error | undefined, body?: Uint8Array) => {
         clearTimeout(timer);
         signal?.removeEventListener('abort', onAbort);
+        this.stopping.signal.removeEventListener('abort', onStop);
         if (error === undefined) {
           resolve(body!);
         } else {
@@ -224,7 +257,9 @@ export class HttpsTransport implements Transport {
         timeoutMs,
       );
       const onAbort = () => finish(new KadError('KAD_ABORTED', 'the call was aborted'));
+      const onStop = () => finish(new KadError('KAD_STOPPED', 'the transport was closed'));
       signal?.addEventListener('abort', onAbort, { once: true });
+      this.stopping.signal.addEventListener('abort', onStop, { once: true });
       request.on('error', (error) =>
         finish(
           error instanceof KadError

@@ -1,28 +1,6 @@
-export { KadError, messageOf, type KadErrorCode } from './errors.js';
-export { silentLogger, type Logger } from './logger.js';
-export { systemClock, type Clock } from './clock.js';
-export { randomFraction, systemRandom, type Random } from './random.js';
-export { sha256 } from './sha256.js';
-export {
-  ID_BITS,
-  bucketIndex,
-  compareDistance,
-  distance,
-  isNodeId,
-  nodeIdOf,
-  randomIdInBucket,
-  type NodeId,
-} from './node-id.js';
-export { Identity, verifySignature } from './identity.js';
+export * from './index.browser.js';
+// What needs Node: servers, TLS, files, threads.
 export { loadIdentity, saveIdentity } from './identity-file.js';
-export {
-  MAX_DIFFICULTY,
-  PROOF_OF_WORK_LABEL,
-  chanceOfSolution,
-  difficultyOf,
-  expectedAttempts,
-  meetsDifficulty,
-} from './proof-of-work.js';
 export {
   MAX_MINING_DIFFICULTY,
   mineIdentity,
@@ -30,14 +8,6 @@ export {
   type MinerOptions,
   type MiningProgress,
 } from './identity-miner.js';
-export { formatAddress, parseAddress, type Address } from './address.js';
-export {
-  MAX_ADDRESSES,
-  PROTOCOL_VERSION,
-  parseContact,
-  signContact,
-  type Contact,
-} from './contact.js';
 export {
   createTlsCredentials,
   identityOfCertificate,
@@ -45,64 +15,10 @@ export {
   type TlsCredentials,
 } from './certificate.js';
 export { dialTls, peerIdentityOf, type DialOptions } from './tls.js';
-export {
-  MAX_MESSAGE_SIZE,
-  MAX_SKEW_MS,
-  openEnvelope,
-  sealEnvelope,
-  type Envelope,
-  type Expectation,
-} from './envelope.js';
-export { RemoteError } from './json-rpc.js';
-export type { ExchangeOptions, MessageHandler, Remote, Transport } from './transport.js';
-export { MemoryNetwork, MemoryTransport } from './memory-transport.js';
 export { HttpsTransport, RPC_PATH, type HttpsTransportOptions } from './https-transport.js';
-export { KBucket, type BucketEntry } from './k-bucket.js';
-export { RoutingTable, type RoutingTableOptions } from './routing-table.js';
-export {
-  iterativeLookup,
-  type LookupAnswer,
-  type LookupObserver,
-  type LookupOptions,
-  type LookupResult,
-} from './lookup.js';
-export {
-  DEFAULT_VALUE_BYTES,
-  MAX_VALUE_SIZE,
-  MemoryValueStore,
-  type StoredValue,
-  type ValueStore,
-} from './value-store.js';
+export { isUpgradeRouted, routeUpgrades, type UpgradeHandler } from './upgrades.js';
+export { WebSocketListener, type ListenerSettings, type OwnServer } from './websocket-listener.js';
 export { LmdbValueStore } from './lmdb-value-store.js';
-export type { MethodContext, MethodHandler, RequestMiddleware } from './dispatcher.js';
-export type { Destination, IncomingRequest, RpcChannel, RpcHost, RpcReply } from './rpc-channel.js';
-export { SignedRpc, type SignedRpcOptions } from './rpc.js';
-export { addressGroup } from './address-group.js';
-export {
-  defaultKademliaOptions,
-  plainKademliaOptions,
-  type KademliaOptions,
-} from './kademlia-options.js';
-export { KademliaNode, type KademliaNodeParts } from './kademlia-node.js';
-export type {
-  CallMiddleware,
-  ContactSource,
-  LookupStart,
-  OutgoingCall,
-  Plugin,
-  PluginHooks,
-  PluginHost,
-  RemovalReason,
-} from './plugin.js';
-export { TokenBucket, type Rate } from './token-bucket.js';
-export { ContentAddressing } from './plugins/content-addressing.js';
-export { Departures } from './plugins/departures.js';
-export { DownLists } from './plugins/down-lists.js';
-export { ChurnFilter, type ChurnFilterOptions } from './plugins/churn-filter.js';
-export { RateLimits, type RateLimitOptions } from './plugins/rate-limits.js';
-export { ProofOfWorkFilter } from './plugins/proof-of-work-filter.js';
-export { LookupTrace, type Trace, type TraceStep } from './plugins/lookup-trace.js';
-export { EventLog } from './plugins/event-log.js';
 export { Metrics } from './plugins/metrics.js';
 export {
   Census,
@@ -128,3 +44,30 @@ export {
   type SimulatedNodeOptions,
   type SimulationOptions,
 } from './simulator/index.js';
+export {
+  AttenuatedFilter,
+  BloomFilter,
+  FILTER_LEVELS,
+  MAX_PAYLOAD_BYTES,
+  MAX_TOPIC_BYTES,
+  PubSub,
+  Quasar,
+  Subscription,
+  checkPublication,
+  defaultBloomShape,
+  defaultPubSubOptions,
+  defaultQuasarOptions,
+  hashTopic,
+  makePublication,
+  parsePublication,
+  type BloomShape,
+  type Publication,
+  type PublicationHandler,
+  type PublicationWire,
+  type PubSubOptions,
+  type PubSubStats,
+  type QuasarOptions,
+  type ReceivedPublication,
+  type SubscribeOptions,
+  type TopicHash,
+} from './pubsub/index.js';

@@ -7,6 +7,7 @@ import { field, idField } from './fields.js';
 import { HookSet } from './hook-set.js';
 import type { Identity } from './identity.js';
 import { type KademliaOptions, defaultKademliaOptions } from './kademlia-options.js';
+import { allowManyListeners } from './listeners.js';
 import { type Logger, silentLogger } from './logger.js';
 import { type LookupAnswer, type LookupResult, iterativeLookup } from './lookup.js';
 import { Maintenance } from './maintenance.js';
@@ -173,6 +174,7 @@ export class KademliaNode {
   async leave({ timeoutMs = 5_000 }: { timeoutMs?: number } = {}): Promise<void> {
     if (this.state !== 'running') return;
     const controller = new AbortController();
+    allowManyListeners(controller.signal);
     const timer = this.clock.setTimeout(
       () => controller.abort(new KadError('KAD_TIMEOUT', 'leaving took too long')),
       timeoutMs,

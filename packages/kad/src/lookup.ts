@@ -18,7 +18,10 @@ export interface LookupObserver {
   asked?(contact: Contact, path: number, depth: number): void;
   /** An answer came. `named` contacts were in it. */
   answered?(contact: Contact, named: readonly Contact[], hasValue: boolean): void;
-  /** No usable answer came. `namedBy` told us of the contact; undefined: we knew it ourselves. */
+  /**
+   * No usable answer came. `namedBy` told us of the contact; undefined: we knew it ourselves. Of
+   * those that the lookup did not wait for, this may come after its end.
+   */
   failed?(contact: Contact, namedBy: Contact | undefined, error: unknown): void;
   /** The lookup is over. */
   finished?(result: LookupResult<unknown>): void;
@@ -38,8 +41,8 @@ export interface LookupOptions<V> {
   readonly perGroup?: number;
   /**
    * A question that has had no answer for this many milliseconds no longer keeps another from being
-   * asked, and the node counts no longer as one of the closest; after twice as many it is not waited
-   * for any more. Needs `clock`. Default: every question is waited for.
+   * asked, nor the lookup from its end when k others have answered. Needs `clock`. Default: every
+   * question is waited for.
    */
   readonly patienceMs?: number;
   readonly clock?: Clock;
@@ -70,8 +73,7 @@ export interface LookupResult<V> {
 interface Inquiry {
   readonly contact: Contact;
   readonly depth: number;
-  /** `slow`: it has been asked, and takes long. */
-  state: 'asked' | 'slow' | 'answered' | 'failed';
+  state: 'asked' | 'late' | 'answered' | 'failed';
 }
 
 interface Candidate {
@@ -153,6 +155,8 @@ export function iterativeLookup<V>(options: LookupOptions<V>): Promise<LookupRes
   const inquiries = new Map<NodeId, Inquiry>();
   let messages = 0;
   let running = 0;
+  let late = 0;
+  let answered = 0;
   let found: { value: V; holder: Contact } | undefined;
 
   /** The closest candidate of a path that nobody has asked, if it is among its k closest. */
@@ -168,13 +172,13 @@ export function iterativeLookup<V>(options: LookupOptions<V>): Promise<LookupRes
   };
 
   const result = (): LookupResult<V> => {
-    const answered = [...inquiries.values()]
+    const replied = [...inquiries.values()]
       .filter(({ state }) => state === 'answered')
       .sort((a, b) => compareDistance(a.contact.nodeId, b.contact.nodeId, target))
       .slice(0, k);
     return {
-      contacts: answered.map(({ contact }) => contact),
-      hops: answered[0]?.depth ?? 0,
+      contacts: replied.map(({ contact }) => contact),
+      hops: replied[0]?.depth ?? 0,
       messages,
       ...(found ?? {}),
     };
@@ -204,53 +208,37 @@ export function iterativeLookup<V>(options: LookupOptions<V>): Promise<LookupRes
       running += 1;
       path.running += 1;
       observer?.asked?.(contact, path.number, depth);
-      let timer: unknown;
-      /** It holds back no other question any more; and, then, not the end either. */
-      let [counted, awaited] = [true, true];
-      const uncount = () => {
-        if (counted) path.running -= 1;
-        counted = false;
-      };
-      const unawait = () => {
-        uncount();
-        if (awaited) running -= 1;
-        awaited = false;
-      };
-      if (patienceMs !== undefined && clock !== undefined) {
-        timer = clock.setTimeout(() => {
-          inquiry.state = 'slow';
-          uncount();
-          timer = clock.setTimeout(() => {
-            fail(new KadError('KAD_TIMEOUT', 'the lookup did not wait any longer'));
-            unawait();
-            advance();
-          }, patienceMs);
-          advance();
-        }, patienceMs);
-      }
-      const fail = (error: unknown) => {
-        if (inquiry.state === 'failed') return;
-        inquiry.state = 'failed';
-        if (!over) observer?.failed?.(contact, namedBy, error);
-      };
-      const settle = () => {
-        clock?.clearTimeout(timer);
-        unawait();
-        advance();
+      const timer =
+        patienceMs === undefined
+          ? undefined
+          : clock?.setTimeout(() => {
+              inquiry.state = 'late';
+              late += 1;
+              path.running -= 1;
+              advance();
+            }, patienceMs);
+      const settle = (state: 'answered' | 'failed') => {
+        if (timer !== undefined) clock?.clearTimeout(timer);
+        running -= 1;
+        if (inquiry.state === 'late') late -= 1;
+        else path.running -= 1;
+        inquiry.state = state;
+        if (state === 'answered') answered += 1;
       };
       ask(contact).then(
         ({ contacts, value }) => {
-          inquiry.state = 'answered';
+          settle('answered');
           // No honest node names more than k; the rest of a longer list is not looked at.
           const named = value === undefined ? contacts.slice(0, k) : [];
           if (!over) observer?.answered?.(contact, named, value !== undefined);
           if (value !== undefined) found ??= { value, holder: contact };
           for (const other of named) path.add(other, depth + 1, contact);
-          settle();
+          advance();
         },
         (error: unknown) => {
-          fail(error);
-          settle();
+          settle('failed');
+          observer?.failed?.(contact, namedBy, error);
+          advance();
         },
       );
     };
@@ -265,7 +253,8 @@ export function iterativeLookup<V>(options: LookupOptions<V>): Promise<LookupRes
           question(path, candidate);
         }
       }
-      if (running === 0) finish();
+      // Who is late is waited for only when without it there would be too few.
+      if (running === 0 || (running === late && answered >= k)) finish();
     };
     advance();
   });

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import * as tls from 'node:tls';
 import { type PeerIdentity, type TlsCredentials, identityOfCertificate } from './certificate.js';
 import { KadError, messageOf } from './errors.js';
@@ -7,9 +8,15 @@ import type { NodeId } from './node-id.js';
 export interface DialOptions {
   readonly host: string;
   readonly port: number;
-  readonly credentials: TlsCredentials;
+  /** Who we are; without them we show no certificate. */
+  readonly credentials?: TlsCredentials;
   /** Whom to expect. Without it any node will do. */
   readonly expectedNodeId?: NodeId;
+  /**
+   * Whether a certificate that is bound to no identity will do when it is of an authority that Node
+   * trusts, and for this host. Who is there has then to be proved in another way.
+   */
+  readonly authorities?: boolean;
   readonly signal?: AbortSignal;
   /** Milliseconds for the whole of it. */
   readonly timeoutMs?: number;
@@ -23,6 +30,7 @@ export interface DialOptions {
  */
 export function dialTls(options: DialOptions): Promise<tls.TLSSocket> {
   const { host, port, credentials, expectedNodeId, signal, timeoutMs = 10_000 } = options;
+  const authorities = options.authorities === true;
   const where = `${host}:${port}`;
   return new Promise((resolve, reject) => {
     if (signal?.aborted === true) {
@@ -32,12 +40,12 @@ export function dialTls(options: DialOptions): Promise<tls.TLSSocket> {
     const socket = tls.connect({
       host,
       port,
-      key: credentials.key,
-      cert: credentials.cert,
+      ...(credentials !== undefined && { key: credentials.key, cert: credentials.cert }),
+      ...(authorities && !isIP(host) && { servername: host }),
       minVersion: 'TLSv1.3',
       // There is no authority to ask: identityOfCertificate checks below who it is.
       rejectUnauthorized: false,
-      checkServerIdentity: () => undefined,
+      ...(!authorities && { checkServerIdentity: () => undefined }),
     });
     const finish = (error?: Error) => {
       clearTimeout(timer);
@@ -70,15 +78,17 @@ export function dialTls(options: DialOptions): Promise<tls.TLSSocket> {
     socket.once('close', onClose);
     socket.once('secureConnect', () => {
       try {
-        const peer = peerIdentityOf(socket);
-        if (peer === undefined) {
-          throw new KadError('KAD_BAD_CERTIFICATE', `${where} showed no certificate`);
-        }
-        if (expectedNodeId !== undefined && peer.nodeId !== expectedNodeId) {
-          throw new KadError(
-            'KAD_IDENTITY_MISMATCH',
-            `${where} is node ${peer.nodeId}, not ${expectedNodeId}`,
-          );
+        if (!authorities || !socket.authorized) {
+          const peer = peerIdentityOf(socket);
+          if (peer === undefined) {
+            throw new KadError('KAD_BAD_CERTIFICATE', `${where} showed no certificate`);
+          }
+          if (expectedNodeId !== undefined && peer.nodeId !== expectedNodeId) {
+            throw new KadError(
+              'KAD_IDENTITY_MISMATCH',
+              `${where} is node ${peer.nodeId}, not ${expectedNodeId}`,
+            );
+          }
         }
         socket.setNoDelay(true);
         finish();

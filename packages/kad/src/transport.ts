@@ -54,10 +54,15 @@ export interface Transport {
    * passed over.
    *
    * @throws KadError KAD_UNREACHABLE, KAD_TIMEOUT, KAD_ABORTED, KAD_IDENTITY_MISMATCH,
-   * KAD_TOO_LARGE, KAD_REMOTE when the other side refused the message, KAD_STOPPED after `close`,
+   * KAD_TOO_LARGE, KAD_BAD_ADDRESS when all addresses are those of other transports, KAD_REMOTE when the other side refused the message, KAD_STOPPED after `close`,
    * and others.
    */
   request(to: Peer, message: Uint8Array, options?: ExchangeOptions): Promise<Uint8Array>;
+  /**
+   * Whether the transport dials addresses like this one; not there when it dials any. A contact none
+   * of whose addresses it dials is not dead: it just can't be asked from here.
+   */
+  dials?(address: string): boolean;
   /**
    * Whether a connection to the node is open over which it can be asked without being dialled, so
    * that even a node without addresses can be. Not there on transports without such connections.
@@ -69,6 +74,19 @@ export interface Transport {
 
 /** The limit of an exchange when none is given, in milliseconds. */
 export const DEFAULT_TIMEOUT_MS = 10_000;
+
+/**
+ * That no address of a node can be dialled here. When it has some, of other transports, the node may
+ * well be alive, which KAD_UNREACHABLE would put in doubt.
+ */
+export function noAddressError({ nodeId, addresses }: Peer, more = ''): KadError {
+  return addresses.length === 0
+    ? new KadError('KAD_UNREACHABLE', `node ${nodeId} has no address ${more}`.trim())
+    : new KadError(
+        'KAD_BAD_ADDRESS',
+        `no address of node ${nodeId} can be dialled from here ${more}`.trim(),
+      );
+}
 
 /** What a refusal that came back over a transport becomes for who asked. */
 export function refusalError(where: string, code: unknown, message: unknown): KadError {

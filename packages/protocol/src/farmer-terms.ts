@@ -1,8 +1,19 @@
 import { z } from 'zod';
-import { amount, byteCount, parseWith } from './fields.js';
+import { amount, byteCount, evmAddress, parseWith } from './fields.js';
 
 /** The signed RPC by which a farmer states its terms. */
 export const FARMER_TERMS_METHOD = 'FARMER_TERMS';
+
+const paymentTerms = z.object({
+  settlement: z.enum(['ledger', 'evm']),
+  contract: evmAddress.nullable(),
+  creditLimit: amount,
+});
+/**
+ * How a farmer is paid: by which settlement, on a chain by which contract (the chain and the token
+ * are the currency's name), and how much it lets a renter owe before it stops serving.
+ */
+export type PaymentTerms = z.infer<typeof paymentTerms>;
 
 const farmerTermsSchema = z.object({
   version: z.literal(1),
@@ -14,13 +25,14 @@ const farmerTermsSchema = z.object({
   egressPrice: amount,
   operator: z.string().max(128).nullable().default(null),
   leaving: z.boolean().default(false),
+  payment: paymentTerms.default({ settlement: 'ledger', contract: null, creditLimit: '0' }),
 });
 
 /**
  * What a farmer offers: free space in bytes, the largest shard and the longest contract it takes,
  * its prices (see {@link ContractTerms}), who operates it (farmers of one
- * operator fail together), and whether it is leaving and wants its shards taken over. Unknown fields are dropped, so that later versions
- * may say more.
+ * operator fail together), whether it is leaving and wants its shards taken over, and how it is paid.
+ * Unknown fields are dropped, so that later versions may say more.
  */
 export type FarmerTerms = z.infer<typeof farmerTermsSchema>;
 

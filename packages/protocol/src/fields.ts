@@ -17,6 +17,10 @@ export const timestamp = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 export const byteCount = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 /** A non-negative amount in the smallest unit of a currency, in decimal text (no float anywhere). */
 export const amount = z.string().regex(/^(0|[1-9][0-9]{0,38})$/, 'must be a decimal integer');
+/** An EVM address: `0x` and 40 lower-case hex digits. */
+export const evmAddress = z
+  .string()
+  .regex(/^0x[0-9a-f]{40}$/, 'must be 0x and 40 lower-case hex digits');
 /** 16 random bytes as 32 lower-case hex digits. */
 export const nonce16 = z.string().regex(/^[0-9a-f]{32}$/, 'must be 32 lower-case hex digits');
 

@@ -38,8 +38,11 @@ export {
 export {
   checkCountersignature,
   countersignReceipt,
+  parseAnyReceipt,
   parseReceipt,
+  parseReceiptBody,
   signReceipt,
+  signReceiptBody,
   type Receipt,
   type ReceiptBody,
 } from './receipt.js';
@@ -54,7 +57,52 @@ export {
   type TransferAnswer,
   type TransferRequest,
 } from './transfer-messages.js';
-export { FARMER_TERMS_METHOD, parseFarmerTerms, type FarmerTerms } from './farmer-terms.js';
+export {
+  FARMER_TERMS_METHOD,
+  parseFarmerTerms,
+  type FarmerTerms,
+  type PaymentTerms,
+} from './farmer-terms.js';
+export { evmAddressOf } from './evm-address.js';
+export {
+  LEDGER_DOMAIN,
+  checkVoucher,
+  parseVoucher,
+  signVoucher,
+  voucherDigest,
+  type Voucher,
+  type VoucherDomain,
+} from './voucher.js';
+export {
+  ACCOUNT_METHOD,
+  PAY_METHOD,
+  RECEIPT_PAGE,
+  STATEMENT_METHOD,
+  acceptStatement,
+  parseAccountAnswer,
+  parseAccountRequest,
+  parseClaim,
+  parsePayRequest,
+  parseStatement,
+  parseStatementProposal,
+  payRequest,
+  proposeStatement,
+  signClaim,
+  type AccountAnswer,
+  type AccountRequest,
+  type PayRequest,
+  type PaymentClaim,
+  type PaymentClaimBody,
+  type Statement,
+  type StatementBody,
+  type StatementProposal,
+} from './payment-documents.js';
+export {
+  parseTunnelReceipt,
+  signTunnelReceipt,
+  type TunnelReceipt,
+  type TunnelReceiptBody,
+} from './tunnel-receipt.js';
 export { checkScheme, formatScheme, parseScheme, type RedundancyScheme } from './scheme.js';
 export {
   MAX_SEGMENT_SIZE,

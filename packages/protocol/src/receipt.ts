@@ -36,6 +36,30 @@ export function countersignReceipt(renter: Identity, receipt: Receipt): string {
   return signDocument(renter, LABEL, receipt.body);
 }
 
+/** Parse what a receipt says, without anybody's signature. @throws ProtocolError PROTOCOL_MALFORMED. */
+export function parseReceiptBody(value: unknown): ReceiptBody {
+  return parseWith(receiptBodySchema, value, LABEL);
+}
+
+/** Sign what a receipt says as the renter, before its farmer has; the signature in hex. */
+export function signReceiptBody(renter: Identity, body: ReceiptBody): string {
+  return signDocument(renter, LABEL, body);
+}
+
+/**
+ * Parse a receipt and check that the farmer signed it, whatever transfer it is of.
+ *
+ * @throws ProtocolError PROTOCOL_MALFORMED or PROTOCOL_BAD_SIGNATURE.
+ */
+export function parseAnyReceipt(
+  value: unknown,
+  farmer: { nodeId: string; publicKey: string },
+): Receipt {
+  const receipt = parseWith(receiptSchema, value, LABEL);
+  checkDocument(LABEL, receipt.body, farmer, receipt.farmerSignature);
+  return receipt;
+}
+
 /**
  * Check a renter's countersignature.
  *

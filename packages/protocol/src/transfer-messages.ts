@@ -45,7 +45,8 @@ const requestSchema = z.discriminatedUnion('type', [
  *   shard's end); the farmer answers `data`, one binary frame of proof (node hashes, then sibling
  *   hashes), binary frames with the bytes, and `sent`.
  * - `delete` is answered with `deleted`.
- * - `cancel` stops a running upload or download; it is answered with `cancelled`. A cancelled
+ * - `cancel` stops a running upload or download; it is answered with `cancelled`, with a receipt
+ *   for what a download has sent. A cancelled
  *   upload's part stays for its reservation, so that it can go on later.
  * - `countersign` returns the renter's signature on the last receipt. It has no answer.
  */
@@ -65,7 +66,7 @@ const answerSchema = z.discriminatedUnion('type', [
   }),
   z.strictObject({ type: z.literal('sent'), receipt: z.unknown() }),
   z.strictObject({ type: z.literal('deleted'), receipt: z.unknown() }),
-  z.strictObject({ type: z.literal('cancelled') }),
+  z.strictObject({ type: z.literal('cancelled'), receipt: z.unknown().optional() }),
   z.strictObject({
     type: z.literal('error'),
     code: z.string().regex(/^[A-Z][A-Z0-9_]{0,63}$/),

@@ -20,7 +20,8 @@ import { type Reputation, afterAudit, afterContact } from './reputation.js';
 
 /** How an audit went: `silent` when nobody answered, `busy` when the farmer could not answer now. */
 export type AuditOutcome =
-  | { readonly kind: 'held' }
+  /** `time` is what the farmer's answer bears, in milliseconds since the epoch. */
+  | { readonly kind: 'held'; readonly time: number }
   | { readonly kind: 'failed'; readonly reason: string; readonly proof: unknown }
   | { readonly kind: 'refused'; readonly reason: string }
   | { readonly kind: 'busy' | 'silent'; readonly reason: string };
@@ -80,7 +81,9 @@ export async function ask(
 function judge(value: unknown, request: AuditRequest, contract: Contract): AuditOutcome {
   try {
     const answer = parseAuditAnswer(value, request, contract);
-    if (provesPossession(answer, request, contract)) return { kind: 'held' };
+    if (provesPossession(answer, request, contract)) {
+      return { kind: 'held', time: answer.body.time };
+    }
     const lost = answer.body.result.kind === 'lost';
     const reason = lost ? 'it admits that the shard is lost' : 'its answer is not the shard';
     return { kind: 'failed', reason, proof: { contract, request, answer } };
@@ -128,6 +131,11 @@ export class Auditor {
     const interval = this.intervalMs / (suspected ? SUSPECT_RATE : 1);
     const next = clock.now() + interval * (0.5 + randomFraction(random));
     await store.putAuditSchedule(farmer, { next });
+  }
+
+  /** Audit a farmer out of turn: it wants to be paid, and storage is paid when it was audited. */
+  async auditNow(farmer: string, signal: AbortSignal): Promise<void> {
+    await this.auditFarmer(farmer, { held: 0, failed: 0, unanswered: 0 }, signal);
   }
 
   private async auditFarmer(
@@ -190,7 +198,7 @@ export class Auditor {
   }
 
   private async conclude(farmer: string, contract: Contract, outcome: AuditOutcome): Promise<void> {
-    const { store, directory, clock, logger, settings } = this.core;
+    const { store, directory, payments, clock, logger, settings } = this.core;
     const tuning = settings.reputation;
     const now = clock.now();
     const hash = contractHash(contract.terms);
@@ -207,12 +215,17 @@ export class Auditor {
       await change((known) =>
         afterAudit(afterContact(known, true, now, tuning), true, now, '', tuning),
       );
+      // A farmer under suspicion is paid only for shards that were themselves audited.
+      const { standing } = directory.record(farmer)?.reputation ?? { standing: 'suspected' };
+      const suspect = standing === 'suspected' || standing === 'disqualified';
+      await payments.audited(farmer, outcome.time, suspect ? hash : undefined);
       return;
     }
     if (gone) return;
     const { reason } = outcome;
     logger.warn({ farmer, contract: hash, reason }, 'an audit failed');
     if (outcome.kind === 'failed') await store.putEvidence(hash, now, outcome.proof);
+    await payments.failed(farmer, hash);
     await store.changeContract(hash, (record) => ({ ...record, failed: { at: now, reason } }));
     await change((known) =>
       afterAudit(afterContact(known, true, now, tuning), false, now, reason, tuning),

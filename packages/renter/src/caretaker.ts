@@ -6,6 +6,7 @@ import type { DeletionReport } from './garbage-collector.js';
 import type { Leases } from './leases.js';
 import { type RenewalReport, isDueForRenewal, renew } from './renewals.js';
 import type { RenterCore } from './renter-core.js';
+import type { PaymentReport } from './renter-payments.js';
 import { Repairer, healthOf, healthView } from './repairer.js';
 import { endangerment } from './segment-health.js';
 import { Throttle } from './throttle.js';
@@ -24,6 +25,7 @@ export interface CareReport {
   /** Segments of which fewer than k shards can be had now. */
   readonly lost: number;
   readonly garbage: DeletionReport;
+  readonly payments: PaymentReport;
   /** Why the index in the network could not be brought up to date; null when it is. */
   readonly indexFailure: string | null;
 }
@@ -77,6 +79,7 @@ export class Caretaker {
     await directory.check([...store.holders()], signal);
     await this.adoptContracts(signal);
     const audits = await this.auditor.run(signal, auditAll);
+    const payments = await this.core.payments.settleAll(signal);
     const found = await this.inspect(signal);
     const { repaired, placed, failures } = await this.repair(found.queue, signal);
     const garbage = await this.parts.collect(signal);
@@ -99,8 +102,21 @@ export class Caretaker {
       failures,
       lost: found.lost,
       garbage,
+      payments,
       indexFailure,
     };
+  }
+
+  /**
+   * A farmer wants to be paid first: audit it, so that storage can be paid, and pay what is due.
+   *
+   * @param ahead - what to pay ahead, within the limit for that; units
+   * @returns whether anything was paid
+   */
+  async clear(farmer: string, ahead: bigint, signal: AbortSignal): Promise<boolean> {
+    await this.auditor.auditNow(farmer, signal);
+    const results = await this.core.payments.settle(farmer, signal, ahead);
+    return results.some(({ paid }) => paid > 0n);
   }
 
   /**

@@ -1,5 +1,5 @@
 import { type Contact, KadError } from '@granary/kad';
-import { RenterError } from './errors.js';
+import { FarmerRefusal, RenterError } from './errors.js';
 import { type ConnectionContext, FarmerConnection } from './farmer-connection.js';
 import type { FarmerDirectory } from './farmer-directory.js';
 
@@ -14,13 +14,30 @@ export class ConnectionPool {
   constructor(
     private readonly context: ConnectionContext,
     private readonly directory: FarmerDirectory,
+    /** Pays a farmer that wants to be paid first; whether it is worth trying again. */
+    private readonly onUnpaid: (nodeId: string, signal: AbortSignal) => Promise<boolean>,
   ) {}
 
   /**
    * Do something on a connection to a farmer. A connection that was left from before may have died
-   * unseen; then it is tried once more on a new one. A farmer that is not where it was is looked up.
+   * unseen; then it is tried once more on a new one. A farmer that is not where it was is looked up. One that
+   * wants to be paid first is paid, if that can be, and tried once more.
    */
   async use<T>(
+    nodeId: string,
+    signal: AbortSignal,
+    work: (connection: FarmerConnection) => Promise<T>,
+  ): Promise<T> {
+    try {
+      return await this.useOnce(nodeId, signal, work);
+    } catch (error) {
+      const unpaid = error instanceof FarmerRefusal && error.code === 'FARMER_UNPAID';
+      if (!unpaid || signal.aborted || !(await this.onUnpaid(nodeId, signal))) throw error;
+      return this.useOnce(nodeId, signal, work);
+    }
+  }
+
+  private async useOnce<T>(
     nodeId: string,
     signal: AbortSignal,
     work: (connection: FarmerConnection) => Promise<T>,

@@ -14,6 +14,7 @@ import {
   MAX_CONTROL_FRAME,
   MAX_DATA_FRAME,
   type Receipt,
+  type ReceiptBody,
   TRANSFER_PATH,
   TRANSFER_SUBPROTOCOL,
   type TransferAnswer,
@@ -46,6 +47,7 @@ export interface ConnectionContext {
   readonly random: (bytes: number) => Uint8Array;
   readonly connectTimeoutMs: number;
   readonly stallTimeoutMs: number;
+  readonly meter?: TransferMeter;
 }
 
 /** One shard on one farmer, as a download needs to know it. */
@@ -53,6 +55,14 @@ export interface ShardPlace {
   readonly contract: string;
   readonly hash: string;
   readonly size: number;
+}
+
+/** Told of what transfers have moved; it must not hold them up. */
+export interface TransferMeter {
+  /** A receipt was countersigned. @param contract - for an upload */
+  receipt(farmer: string, receipt: Receipt, contract?: Contract): void;
+  /** A download broke off; `body` says what came here. */
+  broken(farmer: string, body: ReceiptBody): void;
 }
 
 type Frame = TransferAnswer | Uint8Array;
@@ -71,6 +81,8 @@ export class FarmerConnection {
   /** Bytes of frames not yet read; the socket pauses above a limit. */
   private queued = 0;
   private busy = false;
+  /** The download under way: its token, the bytes of its proof, and what came of both. */
+  private running: { token: TransferToken; proof: number; received: number } | undefined;
 
   private constructor(
     readonly farmer: Contact,
@@ -94,6 +106,8 @@ export class FarmerConnection {
   ): Promise<FarmerConnection> {
     let failure: unknown = transferError(farmer, 'it has no address');
     for (const address of farmer.addresses) {
+      // Transfers go to the farmer's HTTPS server; other addresses are for the DHT's messages.
+      if (parseAddress(address).scheme !== 'https') continue;
       signal?.throwIfAborted();
       try {
         return await FarmerConnection.dialAddress(farmer, address, context, signal);
@@ -180,14 +194,12 @@ export class FarmerConnection {
         await this.sendBytes(shard.subarray(answer.offset), onBytes, signal);
         answer = await this.answer(signal);
         if (answer.type !== 'stored') throw this.unexpected(answer.type);
-        return { contract, receipt: this.receipt(answer.receipt, token) };
+        return { contract, receipt: this.receipt(answer.receipt, token, contract) };
       }
       if (answer.type !== 'stored') throw this.unexpected(answer.type);
       onBytes(shard.length);
-      return {
-        contract: completeContract(proposal, answer.farmerSignature),
-        receipt: this.receipt(answer.receipt, token),
-      };
+      const contract = completeContract(proposal, answer.farmerSignature);
+      return { contract, receipt: this.receipt(answer.receipt, token, contract) };
     });
   }
 
@@ -207,6 +219,8 @@ export class FarmerConnection {
     return this.exclusive(signal, async () => {
       const { offset, length, level } = range;
       const token = this.token('download', place.contract, offset, length);
+      const running = { token, proof: 0, received: 0 };
+      this.running = running;
       this.send({ type: 'download', token, level });
       const head = await this.answer(signal);
       if (head.type !== 'data') throw this.unexpected(head.type);
@@ -214,6 +228,7 @@ export class FarmerConnection {
       const first = Math.floor(offset / span);
       const count = Math.max(1, Math.ceil((offset + length) / span) - first);
       const siblings = siblingCount(place.size, level, first, first + count - 1);
+      running.proof = (count + siblings) * HASH_SIZE;
       if (first + count > levelCount(leafCount(place.size), level)) {
         throw this.unexpected('a range outside the shard');
       }
@@ -252,7 +267,8 @@ export class FarmerConnection {
       }
       const tail = await this.answer(signal);
       if (tail.type !== 'sent') throw this.unexpected(tail.type);
-      this.receipt(tail.receipt, token);
+      const { body } = this.receipt(tail.receipt, token);
+      if (body.bytes !== length) throw this.unexpected('a receipt for other bytes');
       return bytes;
     });
   }
@@ -273,6 +289,7 @@ export class FarmerConnection {
     this.busy = true;
     try {
       const result = await work();
+      this.running = undefined;
       this.busy = false;
       return result;
     } catch (error) {
@@ -282,6 +299,7 @@ export class FarmerConnection {
         // After an error nobody knows what the other side will say next.
         this.close();
       }
+      this.noteBroken();
       throw error;
     }
   }
@@ -293,6 +311,7 @@ export class FarmerConnection {
       for (;;) {
         const frame = await this.next(AbortSignal.timeout(2_000));
         if (frame instanceof Uint8Array) continue;
+        if (frame.type === 'sent' || frame.type === 'cancelled') this.signForPart(frame.receipt);
         if (frame.type === 'cancelled') break;
         if (frame.type === 'error') throw new Error(frame.message);
       }
@@ -322,12 +341,42 @@ export class FarmerConnection {
     });
   }
 
-  private receipt(value: unknown, token: TransferToken): Receipt {
+  private receipt(value: unknown, token: TransferToken, agreed?: Contract): Receipt {
     const { contract, direction, nonce } = token.body;
     const receipt = parseReceipt(value, this.farmer, { contract, direction, token: nonce });
+    if (direction === 'download' && receipt.body.bytes > this.arrived()) {
+      throw this.lie('its count of bytes');
+    }
     const signature = countersignReceipt(this.context.identity, receipt);
     this.send({ type: 'countersign', contract, signature });
+    this.running = undefined;
+    this.context.meter?.receipt(this.farmer.nodeId, receipt, agreed);
     return receipt;
+  }
+
+  /** Bytes of the shard that came in the download under way. */
+  private arrived(): number {
+    const { running } = this;
+    return running === undefined ? 0 : Math.max(0, running.received - running.proof);
+  }
+
+  /** Pay for what came of a download that we have cancelled, or that ended as we did. */
+  private signForPart(receipt: unknown): void {
+    if (receipt !== undefined && this.running !== undefined) {
+      this.receipt(receipt, this.running.token);
+    }
+  }
+
+  /** Keep count of a download for which there is no receipt. */
+  private noteBroken(): void {
+    const { running } = this;
+    const bytes = this.arrived();
+    this.running = undefined;
+    if (running === undefined || bytes === 0) return;
+    const { contract, nonce } = running.token.body;
+    const time = this.context.clock.now();
+    const body = { contract, direction: 'download', bytes, token: nonce, time } as const;
+    this.context.meter?.broken(this.farmer.nodeId, body);
   }
 
   private send(request: TransferRequest): void {
@@ -370,6 +419,7 @@ export class FarmerConnection {
       return;
     }
     this.queued += data.length;
+    if (isBinary && this.running !== undefined) this.running.received += data.length;
     // A farmer that talks when nobody asked must not fill the memory.
     if (this.queued > SEND_HIGH_WATER) this.socket.pause();
     if (!this.busy && this.frames.length > 16) this.close();

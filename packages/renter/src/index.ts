@@ -38,6 +38,7 @@ export { Renter, type RenterParts } from './renter.js';
 export type { AuditOutcome, AuditReport } from './auditor.js';
 export { type AuditKit, type KitResult, parseAuditKit, runAuditKit } from './audit-kit.js';
 export type { CareReport } from './caretaker.js';
+export type { PaymentReport } from './renter-payments.js';
 export type { ContractReview } from './contract-review.js';
 export type { RecoveryReport } from './recovery.js';
 export type {

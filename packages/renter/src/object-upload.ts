@@ -241,11 +241,15 @@ async function place(
 ): Promise<FarmerRecord[]> {
   const shardSize = shardSizeOf(frame, length);
   const farmers = await core.directory.available();
-  const { diversity, reputation } = core.settings;
-  const needs = { shardSize, durationMs, now: core.clock.now(), diversity, reputation };
+  const { diversity, reputation, maxStoragePrice, maxEgressPrice } = core.settings;
+  const canUse = (farmer: FarmerRecord) => core.payments.canUse(farmer);
+  const prices = { maxStoragePrice, maxEgressPrice, canUse };
+  const needs = { shardSize, durationMs, now: core.clock.now(), diversity, reputation, ...prices };
   const able = choosePlacement(farmers, needs, () => randomFraction(core.random));
   if (able.length < scheme.success) {
     const takers = farmers.filter((farmer) => canTake(farmer, needs)).length;
+    const free = { shardSize, durationMs, now: needs.now, diversity, reputation };
+    const dear = farmers.filter((farmer) => canTake(farmer, free)).length - takers;
     const groups =
       takers >= scheme.success
         ? ` in ${able.length} different networks and operator groups: wait for more, ` +
@@ -254,7 +258,11 @@ async function place(
     throw new RenterError(
       'RENTER_NOT_ENOUGH_FARMERS',
       `${scheme.success} farmers are needed, ${takers} of the ${farmers.length} in the network ` +
-        `can take a shard of ${shardSize} bytes${groups}`,
+        `can take a shard of ${shardSize} bytes${groups}` +
+        (dear > 0
+          ? `; ${dear} more cost more than is to be paid, or are paid in another way: see ` +
+            '"granary farmers", "maxPrice", "maxEgressPrice" and "budget"'
+          : ''),
     );
   }
   return able;

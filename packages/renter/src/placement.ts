@@ -18,6 +18,8 @@ export interface ShardNeeds {
   /** The most that is paid for a GB-month and a GB of egress, in the farmer's unit; no limit when not given. */
   readonly maxStoragePrice?: bigint;
   readonly maxEgressPrice?: bigint;
+  /** Whether a farmer can be paid. */
+  readonly canUse?: (farmer: FarmerRecord) => boolean;
   readonly reputation?: ReputationSettings;
 }
 
@@ -64,6 +66,7 @@ export function canTake(farmer: FarmerRecord, needs: ShardNeeds): boolean {
     contact.addresses.length > 0 &&
     (needs.maxStoragePrice === undefined || BigInt(terms.storagePrice) <= needs.maxStoragePrice) &&
     (needs.maxEgressPrice === undefined || BigInt(terms.egressPrice) <= needs.maxEgressPrice) &&
+    (needs.canUse?.(farmer) ?? true) &&
     placementWeight(reputation, latencyMs, needs.now, needs.reputation) > 0
   );
 }

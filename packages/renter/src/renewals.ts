@@ -1,7 +1,7 @@
 import { messageOf } from '@granary/kad';
 import { RENEW_METHOD, contractHash, parseRenewal, proposeRenewal } from '@granary/protocol';
 import { contractEnd } from './contract-end.js';
-import type { ContractRecord } from './records.js';
+import type { ContractRecord, FarmerRecord } from './records.js';
 import type { RenterCore } from './renter-core.js';
 
 /** Renewals of one round. */
@@ -13,6 +13,15 @@ export interface RenewalReport {
 /** A contract is renewed when less than this share of its term is left. */
 const RENEW_SHARE = 1 / 3;
 const TIMEOUT_MS = 20_000;
+
+function isAffordable({ settings, payments }: RenterCore, farmer: FarmerRecord): boolean {
+  const { storagePrice, egressPrice } = farmer.terms;
+  return (
+    BigInt(storagePrice) <= settings.maxStoragePrice &&
+    BigInt(egressPrice) <= settings.maxEgressPrice &&
+    payments.canUse(farmer)
+  );
+}
 
 /** Whether a contract should be renewed now. */
 export function isDueForRenewal(record: ContractRecord, durationMs: number, now: number): boolean {
@@ -34,12 +43,15 @@ export async function renew(
   report: RenewalReport,
   signal: AbortSignal,
 ): Promise<void> {
-  const { keys, store, directory, network, settings, clock, logger } = core;
+  const { keys, store, directory, network, payments, settings, clock, logger } = core;
   const { contract } = record;
   const { farmer } = contract.terms;
   const known = directory.record(farmer);
   const hash = contractHash(contract.terms);
   try {
+    if (known !== undefined && !isAffordable(core, known)) {
+      throw new Error('its price is more than is to be paid, or it can not be paid');
+    }
     const proposal = proposeRenewal(keys.identity, {
       contract: hash,
       previousEnd: contractEnd(record),
@@ -56,6 +68,7 @@ export async function renew(
       throw new Error('the farmer answered with another renewal than it was asked for');
     }
     await store.changeContract(hash, (old) => ({ ...old, renewal }));
+    await payments.renewed(farmer, renewal);
     report.renewed += 1;
   } catch (error) {
     signal.throwIfAborted();

@@ -5,6 +5,7 @@ import { RenterError } from './errors.js';
 import type { FarmerDirectory } from './farmer-directory.js';
 import type { NetworkAccess } from './network-access.js';
 import type { RenterKeys } from './renter-keys.js';
+import type { RenterPayments } from './renter-payments.js';
 import type { RenterStore } from './renter-store.js';
 import { TAG_SIZE } from './segment-cipher.js';
 import type { SegmentEngine } from './segment-engine.js';
@@ -18,6 +19,7 @@ export interface RenterCore {
   readonly network: NetworkAccess;
   readonly directory: FarmerDirectory;
   readonly pool: ConnectionPool;
+  readonly payments: RenterPayments;
   readonly engine: SegmentEngine;
   readonly settings: RenterSettings;
   readonly logger: Logger;

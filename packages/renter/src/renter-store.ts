@@ -678,7 +678,12 @@ function asFarmer(value: unknown): FarmerRecord {
   const { terms, seen } = record;
   return {
     ...record,
-    terms: { ...terms, operator: terms.operator ?? null, leaving: terms.leaving ?? false },
+    terms: {
+      ...terms,
+      operator: terms.operator ?? null,
+      leaving: terms.leaving ?? false,
+      payment: terms.payment ?? { settlement: 'ledger', contract: null, creditLimit: '0' },
+    },
     reputation: record.reputation ?? newReputation(seen),
   };
 }

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import {
   type Clock,
   HttpsTransport,
@@ -6,10 +7,12 @@ import {
   MemoryValueStore,
   type Random,
   createTlsCredentials,
+  standardPlugins,
   systemClock,
   systemRandom,
 } from '@granary/kad';
-import type { Manifest } from '@granary/protocol';
+import { LmdbRows, Payer, PaymentBook, type Settlement, ledgerSettlement } from '@granary/payments';
+import type { Manifest, PaymentTerms } from '@granary/protocol';
 import { anySignal } from './any-signal.js';
 import { type AuditKit, makeAuditKit } from './audit-kit.js';
 import { type CareReport, Caretaker } from './caretaker.js';
@@ -33,6 +36,7 @@ import { type RecoveryReport, recover } from './recovery.js';
 import type { RenterCore } from './renter-core.js';
 import { explainReputation, pardon } from './reputation.js';
 import type { RenterKeys } from './renter-keys.js';
+import { type PaymentReport, RenterPayments } from './renter-payments.js';
 import { INDEX_BUCKET, RenterStore } from './renter-store.js';
 import type {
   DeleteResult,
@@ -60,7 +64,14 @@ export interface RenterParts {
   readonly random?: Random;
   readonly settings?: Partial<RenterSettings>;
   readonly engine?: SegmentEngine;
+  /** Leading zero bits of work that the network asks of node identities. Default 0. */
+  readonly difficulty?: number;
+  /** How farmers that want to be paid on a chain are paid; without it only those are that use a ledger. */
+  readonly settlement?: Settlement;
 }
+
+/** Time for a farmer to answer about payments: it may have to ask a chain. */
+const PAY_TIMEOUT_MS = 60_000;
 
 /** Stores and reads objects. Several renters of one identity may share a directory. */
 export class Renter {
@@ -101,6 +112,7 @@ export class Renter {
       identity: keys.identity,
       transport: new HttpsTransport({ credentials, logger }),
       storage: new MemoryValueStore(),
+      plugins: standardPlugins({ difficulty: parts.difficulty ?? 0 }),
       logger,
       clock,
       random,
@@ -116,6 +128,23 @@ export class Renter {
       logger,
       settings.reputation,
     );
+    const payer = new Payer({
+      identity: keys.identity,
+      book: new PaymentBook(LmdbRows.open(join(parts.directory, 'payments.lmdb')), clock),
+      settlementFor: (currency, terms) =>
+        settlementFor(keys.identity.nodeId, parts.settlement, currency, terms),
+      contractOf: (hash) => store.contract(hash),
+      call: async (farmer, method, params, signal) => {
+        await network.join();
+        const contact = await directory.contactOf(farmer);
+        return node.call(contact, method, params, { signal, timeoutMs: PAY_TIMEOUT_MS });
+      },
+      limits: settings.paying,
+      clock,
+      random,
+      logger,
+    });
+    const payments = new RenterPayments(payer, directory, logger);
     const { connectTimeoutMs, stallTimeoutMs } = settings;
     const context = {
       identity: keys.identity,
@@ -124,19 +153,36 @@ export class Renter {
       random,
       connectTimeoutMs,
       stallTimeoutMs,
+      meter: payments,
     };
-    const pool = new ConnectionPool(context, directory);
+    const pool = new ConnectionPool(context, directory, (farmer, signal) =>
+      renter.clear(farmer, signal),
+    );
     const engine = parts.engine ?? defaultEngine();
-    const core = { keys, store, network, directory, pool, engine, settings, logger, clock, random };
-    return new Renter(core, network, new Leases(store, clock, random));
+    const core = {
+      keys,
+      store,
+      network,
+      directory,
+      pool,
+      payments,
+      engine,
+      settings,
+      logger,
+      clock,
+      random,
+    };
+    const renter: Renter = new Renter(core, network, new Leases(store, clock, random));
+    return renter;
   }
 
   /** Stop what is under way and free everything. */
   async close(): Promise<void> {
     if (this.closing.signal.aborted) return;
     this.closing.abort(new RenterError('RENTER_CLOSED', 'the renter was closed'));
-    const { pool, engine, store } = this.core;
+    const { pool, engine, payments, store } = this.core;
     pool.close();
+    await payments.close();
     await this.node.stop();
     await engine.close();
     await store.close();
@@ -333,6 +379,18 @@ export class Renter {
     return importStore(this.core, path);
   }
 
+  /** What this renter owes and has promised: its book, and how to pay. */
+  get payer(): Payer {
+    return this.core.payments.payer;
+  }
+
+  /** Pay every farmer what is due. One that can't be paid now is paid the next time. */
+  async pay(options: { signal?: AbortSignal } = {}): Promise<PaymentReport> {
+    const signal = this.signalOf(options.signal);
+    await this.network.join();
+    return this.core.payments.settleAll(signal);
+  }
+
   /** Every farmer met, how it stands and why. */
   standings(): FarmerStanding[] {
     const { store, directory, clock, settings } = this.core;
@@ -414,6 +472,17 @@ export class Renter {
     };
   }
 
+  private async clear(farmer: string, signal: AbortSignal): Promise<boolean> {
+    const { settings, logger } = this.core;
+    try {
+      return await this.caretaker.clear(farmer, settings.paying.advance, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      logger.warn({ farmer, error: messageOf(error) }, 'a farmer that wants to be paid was not');
+      return false;
+    }
+  }
+
   private signalOf(signal: AbortSignal | undefined): AbortSignal {
     return anySignal(signal === undefined ? [this.closing.signal] : [signal, this.closing.signal]);
   }
@@ -477,6 +546,17 @@ export class Renter {
     const beingRead = await this.core.store.collectRetired(this.leases.isLive);
     return { ...(await collectGarbage(this.core, signal, wanted)), beingRead };
   }
+}
+
+function settlementFor(
+  nodeId: string,
+  chain: Settlement | undefined,
+  currency: string,
+  { settlement, contract }: PaymentTerms,
+): Settlement | undefined {
+  if (settlement === 'ledger') return ledgerSettlement(currency, nodeId);
+  const fits = chain?.currency === currency && chain.domain.contract === contract;
+  return fits ? chain : undefined;
 }
 
 function summaryOf({ name, size, created, sha256 }: Manifest): ObjectSummary {

@@ -162,6 +162,9 @@ export class Repairer {
       diversity: settings.diversity,
       reputation: settings.reputation,
       holders: known(plan.keep),
+      maxStoragePrice: settings.maxStoragePrice,
+      maxEgressPrice: settings.maxEgressPrice,
+      canUse: (farmer: FarmerRecord) => this.core.payments.canUse(farmer),
     };
     return choosePlacement(farmers, needs, () => randomFraction(random));
   }

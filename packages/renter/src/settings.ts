@@ -1,3 +1,4 @@
+import { type PayerLimits, defaultPayerLimits } from '@granary/payments';
 import type { RedundancyScheme } from '@granary/protocol';
 import { type ReputationSettings, defaultReputationSettings } from './reputation.js';
 
@@ -33,6 +34,11 @@ export interface RenterSettings {
   readonly auditIntervalMs: number;
   /** Bytes a second that repairs may move, in and out together. */
   readonly repairBytesPerSecond: number;
+  /** The most that is paid for a GB-month and for a GB of egress, in the farmer's smallest unit. */
+  readonly maxStoragePrice: bigint;
+  readonly maxEgressPrice: bigint;
+  /** What is paid, to whom, and on what conditions. */
+  readonly paying: PayerLimits;
   /** Between two rounds of the repair daemon. */
   readonly roundMs: number;
   readonly reputation: ReputationSettings;
@@ -55,6 +61,9 @@ export const defaultSettings: RenterSettings = {
   audits: 4,
   auditIntervalMs: 6 * 3600 * 1000,
   repairBytesPerSecond: 16 * 1024 * 1024,
+  maxStoragePrice: 0n,
+  maxEgressPrice: 0n,
+  paying: defaultPayerLimits,
   roundMs: 10 * 60 * 1000,
   reputation: defaultReputationSettings,
 };

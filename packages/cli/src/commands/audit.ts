@@ -44,8 +44,14 @@ export async function auditKit(
 /** `granary audit` */
 export async function audit(context: Context, file: string): Promise<void> {
   const { parseAuditKit, runAuditKit } = await import('@granary/renter');
-  const { HttpsTransport, Identity, KademliaNode, MemoryValueStore, createTlsCredentials } =
-    await import('@granary/kad');
+  const {
+    HttpsTransport,
+    Identity,
+    KademliaNode,
+    MemoryValueStore,
+    createTlsCredentials,
+    standardPlugins,
+  } = await import('@granary/kad');
   const { output, config, logger, signal } = context;
   const kit = parseAuditKit(await read(file));
   const identity = Identity.generate();
@@ -55,6 +61,7 @@ export async function audit(context: Context, file: string): Promise<void> {
     transport: new HttpsTransport({ credentials, logger }),
     storage: new MemoryValueStore(),
     logger,
+    plugins: standardPlugins({ difficulty: config.difficulty ?? 0 }),
   });
   await node.start();
   try {

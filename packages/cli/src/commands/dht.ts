@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { addAbortSignal } from 'node:stream';
-import type { KademliaNode } from '@granary/kad';
+import type { KademliaNode, LookupTrace, Plugin, Trace } from '@granary/kad';
 import { type Context } from '../context.js';
 import { CliError } from '../cli-error.js';
 import { table } from '../output.js';
@@ -11,15 +11,24 @@ async function withNode<T>(
   context: Context,
   join: boolean,
   work: (node: KademliaNode) => Promise<T>,
+  plugins: readonly Plugin[] = [],
 ): Promise<T> {
-  const { HttpsTransport, Identity, KademliaNode, MemoryValueStore, createTlsCredentials } =
-    await import('@granary/kad');
+  const {
+    HttpsTransport,
+    Identity,
+    KademliaNode,
+    MemoryValueStore,
+    createTlsCredentials,
+    standardPlugins,
+  } = await import('@granary/kad');
+  const { difficulty = 0 } = context.config;
   const identity = Identity.generate();
   const node = new KademliaNode({
     identity,
     transport: new HttpsTransport({ credentials: await createTlsCredentials(identity) }),
     storage: new MemoryValueStore(),
     logger: context.logger,
+    plugins: [...standardPlugins({ difficulty }), ...plugins],
   });
   await node.start();
   try {
@@ -61,6 +70,72 @@ export async function lookup(context: Context, target: string): Promise<void> {
     );
     context.output.line(`${contacts.length} nodes, ${hops} hops, ${messages} messages`);
   });
+}
+
+/** `granary dht trace` */
+export async function trace(context: Context, key: string): Promise<void> {
+  const { KadError, LookupTrace } = await import('@granary/kad');
+  const plugin: LookupTrace = new LookupTrace();
+  await withNode(
+    context,
+    true,
+    async (node) => {
+      const found = await node.get(key, { signal: context.signal }).catch((error: unknown) => {
+        // Not found is an outcome like another here: the way is what was asked for.
+        if (error instanceof KadError && error.code === 'KAD_NOT_FOUND') return undefined;
+        throw error;
+      });
+      const lookup = plugin.lookups.findLast(({ target }) => target === key);
+      if (lookup === undefined) throw new KadError('KAD_INTERNAL', 'the lookup left no trace');
+      showTrace(context, lookup, found);
+    },
+    [plugin],
+  );
+}
+
+function showTrace({ output }: Context, lookup: Trace, value: Uint8Array | undefined): void {
+  const { target, tookMs, hops, steps } = lookup;
+  output.result({
+    target,
+    found: value !== undefined,
+    bytes: value?.length ?? null,
+    ms: tookMs ?? null,
+    hops,
+    steps: steps.map(({ contact, ...step }) => ({
+      nodeId: contact.nodeId,
+      addresses: contact.addresses,
+      ...step,
+      namedBy: step.namedBy ?? null,
+      tookMs: step.tookMs ?? null,
+      error: step.error ?? null,
+    })),
+  });
+  const short = (id: string | undefined) => id?.slice(0, 12) ?? 'known';
+  const rows = steps.map((step) => [
+    `${step.startMs} ms`,
+    String(step.path + 1),
+    String(step.depth),
+    short(step.contact.nodeId),
+    step.contact.addresses[0] ?? '',
+    short(step.namedBy),
+    step.tookMs === undefined ? '' : `${step.tookMs} ms`,
+    outcomeOf(step),
+  ]);
+  output.line(
+    table([['asked at', 'path', 'hop', 'node', 'address', 'named by', 'took', 'answer'], ...rows]),
+  );
+  const answer =
+    value === undefined
+      ? `no node has a value for ${target}`
+      : `found a value of ${value.length} bytes`;
+  output.line(`${answer}: ${steps.length} nodes asked, ${hops} hops, ${tookMs ?? 0} ms`);
+}
+
+function outcomeOf({ outcome, named, error }: Trace['steps'][number]): string {
+  if (outcome === 'value') return 'the value';
+  if (outcome === 'answered') return `${named} contacts`;
+  if (outcome === 'failed') return `nothing (${error ?? 'unknown'})`;
+  return 'was not waited for';
 }
 
 /** `granary dht get` */

@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import type { Farmer } from '@granary/farmer';
 import type { Context } from '../context.js';
 import { CliError } from '../cli-error.js';
+import { type MetricsServer, serveMetrics } from '../metrics-server.js';
+import { parseAmount as amountOf, chainSettlement } from '../paying.js';
 import { formatSize, parseDuration, parseSize } from '../units.js';
 
 /** Options of `granary farm`. */
@@ -16,23 +18,34 @@ export interface FarmOptions {
   readonly operator?: string;
   readonly price: string;
   readonly egressPrice: string;
+  readonly credit?: string;
+  readonly currency?: string;
+  readonly rpc?: string;
+  readonly chainId?: string;
+  readonly contract?: string;
+  readonly token?: string;
+  readonly redeemAt?: string;
   readonly block?: string[];
   readonly leave?: boolean;
   readonly stay?: boolean;
+  readonly metrics?: string;
   readonly withParent?: boolean;
 }
 
 /** `granary farm`: run a storage node until a signal comes. */
 export async function farm(context: Context, options: FarmOptions): Promise<void> {
-  const { Farmer } = await import('@granary/farmer');
-  const { Identity, loadIdentity, parseAddress, saveIdentity } = await import('@granary/kad');
+  const { Farmer, collectFarmerMetrics } = await import('@granary/farmer');
+  const { EventLog, Identity, Metrics, loadIdentity, parseAddress, saveIdentity } =
+    await import('@granary/kad');
   const { output, logger, config, signal } = context;
   const port = Number(options.port);
   if (!Number.isInteger(port) || port < 0 || port > 65_535) {
     throw new CliError('CLI_USAGE', `--port ${options.port}: a port is a number from 0 to 65535`);
   }
   for (const address of [...(options.announce ?? []), ...(config.bootstrap ?? [])]) {
-    parseAddress(address);
+    if (parseAddress(address).scheme !== 'https') {
+      throw new CliError('CLI_USAGE', `${address}: farmers listen at https:// addresses`);
+    }
   }
   const identityFile = join(options.data, 'identity.json');
   const exists = await readFile(identityFile).then(
@@ -45,6 +58,9 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
   );
   if (!exists) await saveIdentity(identityFile, Identity.generate());
   const identity = await loadIdentity(identityFile);
+  const metrics = new Metrics();
+  const settlement = await chainSettlement(config, identity);
+  const redeemAt = options.redeemAt === undefined ? 1n : amountOf('--redeem-at', options.redeemAt);
   const farmer = await Farmer.open({
     directory: options.data,
     identity,
@@ -56,24 +72,44 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
     reservationMs: parseDuration(options.reservation),
     policy: {
       operator: options.operator ?? null,
-      storagePrice: parseAmount('--price', options.price),
-      egressPrice: parseAmount('--egress-price', options.egressPrice),
+      ...(options.currency !== undefined && { currency: options.currency }),
+      storagePrice: amountOf('--price', options.price).toString(),
+      egressPrice: amountOf('--egress-price', options.egressPrice).toString(),
+    },
+    payments: {
+      redeemAt,
+      ...(settlement !== undefined && { settlement }),
+      ...(options.credit !== undefined && { creditLimit: amountOf('--credit', options.credit) }),
     },
     blockedRenters: options.block ?? [],
+    difficulty: config.difficulty ?? 0,
+    plugins: [metrics, new EventLog()],
     logger,
   });
+  let metricsServer: MetricsServer | undefined;
   try {
+    if (options.metrics !== undefined) {
+      const { registry } = metrics;
+      collectFarmerMetrics(farmer, registry);
+      metricsServer = await serveMetrics(options.metrics, async () => ({
+        text: await registry.metrics(),
+        type: registry.contentType,
+      }));
+    }
     const { nodeId, address, freeBytes, shards } = farmer.stats();
-    output.result({ event: 'ready', nodeId, address, pid: process.pid });
+    const metricsUrl = metricsServer?.url ?? null;
+    output.result({ event: 'ready', nodeId, address, pid: process.pid, metrics: metricsUrl });
     output.line(
       `Farming at ${address} as ${nodeId}: ${formatSize(freeBytes)} free, ${shards} shards held. Ctrl-C stops.`,
     );
+    if (metricsServer !== undefined) output.line(`Metrics at ${metricsServer.url}`);
     if (options.stay === true) await farmer.stay();
     if (options.leave === true) await farmer.leave();
     const stopped = until(signal, options.withParent === true);
     if (farmer.stats().leaving) await untilEmpty(farmer, stopped, context);
     else await stopped;
   } finally {
+    await metricsServer?.close();
     await farmer.stop();
     // An open stdin would keep the process alive.
     process.stdin.destroy();
@@ -106,14 +142,6 @@ async function untilEmpty(
   if (over) return;
   output.result({ event: 'left' });
   output.line('Left: no shard is here any more. The directory can be removed.');
-}
-
-function parseAmount(flag: string, text: string): string {
-  if (/^(0|[1-9][0-9]{0,38})$/.test(text)) return text;
-  throw new CliError(
-    'CLI_USAGE',
-    `${flag} ${text}: a price is a whole number of the smallest unit`,
-  );
 }
 
 /** Wait for a signal, or, when asked to, for the end of the parent that holds our stdin. */

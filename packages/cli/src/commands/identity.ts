@@ -9,7 +9,6 @@ import { formatDuration } from '../units.js';
 /** Options of `granary identity`. */
 export interface IdentityOptions {
   readonly data: string;
-  readonly difficulty: string;
   readonly threads?: string;
   readonly show?: boolean;
 }
@@ -26,7 +25,7 @@ export async function identity(context: Context, options: IdentityOptions): Prom
     output.line(`${nodeId}\nIts proof of work has ${difficulty} bits.`);
     return;
   }
-  const difficulty = wholeNumber('--difficulty', options.difficulty);
+  const { difficulty = 0 } = context.config;
   const threads =
     options.threads === undefined ? {} : { threads: wholeNumber('--threads', options.threads) };
   // Before the work, and again when the file is written.

@@ -14,6 +14,8 @@ export interface NetworkOptions {
   readonly portBase?: string;
   readonly space: string;
   readonly reservation: string;
+  readonly price: string;
+  readonly egressPrice: string;
 }
 
 interface RunningFarmer {
@@ -148,6 +150,7 @@ async function startFarmer(
   const port = options.portBase === undefined ? 0 : Number(options.portBase) + index;
   const args = ['farm', '--json', '--with-parent', '--data', directory, '--port', String(port)];
   args.push('--space', options.space, '--reservation', options.reservation, '--log-level', 'error');
+  args.push('--price', options.price, '--egress-price', options.egressPrice);
   for (const address of bootstrap) args.push('--bootstrap', address);
   // A group of its own, so that Ctrl-C in the terminal reaches the farmers only through us; the
   // open stdin tells them when we are gone, however that came.

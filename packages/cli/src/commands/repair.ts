@@ -59,7 +59,7 @@ export async function repair(context: Context, options: RepairOptions): Promise<
 
 function show({ output }: Context, report: CareReport): void {
   output.result({ event: 'round', time: new Date().toISOString(), ...report });
-  const { audits, renewals, garbage } = report;
+  const { audits, renewals, garbage, payments } = report;
   const parts = [
     `${report.segments} segments`,
     report.endangered === 0
@@ -69,11 +69,18 @@ function show({ output }: Context, report: CareReport): void {
     ...(renewals.renewed + renewals.refused > 0
       ? [`${renewals.renewed} contracts renewed, ${renewals.refused} not`]
       : []),
+    ...(payments.paid.length > 0 ? [`${payments.paid.length} farmers paid`] : []),
     ...(garbage.confirmed > 0 ? [`${garbage.confirmed} shards deleted`] : []),
   ];
   output.line(`${new Date().toISOString().slice(0, 19)}  ${parts.join('; ')}`);
   if (report.lost > 0) {
     output.note(`  ${report.lost} segments have fewer shards than it takes to read them`);
+  }
+  for (const { farmer, reason } of payments.failures) {
+    output.note(`  farmer ${farmer} was not paid: ${printable(reason)}`);
+  }
+  for (const { farmer, amount, currency } of payments.disputed) {
+    output.note(`  farmer ${farmer} claims ${amount} ${printable(currency)} too much: not paid`);
   }
   for (const { object, reason } of report.failures) {
     output.note(`  ${printable(object)}: ${printable(reason)}`);

@@ -9,8 +9,8 @@ import { isSilence } from '../silence.js';
 
 /** The most nodes in one down-list. */
 const MAX_LISTED = 20;
-/** The most nodes that are told after one lookup. */
-const MAX_TOLD = 10;
+/** The most messages that are sent after one lookup. */
+const MAX_TOLD = 20;
 /** A contact that we heard of within this time is not pinged on somebody's word, in milliseconds. */
 const TRUST_MS = 30_000;
 /** Pings that one sender can make us send in a minute. */
@@ -34,19 +34,30 @@ export class DownLists implements Plugin {
   }
 
   private observe({ node }: PluginHost): LookupObserver {
-    const down = new Map<Contact, NodeId[]>();
+    const down = new Set<NodeId>();
+    const answers: { from: Contact; named: readonly Contact[] }[] = [];
+    let told = 0;
+    const tell = (of: ReadonlySet<NodeId>) => {
+      if (of.size === 0) return;
+      for (const { from, named } of answers) {
+        const nodes = named.map(({ nodeId }) => nodeId).filter((id) => of.has(id));
+        if (nodes.length === 0) continue;
+        if ((told += 1) > MAX_TOLD) return;
+        const params = { nodes: nodes.slice(0, MAX_LISTED) };
+        void node.call(from, 'DOWN', params).catch(() => undefined);
+      }
+    };
+    let over = false;
     return {
-      failed: (contact, namedBy, error) => {
+      answered: (from, named) => void answers.push({ from, named }),
+      failed: ({ nodeId }, namedBy, error) => {
         if (namedBy === undefined || !isSilence(error)) return;
-        const list = down.get(namedBy) ?? [];
-        list.push(contact.nodeId);
-        down.set(namedBy, list);
+        if (over) tell(new Set([nodeId]));
+        else down.add(nodeId);
       },
       finished: () => {
-        for (const [to, list] of [...down].slice(0, MAX_TOLD)) {
-          const params = { nodes: list.slice(0, MAX_LISTED) };
-          void node.call(to, 'DOWN', params).catch(() => undefined);
-        }
+        over = true;
+        tell(down);
       },
     };
   }

@@ -69,7 +69,7 @@ export class LookupTrace implements Plugin {
           contact,
           path,
           depth,
-          namedBy: namers.get(contact.nodeId),
+          namedBy: depth === 1 ? undefined : namers.get(contact.nodeId),
           startMs: now() - begun,
           tookMs: undefined,
           outcome: 'open',

@@ -6,7 +6,8 @@ import { meetsDifficulty } from '../proof-of-work.js';
 /**
  * Leaves out nodes whose identity did not cost the work that the network asks for (the static crypto
  * puzzle of S/Kademlia, section 4.1): they get no place in the routing table, are not asked in
- * lookups, and get no answers.
+ * lookups, and get no answers. Clients, which have no addresses and so no part in the routing, may
+ * ask without it.
  */
 export class ProofOfWorkFilter implements Plugin {
   readonly name = 'proof-of-work';
@@ -19,7 +20,7 @@ export class ProofOfWorkFilter implements Plugin {
     return {
       admit: meets,
       onRequest: async (request, next) => {
-        if (!meets(request.sender)) {
+        if (request.sender.addresses.length > 0 && !meets(request.sender)) {
           throw new KadError(
             'KAD_UNPROVEN',
             `this network takes identities of difficulty ${this.difficulty}: make one with that work`,

@@ -27,8 +27,8 @@ export class RateLimits implements Plugin {
   private readonly peers = new LruMap<string, TokenBucket>(REMEMBERED);
 
   constructor({
-    perGroup = { perSecond: 500, burst: 2000 },
-    perPeer = { perSecond: 200, burst: 1000 },
+    perGroup = { perSecond: 1000, burst: 5000 },
+    perPeer = { perSecond: 500, burst: 2500 },
   }: RateLimitOptions = {}) {
     this.perGroup = perGroup;
     this.perPeer = perPeer;

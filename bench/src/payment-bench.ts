@@ -1,0 +1,128 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import { createInterface } from 'node:readline';
+import { type Contact, Identity, silentLogger, systemClock } from '@granary/kad';
+import { LmdbRows, Payee, PaymentBook, ledgerSettlement } from '@granary/payments';
+import { LEDGER_DOMAIN, checkVoucher, payRequest, signVoucher, toHex } from '@granary/protocol';
+import { Renter, RenterKeys } from '@granary/renter';
+
+const GRANARY = new URL('../../packages/cli/bin/granary.mjs', import.meta.url).pathname;
+const SIZE = 128 * 1024 * 1024;
+const ROUNDS = 5;
+const median = (values: number[]) =>
+  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
+const rate = (count: number, ms: number) => `${Math.round((count * 1000) / ms)} a second`;
+
+/** A network of farmers that ask for these prices, and a renter that pays them. */
+async function openNetwork(directory: string, price: string) {
+  const args = ['network', '--json', '--price', price, '--egress-price', price];
+  const child: ChildProcess = spawn(process.execPath, [GRANARY, ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const line = await new Promise<string>((resolve, reject) => {
+    child.once('exit', (code) => reject(new Error(`a network ended with ${code}`)));
+    createInterface({ input: child.stdout! }).once('line', resolve);
+  });
+  const { bootstrap } = JSON.parse(line) as { bootstrap: string };
+  const renter = await Renter.open({
+    directory: join(directory, `renter-${price}`),
+    keys: RenterKeys.fromEntropy(randomBytes(32)),
+    bootstrap: [bootstrap],
+    logger: silentLogger,
+    settings: { maxStoragePrice: 10n ** 12n, maxEgressPrice: 10n ** 12n },
+  });
+  const stop = async () => {
+    await renter.close();
+    const gone = new Promise((resolve) => child.once('exit', resolve));
+    child.kill('SIGTERM');
+    await gone;
+  };
+  return { renter, stop };
+}
+
+async function benchVouchers(directory: string, report: (line: string) => void): Promise<void> {
+  const [payer, payee] = [Identity.generate(), Identity.generate()];
+  const key = toHex(payer.publicKey);
+  const channel = toHex(randomBytes(32));
+  const COUNT = 5_000;
+  let begun = performance.now();
+  const vouchers = Array.from({ length: COUNT }, (_, i) =>
+    signVoucher(payer, LEDGER_DOMAIN, channel, BigInt(i + 1)),
+  );
+  report(`  vouchers signed     ${rate(COUNT, performance.now() - begun)}`);
+  begun = performance.now();
+  for (const voucher of vouchers) checkVoucher(voucher, LEDGER_DOMAIN, key);
+  report(`  vouchers checked    ${rate(COUNT, performance.now() - begun)}`);
+  const settlement = ledgerSettlement('credit', payee.nodeId);
+  const taker = new Payee({
+    identity: payee,
+    book: new PaymentBook(LmdbRows.open(join(directory, 'bench.lmdb')), systemClock),
+    settlement,
+    creditLimit: 0n,
+    clock: systemClock,
+    logger: silentLogger,
+  });
+  const sender = { nodeId: payer.nodeId, publicKey: key } as Contact;
+  const TAKEN = 500;
+  begun = performance.now();
+  for (const voucher of vouchers.slice(0, TAKEN)) {
+    const request = payRequest('credit', settlement.describe(channel), voucher);
+    await taker.answerPay(request, { sender });
+  }
+  const ms = performance.now() - begun;
+  report(`  taken by a farmer   ${rate(TAKEN, ms)}, one after the other, each fsynced`);
+  await taker.close();
+  const bytes = Buffer.byteLength(JSON.stringify(vouchers.at(-1)));
+  report(`  bytes of a voucher  ${bytes} as JSON; 128 as call data of the contract's redeem`);
+}
+
+/** Vouchers a second, bytes of each, and the same object through a free and a paid network, in turns. */
+export async function benchPayments(report: (line: string) => void): Promise<void> {
+  const directory = await mkdtemp(join(tmpdir(), 'granary-bench-'));
+  try {
+    await benchVouchers(directory, report);
+    const source = join(directory, 'source');
+    await writeFile(source, randomBytes(SIZE));
+    const free = await openNetwork(directory, '0');
+    const paid = await openNetwork(directory, '1000000000');
+    try {
+      const path = { bucket: 'bench', name: 'object' };
+      const times: Record<string, number[]> = {};
+      for (let round = 0; round <= ROUNDS; round += 1) {
+        const order = round % 2 === 0 ? [free, paid] : [paid, free];
+        for (const { renter } of order) {
+          const name = renter === free.renter ? 'free' : 'paid';
+          let begun = performance.now();
+          await renter.put(path, { kind: 'file', path: source });
+          const put = performance.now() - begun;
+          begun = performance.now();
+          for await (const part of renter.get(path)) void part;
+          // The first round warms up.
+          if (round === 0) continue;
+          (times[`put ${name}`] ??= []).push(put);
+          (times[`get ${name}`] ??= []).push(performance.now() - begun);
+        }
+      }
+      for (const what of ['put', 'get']) {
+        const [without, withPay] = [median(times[`${what} free`]!), median(times[`${what} paid`]!)];
+        const mb = (ms: number) => `${(SIZE / 1000 / ms).toFixed(0)} MB/s`;
+        const lost = 100 * (1 - without / withPay);
+        report(
+          `  ${what}  free ${mb(without)}, paid ${mb(withPay)}: ${lost.toFixed(1)} % of throughput lost ` +
+            `(median of ${ROUNDS} rounds in turns)`,
+        );
+      }
+      const promised = [...paid.renter.payer.book.channels()].filter(({ voucher }) => voucher);
+      report(`  ${promised.length} farmers were paid in vouchers on the way`);
+    } finally {
+      await free.stop();
+      await paid.stop();
+    }
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,210 @@
+import { silentLogger, systemClock } from '@granary/kad';
+import { toHex } from '@granary/protocol';
+import { type Channel, Payee, deployChannelsContract, promisedIn } from '@granary/payments';
+import { CliError } from '../cli-error.js';
+import { type Context, loadKeys, withRenter } from '../context.js';
+import { table } from '../output.js';
+import { chainSettlement, parseAmount } from '../paying.js';
+import { withBook } from '../payment-context.js';
+import { formatDuration } from '../units.js';
+
+/** `granary channels list` */
+export async function list(context: Context, options: { data?: string }): Promise<void> {
+  const { output } = context;
+  await withBook(context, options.data, ({ book, role }) => {
+    const channels = [...book.channels()].sort((a, b) => a.opened - b.opened);
+    for (const channel of channels) output.result(asJson(channel));
+    if (channels.length === 0) {
+      output.line('There is no payment channel yet: the first payment opens one.');
+      return Promise.resolve();
+    }
+    output.line(
+      table([
+        [
+          'channel',
+          role === 'renter' ? 'farmer' : 'renter',
+          'by',
+          'state',
+          'deposit',
+          'promised',
+          'settled',
+          'closes',
+        ],
+        ...channels.map((channel) => [
+          channel.id.slice(0, 12),
+          channel.peer.slice(0, 12),
+          channel.settlement,
+          channel.state,
+          channel.deposit?.toString() ?? '-',
+          promisedIn(channel).toString(),
+          channel.settled.toString(),
+          closes(channel),
+        ]),
+      ]),
+    );
+    return Promise.resolve();
+  });
+}
+
+/** `granary channels pay`: pay every farmer what is due now. */
+export async function pay(context: Context): Promise<void> {
+  const { output, signal } = context;
+  await withRenter(context, async (renter) => {
+    const report = await renter.pay({ signal });
+    output.result(report);
+    for (const { farmer, amount, currency } of report.paid) {
+      output.line(`Paid ${amount} ${currency} to ${farmer}.`);
+    }
+    for (const { farmer, amount, currency } of report.disputed) {
+      output.note(`${farmer} claims ${amount} ${currency} more than was audited and received.`);
+    }
+    for (const { farmer, reason } of report.failures) output.note(`${farmer}: ${reason}`);
+    if (report.paid.length === 0 && report.failures.length === 0) output.line('Nothing is due.');
+    if (report.failures.length > 0) {
+      const count = report.failures.length;
+      throw new CliError('CLI_UNPAID', `${count} farmers could not be paid: try again later`);
+    }
+  });
+}
+
+/** `granary channels close` and `granary channels withdraw` */
+export async function close(
+  context: Context,
+  wanted: string,
+  step: 'close' | 'withdraw',
+): Promise<void> {
+  const { output } = context;
+  await withRenter(context, async (renter) => {
+    const { payer } = renter;
+    const channel = find([...payer.book.channels()], wanted);
+    const settlement = await chainSettlement(context.config, (await loadKeys(context)).identity);
+    if (channel.settlement === 'ledger' || settlement === undefined) {
+      throw new CliError('CLI_USAGE', 'a channel of the ledger has no deposit to take back');
+    }
+    const now =
+      step === 'close'
+        ? await payer.requestClose(channel, settlement)
+        : await payer.withdraw(channel, settlement);
+    output.result(asJson(now));
+    output.line(
+      step === 'close'
+        ? `Asked to close. The rest can be withdrawn ${closes(now)}: granary channels withdraw ${now.id.slice(0, 12)}`
+        : `Closed: ${(now.deposit ?? 0n) - now.settled} came back.`,
+    );
+  });
+}
+
+/** `granary channels redeem`: turn a farmer's vouchers into money. */
+export async function redeem(context: Context, options: { data: string }): Promise<void> {
+  const { output } = context;
+  await withBook(context, options.data, async ({ identity, book, settlement }) => {
+    if (settlement.kind === 'ledger') {
+      throw new CliError('CLI_USAGE', 'name the chain: --rpc and --contract, or in config.json');
+    }
+    const payee = new Payee({
+      identity,
+      book,
+      settlement,
+      creditLimit: 0n,
+      clock: systemClock,
+      logger: silentLogger,
+    });
+    const { redeemed, failures } = await payee.collect(true);
+    output.result({ redeemed: redeemed.toString(), failures });
+    output.line(`Redeemed ${redeemed} ${settlement.currency}.`);
+    for (const failure of failures) output.note(failure);
+    if (failures.length > 0) {
+      throw new CliError('CLI_UNPAID', `${failures.length} channels could not be redeemed`);
+    }
+  });
+}
+
+/** `granary channels received`: a renter has paid a farmer outside. */
+export async function received(
+  context: Context,
+  renter: string,
+  amount: string,
+  options: { data: string; currency?: string },
+): Promise<void> {
+  const { output } = context;
+  const units = parseAmount('AMOUNT', amount);
+  await withBook(context, options.data, async ({ identity, book, settlement }) => {
+    const known = [...book.channels()].filter(({ settlement: kind }) => kind === 'ledger');
+    const peer = known.find((channel) => channel.peer.startsWith(renter))?.peer;
+    if (peer === undefined || renter.length < 8) {
+      throw new CliError('CLI_USAGE', `no renter ${renter} has promised this farmer anything`);
+    }
+    const payee = new Payee({
+      identity,
+      book,
+      settlement,
+      creditLimit: 0n,
+      clock: systemClock,
+      logger: silentLogger,
+    });
+    const currency = options.currency ?? known.find((channel) => channel.peer === peer)!.currency;
+    const channel = await payee.received(peer, currency, units);
+    output.result(asJson(channel));
+    const left = promisedIn(channel) - channel.settled;
+    output.line(`Noted: ${units} ${currency} from ${peer}; ${left} are promised and not settled.`);
+  });
+}
+
+/** `granary channels statement`: have a farmer sign how the account stands. */
+export async function statement(context: Context, farmer: string): Promise<void> {
+  const { output, signal } = context;
+  await withRenter(context, async (renter) => {
+    const found = [...renter.payer.book.accounts()].filter(({ peer }) => peer.startsWith(farmer));
+    if (found.length === 0 || farmer.length < 8) {
+      throw new CliError('CLI_USAGE', `there is no account with a farmer ${farmer}`);
+    }
+    for (const { peer, peerKey, currency } of found) {
+      const party = { nodeId: peer, publicKey: peerKey };
+      const signed = await renter.payer.statement(party, currency, signal);
+      output.result(signed);
+      const { promised, settled } = signed.body;
+      output.line(`${peer} has signed: ${promised} ${currency} promised, ${settled} settled.`);
+    }
+  });
+}
+
+/** `granary channels deploy`: put the contract on a chain. */
+export async function deploy(context: Context): Promise<void> {
+  const { output, config } = context;
+  if (config.rpc === undefined) {
+    throw new CliError('CLI_USAGE', 'name a node of the chain: --rpc http://HOST:PORT');
+  }
+  const { identity } = await loadKeys(context);
+  const contract = await deployChannelsContract(config.rpc, identity);
+  output.result({ contract, by: toHex(identity.publicKey) });
+  output.line(
+    `The contract is at ${contract}. Whoever wants to be paid by it names it: --contract ${contract}`,
+  );
+}
+
+function find(channels: readonly Channel[], wanted: string): Channel {
+  const found = channels.filter(({ id }) => id.startsWith(wanted));
+  if (found.length === 1 && wanted.length >= 8) return found[0]!;
+  throw new CliError(
+    'CLI_USAGE',
+    `${found.length === 0 ? 'there is no channel' : 'give more digits of the channel'} ${wanted}: ` +
+      '"granary channels list" shows them',
+  );
+}
+
+function closes({ state, closesAt }: Channel): string {
+  if (state === 'closed') return 'closed';
+  if (closesAt === null) return '-';
+  const left = closesAt - Date.now();
+  return left > 0 ? `in ${formatDuration(left)}` : 'now';
+}
+
+function asJson(channel: Channel) {
+  return {
+    ...channel,
+    deposit: channel.deposit?.toString() ?? null,
+    wanted: channel.wanted?.toString() ?? null,
+    settled: channel.settled.toString(),
+    promised: promisedIn(channel).toString(),
+  };
+}

@@ -1,0 +1,50 @@
+import { evmAddressOf, toHex } from '@granary/protocol';
+import { promisedIn } from '@granary/payments';
+import type { Context } from '../context.js';
+import { table } from '../output.js';
+import { withBook } from '../payment-context.js';
+
+/** `granary wallet`: what a node has to pay with, and what lies in channels. */
+export async function wallet(context: Context, options: { data?: string }): Promise<void> {
+  const { output } = context;
+  await withBook(context, options.data, async ({ identity, book, role, settlement }) => {
+    const address = evmAddressOf(toHex(identity.publicKey));
+    const funds = await settlement.funds();
+    let [locked, unredeemed] = [0n, 0n];
+    for (const channel of book.channels()) {
+      if (channel.currency !== settlement.currency || channel.state === 'closed') continue;
+      const left = promisedIn(channel) - channel.settled;
+      if (left > 0n) unredeemed += left;
+      if (channel.deposit !== null) locked += channel.deposit - channel.settled;
+    }
+    output.result({
+      role,
+      nodeId: identity.nodeId,
+      address,
+      settlement: settlement.kind,
+      currency: settlement.currency,
+      balance: funds.balance?.toString() ?? null,
+      gas: funds.gas?.toString() ?? null,
+      inChannels: locked.toString(),
+      promisedAndNotSettled: unredeemed.toString(),
+    });
+    const rows = [
+      ['node ID', identity.nodeId],
+      ['address', `${address}  (on EVM chains)`],
+      [
+        'paid by',
+        settlement.kind === 'ledger' ? 'ledger' : `contract ${settlement.domain.contract}`,
+      ],
+      ['currency', settlement.currency],
+    ];
+    if (funds.balance !== null) rows.push(['balance', funds.balance.toString()]);
+    if (funds.gas !== null) rows.push(['for transactions', `${funds.gas} of the chain's coin`]);
+    if (settlement.kind === 'evm') {
+      const whose = role === 'renter' ? 'of ours' : 'that pay us';
+      rows.push(['in channels', `${locked} ${whose}`]);
+    }
+    const what = role === 'renter' ? 'promised, not settled' : 'vouchers, not settled';
+    rows.push([what, unredeemed.toString()]);
+    output.line(table(rows));
+  });
+}

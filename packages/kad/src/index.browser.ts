@@ -1,0 +1,112 @@
+// What runs in browsers and in Node alike: the whole public face in a browser.
+export { KadError, messageOf, type KadErrorCode } from './errors.js';
+export { silentLogger, type Logger } from './logger.js';
+export { systemClock, type Clock } from './clock.js';
+export { randomFraction, systemRandom, type Random } from './random.js';
+export { sha256 } from './sha256.js';
+export { concatBytes, fromBase64, fromHex, fromUtf8, toBase64, toHex, utf8 } from './bytes.js';
+export {
+  ID_BITS,
+  bucketIndex,
+  compareDistance,
+  distance,
+  isNodeId,
+  nodeIdOf,
+  randomIdInBucket,
+  type NodeId,
+} from './node-id.js';
+export { Identity, verifySignature } from './identity.js';
+export {
+  MAX_DIFFICULTY,
+  PROOF_OF_WORK_LABEL,
+  chanceOfSolution,
+  difficultyOf,
+  expectedAttempts,
+  meetsDifficulty,
+} from './proof-of-work.js';
+export { formatAddress, parseAddress, type Address, type AddressScheme } from './address.js';
+export {
+  MAX_ADDRESSES,
+  PROTOCOL_VERSION,
+  parseContact,
+  signContact,
+  type Contact,
+} from './contact.js';
+export {
+  MAX_MESSAGE_SIZE,
+  MAX_SKEW_MS,
+  openEnvelope,
+  sealEnvelope,
+  type Envelope,
+  type Expectation,
+} from './envelope.js';
+export { RemoteError } from './json-rpc.js';
+export type { ExchangeOptions, MessageHandler, Peer, Remote, Transport } from './transport.js';
+export { MemoryNetwork, MemoryTransport } from './memory-transport.js';
+export { WebSocketTransport, type WebSocketTransportOptions } from './websocket-transport.js';
+export { defaultWebSocketLimits, type WebSocketLimits } from './websocket-limits.js';
+export {
+  WEBSOCKET_PATH,
+  WEBSOCKET_SUBPROTOCOL,
+  type DialSocketOptions,
+  type MadeSocket,
+  type MessageSocket,
+  type SocketDialer,
+  type SocketListener,
+} from './message-socket.js';
+export { CombinedTransport } from './combined-transport.js';
+export {
+  ConformanceError,
+  transportConformance,
+  type ConformanceCase,
+  type ConformanceNetwork,
+  type ConformanceNode,
+} from './transport-conformance.js';
+export { KBucket, type BucketEntry } from './k-bucket.js';
+export { RoutingTable, type RoutingTableOptions } from './routing-table.js';
+export {
+  iterativeLookup,
+  type LookupAnswer,
+  type LookupObserver,
+  type LookupOptions,
+  type LookupResult,
+} from './lookup.js';
+export {
+  DEFAULT_VALUE_BYTES,
+  MAX_VALUE_SIZE,
+  MemoryValueStore,
+  type StoredValue,
+  type ValueStore,
+} from './value-store.js';
+export type { MethodContext, MethodHandler, RequestMiddleware } from './dispatcher.js';
+export type { Destination, IncomingRequest, RpcChannel, RpcHost, RpcReply } from './rpc-channel.js';
+export { SignedRpc, type SignedRpcOptions } from './rpc.js';
+export { addressGroup } from './address-group.js';
+export {
+  defaultKademliaOptions,
+  plainKademliaOptions,
+  type KademliaOptions,
+} from './kademlia-options.js';
+export { KademliaNode, type KademliaNodeParts } from './kademlia-node.js';
+export type {
+  CallMiddleware,
+  ContactSource,
+  LookupStart,
+  OutgoingCall,
+  Plugin,
+  PluginHooks,
+  PluginHost,
+  RemovalReason,
+} from './plugin.js';
+export { TokenBucket, type Rate } from './token-bucket.js';
+export { ContentAddressing } from './plugins/content-addressing.js';
+export { Departures } from './plugins/departures.js';
+export { DownLists } from './plugins/down-lists.js';
+export { ChurnFilter, type ChurnFilterOptions } from './plugins/churn-filter.js';
+export { RateLimits, type RateLimitOptions } from './plugins/rate-limits.js';
+export { ProofOfWorkFilter } from './plugins/proof-of-work-filter.js';
+export { LookupTrace, type Trace, type TraceStep } from './plugins/lookup-trace.js';
+export { EventLog } from './plugins/event-log.js';
+export { standardPlugins } from './plugins/standard-plugins.js';
+export { Mailbox, type MailboxOptions } from './plugins/mailbox.js';
+export { MAX_LETTER_LENGTH, parseLetter, writeLetter, type Letter } from './plugins/letter.js';

@@ -1,0 +1,44 @@
+import { type Address, formatAddress } from './address.js';
+import { KadError, messageOf } from './errors.js';
+import {
+  type MessageSocket,
+  type SocketDialer,
+  WEBSOCKET_PATH,
+  WEBSOCKET_SUBPROTOCOL,
+} from './message-socket.js';
+
+type WebSocketConstructor = new (url: string, protocol: string) => MessageSocket;
+
+/**
+ * Whether WebSockets to an address can be made here. A page that came over HTTPS may open `ws:`
+ * addresses of its own machine only (W3C Secure Contexts, section 3.1).
+ */
+export function canDialSocket({ scheme, host }: Address): boolean {
+  if (scheme !== 'ws') return scheme === 'wss';
+  const { location } = globalThis as { location?: { readonly protocol: string } };
+  if (location?.protocol !== 'https:') return true;
+  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
+}
+
+/**
+ * The browser's own WebSocket. In `wss:` the browser checks the certificate, which must be of an
+ * authority that it trusts; it says nothing of why a connection failed.
+ */
+export const dialSocket: SocketDialer = async (address) => {
+  const { WebSocket } = globalThis as unknown as { WebSocket?: WebSocketConstructor };
+  if (WebSocket === undefined) {
+    throw new KadError('KAD_UNREACHABLE', 'there are no WebSockets here');
+  }
+  try {
+    const socket = new WebSocket(
+      `${formatAddress(address)}${WEBSOCKET_PATH}`,
+      WEBSOCKET_SUBPROTOCOL,
+    );
+    socket.binaryType = 'arraybuffer';
+    return { socket, remoteAddress: address.host };
+  } catch (error) {
+    throw new KadError('KAD_UNREACHABLE', `${formatAddress(address)}: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+};

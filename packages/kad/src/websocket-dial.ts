@@ -1,0 +1,60 @@
+import type { TLSSocket } from 'node:tls';
+import { WebSocket } from 'ws';
+import { type Address, formatAddress } from './address.js';
+import {
+  type MessageSocket,
+  type SocketDialer,
+  WEBSOCKET_PATH,
+  WEBSOCKET_SUBPROTOCOL,
+} from './message-socket.js';
+import { dialTls, peerIdentityOf } from './tls.js';
+import { MAX_FRAME_SIZE } from './websocket-frames.js';
+
+/** Whether WebSockets to an address can be made here. */
+export function canDialSocket({ scheme }: Address): boolean {
+  return scheme !== 'https';
+}
+
+/**
+ * A WebSocket of `ws`. In `wss:` the certificate must either be bound to the node that is dialled,
+ * or be of an authority that Node trusts and for the host that is dialled.
+ */
+export const dialSocket: SocketDialer = async (
+  address,
+  { expectedNodeId, credentials, signal, timeoutMs },
+) => {
+  let tls: TLSSocket | undefined;
+  if (address.scheme === 'wss') {
+    tls = await dialTls({
+      host: address.host,
+      port: address.port,
+      ...(credentials !== undefined && { credentials }),
+      ...(expectedNodeId !== undefined && { expectedNodeId }),
+      authorities: true,
+      signal,
+      timeoutMs,
+    });
+  }
+  const socket = new WebSocket(
+    `${formatAddress(address)}${WEBSOCKET_PATH}`,
+    WEBSOCKET_SUBPROTOCOL,
+    {
+      perMessageDeflate: false,
+      maxPayload: MAX_FRAME_SIZE,
+      handshakeTimeout: timeoutMs,
+      followRedirects: false,
+      ...(tls !== undefined && {
+        createConnection: () => tls,
+        // Inside TLS there is no proxy that masks protect (docs/decisions/0003).
+        generateMask: (mask: Buffer) => void mask.fill(0),
+      }),
+    },
+  );
+  socket.binaryType = 'nodebuffer';
+  const peer = tls === undefined || tls.authorized ? undefined : peerIdentityOf(tls)?.nodeId;
+  return {
+    socket: socket as unknown as MessageSocket,
+    remoteAddress: address.host,
+    ...(peer !== undefined && { provedNodeId: peer }),
+  };
+};

@@ -1,0 +1,228 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  type Clock,
+  type Contact,
+  Identity,
+  silentLogger,
+  systemClock,
+  systemRandom,
+} from '@granary/kad';
+import {
+  ACCOUNT_METHOD,
+  type Contract,
+  type ContractTerms,
+  PAY_METHOD,
+  type ReceiptBody,
+  STATEMENT_METHOD,
+  acceptContract,
+  contractHash,
+  countersignReceipt,
+  proposeContract,
+  signReceipt,
+  toHex,
+} from '@granary/protocol';
+import {
+  LmdbRows,
+  Payee,
+  Payer,
+  type PayerLimits,
+  PaymentBook,
+  type Rows,
+  type Settlement,
+  defaultPayerLimits,
+} from './index.js';
+
+/** A clock that stands still until it is told to move. */
+export class HandClock implements Clock {
+  time = Date.UTC(2030, 0, 1);
+  now(): number {
+    return this.time;
+  }
+  setTimeout(run: () => void, ms: number): unknown {
+    return systemClock.setTimeout(run, ms);
+  }
+  clearTimeout(handle: unknown): void {
+    systemClock.clearTimeout(handle);
+  }
+}
+
+/** What a {@link Pair} can be told. */
+export interface PairOptions {
+  readonly payerSettlement: Settlement;
+  readonly payeeSettlement: Settlement;
+  readonly limits?: Partial<PayerLimits>;
+  readonly creditLimit?: bigint;
+  readonly renter?: Identity;
+  readonly farmer?: Identity;
+  readonly clock?: HandClock;
+}
+
+/** A renter and a farmer with real books, that talk without a network. */
+export class Pair {
+  readonly clock: HandClock;
+  readonly renter: Identity;
+  readonly farmer: Identity;
+  payer!: Payer;
+  payee!: Payee;
+  /** Contracts by hash, as the renter's store has them. */
+  readonly contracts = new Map<string, Contract>();
+  /** Done with every call on its way; throw to lose it. */
+  onCall: (method: string, when: 'before' | 'after') => void = () => undefined;
+  wrapPayer: (rows: Rows) => Rows = (rows) => rows;
+  wrapPayee: (rows: Rows) => Rows = (rows) => rows;
+
+  private constructor(
+    readonly directory: string,
+    private options: PairOptions,
+  ) {
+    this.clock = options.clock ?? new HandClock();
+    this.renter = options.renter ?? Identity.generate();
+    this.farmer = options.farmer ?? Identity.generate();
+  }
+
+  static async start(options: PairOptions): Promise<Pair> {
+    const pair = new Pair(await mkdtemp(join(tmpdir(), 'granary-pair-')), options);
+    pair.openPayer();
+    pair.openPayee();
+    return pair;
+  }
+
+  openPayer(name = 'payer.lmdb', limits: Partial<PayerLimits> = {}): void {
+    const { payerSettlement } = this.options;
+    this.payer = new Payer({
+      identity: this.renter,
+      book: new PaymentBook(this.wrapPayer(LmdbRows.open(join(this.directory, name))), this.clock),
+      settlementFor: (currency) =>
+        currency === payerSettlement.currency ? payerSettlement : undefined,
+      contractOf: (hash) => {
+        const contract = this.contracts.get(hash);
+        return contract && { contract };
+      },
+      call: (_peer, method, params) => this.call(method, params),
+      limits: { ...defaultPayerLimits, ...this.options.limits, ...limits },
+      clock: this.clock,
+      random: systemRandom,
+      logger: silentLogger,
+    });
+  }
+
+  openPayee(): void {
+    this.payee = new Payee({
+      identity: this.farmer,
+      book: new PaymentBook(
+        this.wrapPayee(LmdbRows.open(join(this.directory, 'payee.lmdb'))),
+        this.clock,
+      ),
+      settlement: this.options.payeeSettlement,
+      creditLimit: this.options.creditLimit ?? 100n,
+      clock: this.clock,
+      logger: silentLogger,
+    });
+  }
+
+  async stop(): Promise<void> {
+    await this.payer.close().catch(() => undefined);
+    await this.payee.close().catch(() => undefined);
+    await rm(this.directory, { recursive: true, force: true });
+  }
+
+  get farmerParty() {
+    return { nodeId: this.farmer.nodeId, publicKey: toHex(this.farmer.publicKey) };
+  }
+
+  get renterParty() {
+    return { nodeId: this.renter.nodeId, publicKey: toHex(this.renter.publicKey) };
+  }
+
+  get currency(): string {
+    return this.options.payerSettlement.currency;
+  }
+
+  /** Store a shard: sign a contract, and the receipt for it on both sides. */
+  async store(change: Partial<ContractTerms> = {}, both = true): Promise<Contract> {
+    const now = this.clock.now();
+    const terms: ContractTerms = {
+      version: 1,
+      renter: this.renter.nodeId,
+      renterKey: toHex(this.renter.publicKey),
+      farmer: this.farmer.nodeId,
+      farmerKey: toHex(this.farmer.publicKey),
+      shardHash: toHex(systemRandom(32)),
+      shardSize: 1_000_000,
+      begin: now,
+      end: now + 90 * 24 * 3600 * 1000,
+      currency: this.currency,
+      storagePrice: '1000000',
+      egressPrice: '1000000',
+      auditRoot: null,
+      auditCount: 0,
+      channel: null,
+      ...change,
+    };
+    const contract = acceptContract(this.farmer, proposeContract(this.renter, terms));
+    this.contracts.set(contractHash(terms), contract);
+    await this.transfer(contract, 'upload', terms.shardSize, both);
+    return contract;
+  }
+
+  /** A transfer that both sign for. @param both - whether the renter writes it down, too */
+  async transfer(
+    { terms }: Contract,
+    direction: ReceiptBody['direction'],
+    bytes: number,
+    both = true,
+  ): Promise<void> {
+    const body: ReceiptBody = {
+      contract: contractHash(terms),
+      direction,
+      bytes,
+      token: toHex(systemRandom(16)),
+      time: this.clock.now(),
+    };
+    const receipt = signReceipt(this.farmer, body);
+    const signature = countersignReceipt(this.renter, receipt);
+    if (both) await this.payer.moved(terms.farmer, body, terms);
+    if (direction === 'delete') await this.payee.ended(terms.renter, body.contract, 'deleted');
+    await this.payee.countersigned(terms.renter, terms, receipt, signature);
+  }
+
+  /** An audit that is passed. @param both - whether the answer reaches the renter */
+  async audit(both = true): Promise<void> {
+    const time = this.clock.now();
+    await this.payee.audited(this.renter.nodeId, time);
+    if (both) await this.payer.audited(this.farmer.nodeId, time);
+  }
+
+  settle(ahead = 0n) {
+    const { signal } = new AbortController();
+    return this.payer.settle(this.farmerParty, this.currency, this.payee.terms, signal, ahead);
+  }
+
+  /** What both have, in whole units. */
+  sums() {
+    const { renter, farmer, currency } = this;
+    return {
+      promised: this.payer.book.promised(farmer.nodeId, currency),
+      held: this.payee.book.promised(renter.nodeId, currency),
+      claimed: BigInt(this.payee.claim(renter.nodeId, currency).body.claimed),
+    };
+  }
+
+  private async call(method: string, params: unknown): Promise<unknown> {
+    this.onCall(method, 'before');
+    const sender = { sender: this.renterParty as unknown as Contact };
+    const sent: unknown = JSON.parse(JSON.stringify(params));
+    const answer =
+      method === ACCOUNT_METHOD
+        ? await this.payee.answerAccount(sent, sender)
+        : method === PAY_METHOD
+          ? await this.payee.answerPay(sent, sender)
+          : method === STATEMENT_METHOD
+            ? await this.payee.answerStatement(sent, sender)
+            : undefined;
+    this.onCall(method, 'after');
+    return JSON.parse(JSON.stringify(answer)) as unknown;
+  }
+}

@@ -1,0 +1,486 @@
+import type { Clock, Identity, Logger, MethodContext } from '@granary/kad';
+import {
+  type AccountAnswer,
+  type ContractTerms,
+  type PaymentClaim,
+  type PaymentTerms,
+  type Receipt,
+  type ReceiptBody,
+  type Renewal,
+  type Statement,
+  RECEIPT_PAGE,
+  acceptStatement,
+  checkCountersignature,
+  checkVoucher,
+  parseAccountRequest,
+  parsePayRequest,
+  parseReceiptBody,
+  parseStatementProposal,
+  parseVoucher,
+  signClaim,
+  signReceipt,
+  toHex,
+} from '@granary/protocol';
+import { owedFine } from './account.js';
+import { FINE_PARTS, storageCharge, trafficCharge, wholeUnits } from './amounts.js';
+import { type Channel, promisedIn } from './channel.js';
+import { withinCredit } from './credit.js';
+import { PaymentError } from './errors.js';
+import type { PaymentBook } from './payment-book.js';
+import { egressPriceAt } from './position.js';
+import type { ChannelParties, ChannelView, Settlement } from './settlement.js';
+
+/** What a {@link Payee} is made of. */
+export interface PayeeParts {
+  readonly identity: Identity;
+  readonly book: PaymentBook;
+  readonly settlement: Settlement;
+  /** Units that a renter may owe before it is served no more. */
+  readonly creditLimit: bigint;
+  /** The shortest challenge period of channels that are accepted, in milliseconds. */
+  readonly minChallengeMs?: number;
+  /** Vouchers are redeemed when they are worth this many units more than what was redeemed. */
+  readonly redeemAt?: bigint;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** How long the sum of what is unaudited is believed, in milliseconds. */
+const FRESH_MS = 5_000;
+/** Peers whose sums are remembered. */
+const MAX_REMEMBERED = 4096;
+/** How long what a chain said of a deposit is believed, in milliseconds. */
+const DEPOSIT_FRESH_MS = 30_000;
+
+/** The side that is paid: meters, gives credit up to a limit, takes vouchers, redeems them. */
+export class Payee {
+  private readonly unaudited = new Map<string, { at: number; fine: bigint }>();
+  private readonly looked = new Map<string, number>();
+  /** Fine parts for what is being served now, by renter. */
+  private readonly serving = new Map<string, bigint>();
+
+  constructor(private readonly parts: PayeeParts) {}
+
+  /** The book of what is owed to this node. */
+  get book(): PaymentBook {
+    return this.parts.book;
+  }
+
+  /** How this node wants to be paid. */
+  get terms(): PaymentTerms {
+    const { settlement, creditLimit } = this.parts;
+    return {
+      settlement: settlement.kind,
+      contract: settlement.kind === 'evm' ? settlement.domain.contract : null,
+      creditLimit: creditLimit.toString(),
+    };
+  }
+
+  /**
+   * Whether a renter may have a shard stored: what it owes and what the shard costs for a day come to
+   * no more than its credit.
+   *
+   * @throws PaymentError PAYMENT_UNPAID.
+   */
+  checkUpload(terms: ContractTerms): void {
+    if (terms.storagePrice === '0' && terms.egressPrice === '0') return;
+    const day = Math.min(24 * 3600 * 1000, terms.end - terms.begin);
+    const next = storageCharge(BigInt(terms.storagePrice), terms.shardSize, day);
+    this.check(terms.renter, terms.currency, next);
+  }
+
+  /**
+   * Let a renter read bytes of a shard, if its credit is good for them. They count against it until they
+   * are written down otherwise: countersigned, or broken off.
+   *
+   * @returns to be called when they are
+   * @throws PaymentError PAYMENT_UNPAID.
+   */
+  admitDownload(renter: string, contract: string, bytes: number): () => void {
+    const position = this.book.position(renter, contract);
+    if (position === undefined) return () => undefined;
+    const price = egressPriceAt(position, this.parts.clock.now());
+    const charge = trafficCharge(price, bytes);
+    this.check(renter, position.currency, charge);
+    this.serving.set(renter, (this.serving.get(renter) ?? 0n) + charge);
+    let done = false;
+    return () => {
+      if (done) return;
+      done = true;
+      const left = (this.serving.get(renter) ?? 0n) - charge;
+      if (left > 0n) this.serving.set(renter, left);
+      else this.serving.delete(renter);
+    };
+  }
+
+  /** A renter has countersigned a receipt. @param terms - the contract's, while it is there */
+  async countersigned(
+    renter: string,
+    terms: ContractTerms | undefined,
+    receipt: Receipt,
+    renterSignature: string,
+  ): Promise<void> {
+    const { body } = receipt;
+    if (body.direction === 'upload' && terms !== undefined) {
+      await this.book.open('renter', body.contract, terms, body.time);
+    }
+    await this.book.addReceipt(renter, body, { receipt, renterSignature });
+  }
+
+  /** A download broke off before the renter could sign for these bytes. */
+  async brokeOff(renter: string, body: ReceiptBody): Promise<void> {
+    if (body.bytes > 0) await this.book.addPending(renter, body);
+  }
+
+  /** A shard is gone: the renter had it deleted, or it was lost. */
+  async ended(renter: string, contract: string, why: 'deleted' | 'failed'): Promise<void> {
+    await this.book.end(renter, contract, why);
+  }
+
+  /** An audit of one of a renter's shards was answered, at a time that the answer bears. */
+  async audited(renter: string, time: number): Promise<void> {
+    await this.book.accrue(renter, time);
+    this.unaudited.delete(renter);
+  }
+
+  /** A contract was renewed. */
+  async renewed(renter: string, { body }: Renewal): Promise<void> {
+    await this.book.extend(renter, body.contract, {
+      until: body.end,
+      storagePrice: BigInt(body.storagePrice),
+      egressPrice: BigInt(body.egressPrice),
+    });
+  }
+
+  /** Answer `ACCOUNT`: see {@link AccountAnswer}. */
+  async answerAccount(
+    params: unknown,
+    { sender }: Pick<MethodContext, 'sender'>,
+  ): Promise<AccountAnswer> {
+    const request = parseAccountRequest(params);
+    const renter = sender.nodeId;
+    for (const { body, signature } of request.signed) {
+      await this.takeSigned(renter, sender.publicKey, parseReceiptBody(body), signature);
+    }
+    const channels = this.book.channelsWith(renter, request.currency);
+    return {
+      claim: this.claim(renter, request.currency),
+      receipts: this.book.receipts(renter, request.currency, request.after, RECEIPT_PAGE),
+      pending: this.book
+        .pending(renter)
+        .slice(0, RECEIPT_PAGE)
+        .map(({ body }) => body),
+      vouchers: channels
+        .filter(({ voucher }) => voucher !== null)
+        .slice(-RECEIPT_PAGE)
+        .map(({ descriptor, voucher }) => ({ channel: descriptor, voucher })),
+    };
+  }
+
+  /**
+   * Answer `PAY`: keep a voucher, on the disk before the answer goes out.
+   *
+   * @throws ProtocolError for a forged voucher; PaymentError PAYMENT_CURRENCY, PAYMENT_CHANNEL,
+   * PAYMENT_DEPOSIT or PAYMENT_CHAIN_UNREACHABLE.
+   */
+  async answerPay(
+    params: unknown,
+    { sender }: Pick<MethodContext, 'sender'>,
+  ): Promise<{ claim: PaymentClaim }> {
+    const { settlement, clock } = this.parts;
+    const request = parsePayRequest(params);
+    const voucher = parseVoucher(request.voucher);
+    if (request.currency !== settlement.currency) {
+      throw new PaymentError('PAYMENT_CURRENCY', `this node is paid in ${settlement.currency}`);
+    }
+    checkVoucher(voucher, settlement.domain, sender.publicKey);
+    const parties = this.partiesOf(sender);
+    const known = this.book.channel(sender.nodeId, voucher.channel);
+    if (settlement.describe(voucher.channel) !== request.channel) {
+      throw new PaymentError('PAYMENT_CHANNEL', `this node is not paid through ${request.channel}`);
+    }
+    const amount = BigInt(voucher.amount);
+    let channel = known;
+    const stale = (this.looked.get(voucher.channel) ?? 0) + DEPOSIT_FRESH_MS < clock.now();
+    if (channel === undefined || (stale && settlement.kind === 'evm') || exceeds(channel, amount)) {
+      channel = await this.refresh(sender.nodeId, voucher.channel, parties);
+    }
+    if (channel.state === 'closed') {
+      throw new PaymentError('PAYMENT_CHANNEL', 'this channel is closed: open another one');
+    }
+    if (exceeds(channel, amount)) {
+      throw new PaymentError(
+        'PAYMENT_DEPOSIT',
+        `the channel is good for ${channel.deposit} at this time, not for ${amount}: top it up, ` +
+          'or wait until its deposit is confirmed',
+      );
+    }
+    await this.book.begin(sender.nodeId, sender.publicKey, request.currency);
+    await this.book.keepVoucher(sender.nodeId, voucher);
+    return { claim: this.claim(sender.nodeId, request.currency) };
+  }
+
+  /** Answer `STATEMENT`: countersign what is true. @throws PaymentError PAYMENT_DISPUTED. */
+  async answerStatement(
+    params: unknown,
+    { sender }: Pick<MethodContext, 'sender'>,
+  ): Promise<Statement> {
+    const { identity, clock } = this.parts;
+    const proposal = parseStatementProposal(params, sender.publicKey);
+    const { renter, farmer, currency, promised, settled } = proposal.body;
+    if (renter !== sender.nodeId || farmer !== identity.nodeId) {
+      throw new PaymentError('PAYMENT_DISPUTED', 'the statement is of other nodes');
+    }
+    const ours = {
+      promised: this.book.promised(renter, currency).toString(),
+      settled: this.book.settled(renter, currency).toString(),
+    };
+    if (ours.promised !== promised || ours.settled !== settled) {
+      throw new PaymentError(
+        'PAYMENT_DISPUTED',
+        `this node has vouchers for ${ours.promised}, of which ${ours.settled} are settled; the ` +
+          `statement says ${promised} and ${settled}`,
+      );
+    }
+    const statement = acceptStatement(identity, proposal);
+    await this.book.putStatement(renter, clock.now(), statement);
+    return statement;
+  }
+
+  /** What a tunnel has carried for a client, as the client has signed (checked by the caller). */
+  async tunnelled(
+    client: { nodeId: string; publicKey: string },
+    receipt: { session: string; bytes: number; currency: string; price: string },
+  ): Promise<void> {
+    await this.book.addTunnel(client.nodeId, client.publicKey, receipt);
+  }
+
+  /** Whether a tunnel should carry more bytes for a client. @throws PaymentError PAYMENT_UNPAID. */
+  checkTunnel(client: string, currency: string, price: bigint, bytes: number): void {
+    this.check(client, currency, trafficCharge(price, bytes));
+  }
+
+  /** What this node claims of a renter now, signed. */
+  claim(renter: string, currency: string): PaymentClaim {
+    const { identity, clock, creditLimit } = this.parts;
+    const account = this.book.account(renter, currency);
+    const now = clock.now();
+    return signClaim(identity, {
+      renter,
+      farmer: identity.nodeId,
+      currency,
+      storage: (account?.storage ?? 0n).toString(),
+      egress: (account?.egress ?? 0n).toString(),
+      tunnel: (account?.tunnel ?? 0n).toString(),
+      claimed: (account === undefined ? 0n : wholeUnits(owedFine(account))).toString(),
+      promised: this.book.promised(renter, currency).toString(),
+      settled: this.book.settled(renter, currency).toString(),
+      unproved: this.book.unproved(renter).toString(),
+      unaudited: this.book.unaudited(renter, currency, now).toString(),
+      audited: account?.audited ?? 0,
+      creditLimit: creditLimit.toString(),
+      time: now,
+    });
+  }
+
+  /**
+   * See how every channel stands, and turn vouchers into money: those worth it, and all of a channel
+   * whose payer wants to close it. What fails is tried again by the next call.
+   *
+   * @param all - redeem whatever can be
+   * @returns what was redeemed in whole units, and why some of it could not be
+   */
+  async collect(all = false): Promise<{ redeemed: bigint; failures: string[] }> {
+    const { settlement, logger, redeemAt = 1n } = this.parts;
+    const failures: string[] = [];
+    let redeemed = 0n;
+    for (const row of [...this.book.channels()]) {
+      if (row.settlement !== settlement.kind || row.settlement === 'ledger') continue;
+      if (row.state === 'closed' || row.currency !== settlement.currency) continue;
+      try {
+        const account = this.book.account(row.peer, row.currency);
+        if (account === undefined) continue;
+        const parties = this.partiesOf({ nodeId: row.peer, publicKey: account.peerKey });
+        let view = await settlement.look(row.id, parties);
+        const due = view === undefined ? 0n : redeemable(row, view);
+        if (view !== undefined && due > 0n && (all || due >= redeemAt || view.closesAt !== null)) {
+          await settlement.redeem(row.id, row.voucher!);
+          redeemed += due;
+          view = await settlement.look(row.id, parties);
+        }
+        await this.note(row.peer, row.id, view);
+      } catch (error) {
+        const reason = error instanceof Error ? error.message : String(error);
+        logger.warn({ channel: row.id, renter: row.peer, reason }, 'a channel was not collected');
+        failures.push(`channel ${row.id}: ${reason}`);
+      }
+    }
+    return { redeemed, failures };
+  }
+
+  /**
+   * Note that a renter has paid some of what it promised outside (ledger): what its channel settles is
+   * raised by `units`.
+   *
+   * @throws PaymentError PAYMENT_CHANNEL or PAYMENT_AMOUNT.
+   */
+  async received(renter: string, currency: string, units: bigint): Promise<Channel> {
+    const [channel] = this.book
+      .channelsWith(renter, currency)
+      .filter(({ settlement }) => settlement === 'ledger');
+    if (channel === undefined) {
+      throw new PaymentError('PAYMENT_CHANNEL', `node ${renter} has promised nothing by ledger`);
+    }
+    const changed = await this.book.changeChannel(renter, channel.id, (known) => {
+      const settled = known!.settled + units;
+      if (settled > promisedIn(known!) || settled < 0n) {
+        throw new PaymentError(
+          'PAYMENT_AMOUNT',
+          `${promisedIn(known!)} were promised and ${known!.settled} are settled: ${units} is too much`,
+        );
+      }
+      return { ...known!, settled };
+    });
+    return changed!;
+  }
+
+  async close(): Promise<void> {
+    await this.parts.settlement.close();
+    await this.book.close();
+  }
+
+  /** @param next - fine parts */
+  private check(renter: string, currency: string, next: bigint): void {
+    const { creditLimit } = this.parts;
+    const account = this.book.account(renter, currency);
+    const exposure = {
+      owedFine: account === undefined ? 0n : owedFine(account),
+      unproved: this.book.unproved(renter) + (this.serving.get(renter) ?? 0n),
+      unaudited: this.unauditedOf(renter, currency),
+      promised: this.good(renter, currency),
+    };
+    if (withinCredit(exposure, creditLimit, next)) return;
+    const open = exposure.owedFine + exposure.unproved + exposure.unaudited + next;
+    const units = (open + FINE_PARTS - 1n) / FINE_PARTS - exposure.promised;
+    throw new PaymentError(
+      'PAYMENT_UNPAID',
+      `this would bring what is unpaid to ${units}, and the credit here is ${creditLimit} ` +
+        `${currency}: pay first, or audit what is stored here so that it can be paid`,
+    );
+  }
+
+  /** Vouchers count as far as their channels have the money. */
+  private good(renter: string, currency: string): bigint {
+    return this.book.channelsWith(renter, currency).reduce((sum, channel) => {
+      const promised = promisedIn(channel);
+      if (channel.state === 'closed') return sum + channel.settled;
+      const { deposit } = channel;
+      return sum + (deposit === null || promised <= deposit ? promised : deposit);
+    }, 0n);
+  }
+
+  private unauditedOf(renter: string, currency: string): bigint {
+    const now = this.parts.clock.now();
+    const known = this.unaudited.get(renter);
+    if (known !== undefined && now - known.at < FRESH_MS && now >= known.at) return known.fine;
+    const fine = this.book.unaudited(renter, currency, now);
+    if (this.unaudited.size >= MAX_REMEMBERED) this.unaudited.clear();
+    this.unaudited.set(renter, { at: now, fine });
+    return fine;
+  }
+
+  /** The renter's own count of a download that broke off: never more than was sent. */
+  private async takeSigned(
+    renter: string,
+    renterKey: string,
+    body: ReceiptBody,
+    signature: string,
+  ): Promise<void> {
+    const pending = this.book.pendingOne(renter, body.token);
+    if (
+      pending === undefined ||
+      body.contract !== pending.body.contract ||
+      body.direction !== pending.body.direction ||
+      body.time !== pending.body.time ||
+      body.bytes > pending.body.bytes
+    ) {
+      return;
+    }
+    const receipt = signReceipt(this.parts.identity, body);
+    checkCountersignature(receipt, { nodeId: renter, publicKey: renterKey }, signature);
+    await this.book.addReceipt(renter, body, { receipt, renterSignature: signature });
+  }
+
+  private partiesOf(payer: { nodeId: string; publicKey: string }): ChannelParties {
+    const { identity, settlement } = this.parts;
+    return {
+      payer: { nodeId: payer.nodeId, publicKey: payer.publicKey },
+      payee: { nodeId: identity.nodeId, publicKey: toHex(identity.publicKey) },
+      currency: settlement.currency,
+    };
+  }
+
+  /** Ask the settlement about a channel, and write down what it says. */
+  private async refresh(peer: string, id: string, parties: ChannelParties): Promise<Channel> {
+    const { settlement, clock, minChallengeMs = 0 } = this.parts;
+    const view = await settlement.look(id, parties);
+    if (view === undefined) {
+      throw new PaymentError(
+        'PAYMENT_CHANNEL',
+        `there is no channel ${id} between us: open it first`,
+      );
+    }
+    if (settlement.kind === 'evm' && view.challengeMs < minChallengeMs) {
+      throw new PaymentError(
+        'PAYMENT_CHANNEL',
+        `a channel to this node has a challenge period of at least ${minChallengeMs / 3_600_000} hours`,
+      );
+    }
+    if (this.looked.size >= MAX_REMEMBERED) this.looked.clear();
+    this.looked.set(id, clock.now());
+    return (await this.note(peer, id, view))!;
+  }
+
+  private note(
+    peer: string,
+    id: string,
+    view: ChannelView | undefined,
+  ): Promise<Channel | undefined> {
+    const { settlement, clock } = this.parts;
+    return this.book.changeChannel(peer, id, (known) => {
+      // A reorganisation took it away: nothing in it is good until it is back.
+      if (view === undefined) return known && { ...known, deposit: 0n, settled: 0n, state: 'open' };
+      const state = view.closed ? 'closed' : view.closesAt !== null ? 'closing' : 'open';
+      const fresh: Channel = {
+        id,
+        peer,
+        settlement: settlement.kind,
+        currency: settlement.currency,
+        descriptor: settlement.describe(id),
+        salt: '',
+        state,
+        deposit: view.deposit,
+        wanted: null,
+        settled: view.settled,
+        voucher: null,
+        closesAt: view.closesAt,
+        opened: clock.now(),
+      };
+      if (known === undefined) return fresh;
+      const { deposit, closesAt } = view;
+      const settled = settlement.kind === 'ledger' ? known.settled : view.settled;
+      return { ...known, state, deposit, settled, closesAt };
+    });
+  }
+}
+
+function exceeds({ deposit }: Channel, amount: bigint): boolean {
+  return deposit !== null && amount > deposit;
+}
+
+function redeemable(channel: Channel, view: ChannelView): bigint {
+  if (view.closed || view.latestDeposit === null) return 0n;
+  const promised = promisedIn(channel);
+  const good = promised < view.latestDeposit ? promised : view.latestDeposit;
+  return good > view.settled ? good - view.settled : 0n;
+}

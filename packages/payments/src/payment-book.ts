@@ -1,0 +1,460 @@
+import type { Clock } from '@granary/kad';
+import type { ContractTerms, Receipt, ReceiptBody, Voucher } from '@granary/protocol';
+import { type Account, type Purpose, newAccount } from './account.js';
+import { trafficCharge } from './amounts.js';
+import { type Channel, promisedIn } from './channel.js';
+import { type DayRow, dayOf } from './day.js';
+import { PaymentError } from './errors.js';
+import {
+  type Period,
+  type Position,
+  accruePosition,
+  egressPriceAt,
+  extendPosition,
+  openPosition,
+} from './position.js';
+import type { RowWriter, Rows } from './rows.js';
+
+/** A transfer that both have signed for. */
+export interface ReceiptRow {
+  /** In the order in which the farmer came to have them, from 1 on. */
+  readonly number: number;
+  readonly receipt: Receipt;
+  readonly renterSignature: string;
+}
+
+/** A transfer that broke off before the renter could sign: what this side knows of it. */
+export interface PendingRow {
+  readonly body: ReceiptBody;
+  /** Fine parts that it comes to. */
+  readonly charge: bigint;
+}
+
+const accountKey = (peer: string, currency: string) => `account/${peer}/${currency}`;
+const positionKey = (peer: string, contract: string) => `position/${peer}/${contract}`;
+const channelKey = (peer: string, id: string) => `channel/${peer}/${id}`;
+const seenKey = (peer: string, nonce: string) => `seen/${peer}/${nonce}`;
+const receiptPrefix = (peer: string, currency: string) => `receipt/${peer}/${currency}/`;
+const receiptKey = (peer: string, currency: string, number: number) =>
+  `${receiptPrefix(peer, currency)}${number.toString(16).padStart(13, '0')}`;
+const pendingKey = (peer: string, nonce: string) => `pending/${peer}/${nonce}`;
+
+/** Positions charged in one transaction, so that none takes long. */
+const BATCH = 512;
+/** How long a countersigned receipt is kept, in milliseconds: for a renter that lost its book. */
+const KEEP_RECEIPTS_MS = 180 * 24 * 3600 * 1000;
+
+/** How long a transfer that broke off may still be signed for; then its farmer has written it off. */
+const KEEP_PENDING_MS = 24 * 3600 * 1000;
+
+/**
+ * One side's book of accounts, positions, channels and receipts. The same on both sides: each writes
+ * down what both have signed, so that both come to the same sums. Every change is one transaction,
+ * and on the disk when its promise resolves. Nothing is counted twice, however often it is told.
+ */
+export class PaymentBook {
+  constructor(
+    private readonly rows: Rows,
+    private readonly clock: Clock,
+  ) {}
+
+  close(): Promise<void> {
+    return this.rows.close();
+  }
+
+  account(peer: string, currency: string): Account | undefined {
+    return this.rows.get(accountKey(peer, currency)) as Account | undefined;
+  }
+
+  *accounts(): Generator<Account> {
+    for (const [, row] of this.rows.range('account/')) yield row as Account;
+  }
+
+  /** Accounts with one node. */
+  *accountsWith(peer: string): Generator<Account> {
+    for (const [, row] of this.rows.range(`account/${peer}/`)) yield row as Account;
+  }
+
+  position(peer: string, contract: string): Position | undefined {
+    return this.rows.get(positionKey(peer, contract)) as Position | undefined;
+  }
+
+  /** Positions with one node, in order of contract. */
+  *positions(peer: string): Generator<Position> {
+    for (const [, row] of this.rows.range(`position/${peer}/`)) yield row as Position;
+  }
+
+  *channels(): Generator<Channel> {
+    for (const [, row] of this.rows.range('channel/')) yield row as Channel;
+  }
+
+  /** Channels with one node in one currency, oldest first. */
+  channelsWith(peer: string, currency: string): Channel[] {
+    return [...this.rows.range(`channel/${peer}/`)]
+      .map(([, row]) => row as Channel)
+      .filter((channel) => channel.currency === currency)
+      .sort((a, b) => a.opened - b.opened);
+  }
+
+  channel(peer: string, id: string): Channel | undefined {
+    return this.rows.get(channelKey(peer, id)) as Channel | undefined;
+  }
+
+  /** Units promised to, or by, a node since they met. */
+  promised(peer: string, currency: string): bigint {
+    return this.channelsWith(peer, currency).reduce((sum, one) => sum + promisedIn(one), 0n);
+  }
+
+  /** Units settled with a node since they met. */
+  settled(peer: string, currency: string): bigint {
+    return this.channelsWith(peer, currency).reduce((sum, { settled }) => sum + settled, 0n);
+  }
+
+  /** What happened day by day, from a day (`YYYY-MM-DD`) on, oldest first. */
+  *days(from = ''): Generator<DayRow> {
+    for (const [, row] of this.rows.range('day/', `day/${from}`)) yield row as DayRow;
+  }
+
+  /** Units promised since a time, by whole days. */
+  promisedSince(time: number, currency: string): bigint {
+    let sum = 0n;
+    for (const row of this.days(dayOf(time))) if (row.currency === currency) sum += row.promised;
+    return sum;
+  }
+
+  /** Begin an account. One that is there stays as it is. */
+  async begin(peer: string, peerKey: string, currency: string): Promise<void> {
+    if (this.account(peer, currency) !== undefined) return;
+    await this.rows.transaction((t) => this.ensureAccount(t, peer, peerKey, currency));
+  }
+
+  /**
+   * A shard is stored, as both have signed: begin its position. Does nothing for a contract that is
+   * for free, or that has a position.
+   *
+   * @param side - which key of the terms is the other side's
+   * @param since - when the receipt says that it was stored
+   */
+  async open(
+    side: 'renter' | 'farmer',
+    contract: string,
+    terms: ContractTerms,
+    since: number,
+  ): Promise<void> {
+    const peer = side === 'renter' ? terms.renter : terms.farmer;
+    const peerKey = side === 'renter' ? terms.renterKey : terms.farmerKey;
+    if (terms.storagePrice === '0' && terms.egressPrice === '0') return;
+    await this.rows.transaction((t) => {
+      if (this.position(peer, contract) !== undefined) return;
+      this.ensureAccount(t, peer, peerKey, terms.currency);
+      t.put(positionKey(peer, contract), openPosition(contract, terms, since));
+    });
+  }
+
+  /** A contract was renewed. */
+  async extend(peer: string, contract: string, period: Period): Promise<void> {
+    if (this.position(peer, contract) === undefined) return;
+    await this.rows.transaction((t) => {
+      const position = this.position(peer, contract);
+      if (position === undefined) return;
+      t.put(positionKey(peer, contract), extendPosition(position, period));
+    });
+  }
+
+  /** Storage stops to accrue: the shard was deleted, or its farmer has not got it. */
+  async end(peer: string, contract: string, why: 'deleted' | 'failed'): Promise<void> {
+    const position = this.position(peer, contract);
+    if (position === undefined || position.ended !== null) return;
+    await this.rows.transaction((t) => {
+      const current = this.position(peer, contract);
+      if (current === undefined || current.ended !== null) return;
+      t.put(positionKey(peer, contract), { ...current, ended: why } satisfies Position);
+    });
+  }
+
+  /**
+   * An audit was passed: charge storage up to its time, for all contracts with the node or for one.
+   * Charged in batches; a crash in between is made good by the next audit.
+   */
+  async accrue(peer: string, time: number, only?: string): Promise<void> {
+    if ([...this.accountsWith(peer)].length === 0) return;
+    for (let from: string | undefined = `position/${peer}/${only ?? ''}`; from !== undefined;) {
+      const start: string = from;
+      from = await this.rows.transaction((t) => {
+        let count = 0;
+        const sums = new Map<string, bigint>();
+        let next: string | undefined;
+        for (const [key, row] of this.rows.range(`position/${peer}/${only ?? ''}`, start)) {
+          if (count === BATCH) {
+            next = key;
+            break;
+          }
+          count += 1;
+          const before = row as Position;
+          const { position, charge } = accruePosition(before, time);
+          if (position === before) continue;
+          t.put(key, position);
+          sums.set(position.currency, (sums.get(position.currency) ?? 0n) + charge);
+        }
+        for (const [currency, charge] of sums) {
+          this.charge(t, peer, currency, 'storage', charge, {});
+        }
+        if (next === undefined && only === undefined) {
+          for (const account of [...this.accountsWith(peer)]) {
+            if (account.audited >= time) continue;
+            t.put(accountKey(peer, account.currency), { ...account, audited: time });
+          }
+        }
+        return next;
+      });
+    }
+  }
+
+  /** What storage would come to if it were audited at a time; fine parts. */
+  unaudited(peer: string, currency: string, time: number): bigint {
+    let sum = 0n;
+    for (const position of this.positions(peer)) {
+      if (position.currency === currency) sum += accruePosition(position, time).charge;
+    }
+    return sum;
+  }
+
+  /**
+   * A transfer that both have signed for. Charged once, however often it is told.
+   *
+   * @param keep - the signed receipt, for who is paid: it is numbered and kept as proof
+   * @returns whether it was new
+   */
+  async addReceipt(
+    peer: string,
+    body: ReceiptBody,
+    keep?: Pick<ReceiptRow, 'receipt' | 'renterSignature'>,
+  ): Promise<boolean> {
+    const { contract, direction, bytes, time, token } = body;
+    if (this.position(peer, contract) === undefined) return false;
+    return this.rows.transaction((t) => {
+      const position = this.position(peer, contract);
+      if (position === undefined || this.rows.get(seenKey(peer, token)) !== undefined) return false;
+      const { currency } = position;
+      const account = this.account(peer, currency)!;
+      const moved = direction === 'download' ? bytes : 0;
+      const charge = trafficCharge(egressPriceAt(position, time), moved);
+      t.put(seenKey(peer, token), { at: this.clock.now() });
+      t.remove(pendingKey(peer, token));
+      const number = account.receipts + 1;
+      if (keep !== undefined) {
+        const row: ReceiptRow = { number, ...keep };
+        t.put(receiptKey(peer, currency, number), row);
+      }
+      t.put(positionKey(peer, contract), { ...position, egress: position.egress + charge });
+      this.charge(t, peer, currency, 'egress', charge, {
+        ...(keep !== undefined && { receipts: number }),
+      });
+      return true;
+    });
+  }
+
+  /** Receipts of an account after a number, in order; the farmer's side. */
+  receipts(peer: string, currency: string, after: number, limit: number): ReceiptRow[] {
+    const found: ReceiptRow[] = [];
+    const from = receiptKey(peer, currency, after + 1);
+    for (const [, row] of this.rows.range(receiptPrefix(peer, currency), from)) {
+      if (found.length >= limit) break;
+      found.push(row as ReceiptRow);
+    }
+    return found;
+  }
+
+  /** Take note of how far the farmer's receipts were seen; the renter's side. */
+  async sawReceipts(peer: string, currency: string, number: number): Promise<void> {
+    await this.rows.transaction((t) => {
+      const account = this.account(peer, currency);
+      if (account === undefined || account.receipts >= number) return;
+      t.put(accountKey(peer, currency), { ...account, receipts: number } satisfies Account);
+    });
+  }
+
+  /** A download broke off before the renter could sign: keep what went through. */
+  async addPending(peer: string, body: ReceiptBody): Promise<void> {
+    const { contract, bytes, time, token } = body;
+    if (this.position(peer, contract) === undefined) return;
+    await this.rows.transaction((t) => {
+      const position = this.position(peer, contract);
+      if (position === undefined || this.rows.get(seenKey(peer, token)) !== undefined) return;
+      const charge = trafficCharge(egressPriceAt(position, time), bytes);
+      t.put(pendingKey(peer, token), { body, charge } satisfies PendingRow);
+    });
+  }
+
+  /** A transfer that broke off and is not signed for. */
+  pendingOne(peer: string, token: string): PendingRow | undefined {
+    return this.rows.get(pendingKey(peer, token)) as PendingRow | undefined;
+  }
+
+  /** Transfers with a node that broke off and are not signed for. */
+  pending(peer: string): PendingRow[] {
+    return [...this.rows.range(`pending/${peer}/`)].map(([, row]) => row as PendingRow);
+  }
+
+  /** What such transfers come to; fine parts. */
+  unproved(peer: string): bigint {
+    return this.pending(peer).reduce((sum, { charge }) => sum + charge, 0n);
+  }
+
+  /** Give up what was sent in a transfer that broke off. */
+  async dropPending(peer: string, token: string): Promise<void> {
+    await this.rows.transaction((t) => t.remove(pendingKey(peer, token)));
+  }
+
+  /**
+   * What a tunnel has carried in a session, signed for by its client: a cumulative count, of which
+   * what was not charged before is charged now.
+   */
+  async addTunnel(
+    peer: string,
+    peerKey: string,
+    receipt: { session: string; bytes: number; currency: string; price: string },
+  ): Promise<bigint> {
+    const { session, bytes, currency } = receipt;
+    return this.rows.transaction((t) => {
+      const key = `tunnel/${peer}/${session}`;
+      const known = this.rows.get(key) as { bytes: number; price: string } | undefined;
+      if (known !== undefined && known.price !== receipt.price) {
+        throw new PaymentError(
+          'PAYMENT_DISPUTED',
+          'the price of a tunnel changed within a session: begin a new one',
+        );
+      }
+      const more = bytes - (known?.bytes ?? 0);
+      if (more <= 0) return 0n;
+      const charge = trafficCharge(BigInt(receipt.price), more);
+      this.ensureAccount(t, peer, peerKey, currency);
+      t.put(key, { bytes, price: receipt.price });
+      this.charge(t, peer, currency, 'tunnel', charge, {});
+      return charge;
+    });
+  }
+
+  /** Accept units on the other side's word. */
+  async concede(peer: string, currency: string, units: bigint): Promise<void> {
+    await this.rows.transaction((t) => {
+      const account = this.account(peer, currency);
+      if (account === undefined) return;
+      t.put(accountKey(peer, currency), { ...account, conceded: account.conceded + units });
+    });
+  }
+
+  /** At least so many units were owed: they had been promised before this book was lost. */
+  async raiseFloor(peer: string, currency: string, units: bigint): Promise<void> {
+    await this.rows.transaction((t) => {
+      const account = this.account(peer, currency);
+      if (account === undefined || account.floor >= units) return;
+      t.put(accountKey(peer, currency), { ...account, floor: units } satisfies Account);
+    });
+  }
+
+  /** Write a channel down, or change it. @returns what it is now */
+  async changeChannel(
+    peer: string,
+    id: string,
+    change: (known: Channel | undefined) => Channel | undefined,
+  ): Promise<Channel | undefined> {
+    return this.rows.transaction((t) => {
+      const known = this.channel(peer, id);
+      const next = change(known);
+      if (next === undefined) return known;
+      t.put(channelKey(peer, id), next);
+      const promised = promisedIn(next) - (known === undefined ? 0n : promisedIn(known));
+      const settled = next.settled - (known?.settled ?? 0n);
+      if (promised !== 0n || settled !== 0n) {
+        this.changeDay(t, peer, next.currency, (row) => ({
+          ...row,
+          promised: row.promised + promised,
+          settled: row.settled + settled,
+        }));
+      }
+      return next;
+    });
+  }
+
+  /** Keep a voucher when it promises more than the last one. @returns the channel as it is now */
+  async keepVoucher(peer: string, voucher: Voucher): Promise<Channel> {
+    const channel = await this.changeChannel(peer, voucher.channel, (known) =>
+      known === undefined || BigInt(voucher.amount) <= promisedIn(known)
+        ? undefined
+        : { ...known, voucher },
+    );
+    if (channel === undefined) {
+      throw new PaymentError('PAYMENT_CHANNEL', `there is no channel ${voucher.channel} here`);
+    }
+    return channel;
+  }
+
+  /** Statements that both have signed, oldest first. */
+  *statements(): Generator<unknown> {
+    for (const [, row] of this.rows.range('statement/')) yield row;
+  }
+
+  async putStatement(peer: string, time: number, statement: unknown): Promise<void> {
+    const key = `statement/${time.toString(16).padStart(12, '0')}/${peer}`;
+    await this.rows.transaction((t) => t.put(key, statement));
+  }
+
+  /** Forget old receipts, and positions that are over and were charged to their end. */
+  async sweep(): Promise<void> {
+    const before = this.clock.now() - KEEP_RECEIPTS_MS;
+    const old: string[] = [];
+    for (const [key, row] of this.rows.range('seen/')) {
+      if ((row as { at: number }).at < before) old.push(key);
+    }
+    for (const [key, row] of this.rows.range('pending/')) {
+      if ((row as PendingRow).body.time < this.clock.now() - KEEP_PENDING_MS) old.push(key);
+    }
+    for (const [key, row] of this.rows.range('position/')) {
+      const { ended, accruedUntil, periods } = row as Position;
+      const over = ended !== null || accruedUntil >= periods.at(-1)!.until;
+      if (over && periods.at(-1)!.until < before) old.push(key);
+    }
+    for (const [key, row] of this.rows.range('receipt/')) {
+      if ((row as ReceiptRow).receipt.body.time < before) old.push(key);
+    }
+    if (old.length > 0) await this.rows.transaction((t) => old.forEach((key) => t.remove(key)));
+  }
+
+  private ensureAccount(t: RowWriter, peer: string, peerKey: string, currency: string): void {
+    if (this.account(peer, currency) === undefined) {
+      t.put(accountKey(peer, currency), newAccount(peer, peerKey, currency));
+    }
+  }
+
+  private charge(
+    t: RowWriter,
+    peer: string,
+    currency: string,
+    purpose: Purpose,
+    fine: bigint,
+    also: Partial<Pick<Account, 'receipts'>>,
+  ): void {
+    const account = this.account(peer, currency)!;
+    t.put(accountKey(peer, currency), {
+      ...account,
+      ...also,
+      [purpose]: account[purpose] + fine,
+    } satisfies Account);
+    if (fine === 0n) return;
+    this.changeDay(t, peer, currency, (row) => ({ ...row, [purpose]: row[purpose] + fine }));
+  }
+
+  private changeDay(
+    t: RowWriter,
+    peer: string,
+    currency: string,
+    change: (row: DayRow) => DayRow,
+  ): void {
+    const day = dayOf(this.clock.now());
+    const key = `day/${day}/${peer}/${currency}`;
+    const none = { storage: 0n, egress: 0n, tunnel: 0n, promised: 0n, settled: 0n };
+    const known = this.rows.get(key) as DayRow | undefined;
+    t.put(key, change(known ?? { day, peer, currency, ...none }));
+  }
+}
