@@ -13,8 +13,8 @@ export interface KademliaOptions {
   /** For one exchange of messages. */
   readonly timeoutMs: number;
   /**
-   * A lookup's question that had no answer for this long no longer holds back another; after twice as
-   * long it is given up. It has to be longer than most answers take, with the making of a connection.
+   * A lookup's question that had no answer for this long no longer holds back another, nor the end when
+   * enough have answered. It has to be longer than most answers take, with the making of a connection.
    */
   readonly patienceMs: number;
   /** A k-bucket that saw no lookup for this long is refreshed. */
