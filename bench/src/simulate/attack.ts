@@ -25,7 +25,7 @@ interface Variant {
 /** Without limits for address groups, as in the paper, except for our own default. */
 const paths = (d: number): Variant => ({
   name: `S/Kademlia d=${d}`,
-  options: { paths: d, alpha: Math.max(3, d), perGroup: Infinity },
+  options: { paths: d, alpha: Math.max(6, d), perGroup: Infinity },
 });
 
 const networks: Record<string, { bare: boolean; options: object; variants: Variant[] }> = {

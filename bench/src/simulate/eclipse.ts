@@ -32,15 +32,10 @@ export const eclipse: Scenario = {
     const networks = [
       { network: 'plain Kademlia', bare: true, kademlia: plainKademliaOptions },
       { network: 'our defaults', bare: false, kademlia: {} },
-      {
-        network: 'our defaults, d=8',
-        bare: false,
-        kademlia: { paths: 8, alpha: 8 },
-      },
     ];
     for (const { network, bare, kademlia } of networks) {
       for (const prefixes of ['one /24', 'a /24 each']) {
-        for (const attackers of [0, 10, 20, 40, 80]) {
+        for (const attackers of [0, 20, 40, 80]) {
           if (attackers === 0 && prefixes !== 'one /24') continue;
           const world = await World.create({
             nodes,

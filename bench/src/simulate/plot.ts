@@ -7,7 +7,10 @@ export function plotSvg(spec: PlotSpec, rows: readonly Row[], subtitle: string):
   const { document } = parseHTML('<html><body></body></html>');
   const { x, y, line, panel, bars = false } = spec;
   const data = rows.map((row) => ({ ...row }));
-  const key = line === undefined ? {} : { stroke: (row: Row) => String(row[line]) };
+  const key =
+    line === undefined
+      ? {}
+      : { stroke: (row: Row) => String(row[line]), z: (row: Row) => String(row[line]) };
   const facet = panel === undefined ? {} : { fx: panel };
   const ticks = spec.logX === true ? [...new Set(rows.map((row) => Number(row[x])))] : undefined;
   const marks = bars

@@ -10,6 +10,8 @@ import { parseContacts } from './rpc.js';
 
 /** The most lost contacts that a node remembers. */
 const MAX_LOST = 256;
+/** Lost contacts that are tried again in one round. */
+const LOST_TRIED = 3;
 /** Siblings that are asked for their neighbours in one round. */
 const SIBLINGS_ASKED = 3;
 
@@ -94,9 +96,9 @@ export class Maintenance {
 
   /** Try some of the contacts that were lost: who answers is in the table again. */
   private async findLost(): Promise<void> {
-    const { alpha, expireMs } = this.node.options;
+    const { expireMs } = this.node.options;
     const now = this.clock.now();
-    for (const [nodeId, { contact, since }] of [...this.lostContacts].slice(0, alpha)) {
+    for (const [nodeId, { contact, since }] of [...this.lostContacts].slice(0, LOST_TRIED)) {
       if (!this.node.running) return;
       this.lostContacts.delete(nodeId);
       if (now - since > expireMs || this.node.routingTable.get(nodeId) !== undefined) continue;

@@ -7,8 +7,8 @@ const HOUR = 3600_000;
 
 /**
  * Fill the routing tables of nodes that run with what nodes have that have been there for long: k
- * random contacts in each k-bucket where there are so many, and the siblings; last heard of within the
- * last hour. A real join costs some hundred requests a node; this costs none.
+ * random contacts in each k-bucket where there are so many, and the siblings; last heard of within
+ * `staleMs`, since whoever was not is pinged as soon as others ask. A real join costs some hundred requests a node; this costs none.
  *
  * @param of - who gets a table
  * @param all - who may be in one
@@ -36,7 +36,8 @@ export function warmStart(
         for (const index of picked) chosen.add(at(index));
       }
     }
-    const times = Array.from(chosen, () => now - random.next() * HOUR).sort((a, b) => a - b);
+    const age = Math.min(options.staleMs, HOUR);
+    const times = Array.from(chosen, () => now - random.next() * age).sort((a, b) => a - b);
     random
       .shuffle([...chosen])
       .forEach((id, i) => routingTable.seen(contacts.get(id)!, Math.floor(times[i]!)));
