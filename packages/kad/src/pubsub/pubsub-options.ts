@@ -42,6 +42,11 @@ export interface PubSubOptions {
   readonly perPeer: Rate;
   /** New publications of one publisher, by whatever way they come. */
   readonly perPublisher: Rate;
+  /**
+   * New publications of one topic, of all publishers together: a topic that is flooded by many must
+   * not use up what is remembered for all topics.
+   */
+  readonly perTopic: Rate;
   /** Exchanges under way with one peer; what is beyond goes the lazy way. */
   readonly inFlight: number;
   /** The share of bits beyond which a Bloom filter says nothing, 0 to 1. */
@@ -82,6 +87,7 @@ export const defaultPubSubOptions: PubSubOptions = {
   topics: 256,
   perPeer: { perSecond: 100, burst: 500 },
   perPublisher: { perSecond: 50, burst: 250 },
+  perTopic: { perSecond: 150, burst: 1000 },
   inFlight: 16,
   maxFill: 0.5,
   clients: 256,

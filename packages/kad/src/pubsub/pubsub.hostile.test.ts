@@ -100,6 +100,31 @@ describe('a hostile peer', () => {
     expect(honest.every(({ got }) => got.includes(later))).toBe(true);
   });
 
+  it('cannot take a topic or a node down by flooding a topic under many names', async () => {
+    const { network, honest, victim } = await beset('sybils', 6);
+    await network.subscribe('calm', honest);
+    const random = network.simulation.random.bytes;
+    const sending: Promise<unknown>[] = [];
+    for (let i = 0; i < 8; i += 1) {
+      const { node } = network.make();
+      await node.start();
+      for (let n = 0; n < 250; n += 1) {
+        const time = network.clock.now();
+        const { wire } = makePublication(node.identity, topic, new Uint8Array(9), { time, random });
+        sending.push(node.call(victim.node.contact, 'PUBSUB_PUSH', { publication: wire }));
+      }
+    }
+    await network.clock.settle(Promise.allSettled(sending));
+    // 1,000 at once of a topic, and 150 a second after that.
+    expect(victim.got.length).toBeGreaterThanOrEqual(1000);
+    expect(victim.got.length).toBeLessThan(1100);
+    const { id: calm } = await network.publish('calm', honest[3]!);
+    expect(honest.every(({ got }) => got.includes(calm))).toBe(true);
+    await network.clock.run(60_000);
+    const { id: after } = await network.publish('t', honest[4]!);
+    expect(honest.every(({ got }) => got.includes(after))).toBe(true);
+  });
+
   it('is found out when it does not give what it names', async () => {
     const { network, victim, liar, call, link, score } = await beset('promises');
     await link();

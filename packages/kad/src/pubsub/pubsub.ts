@@ -41,7 +41,7 @@ const MAX_TOPICS = 256;
 const MAX_RECENT = 64;
 /** Payload bytes in one answer to PUBSUB_GRAFT. */
 const MAX_ANSWER_BYTES = 128 * 1024;
-/** Payload bytes that one peer gets on request in ten seconds. */
+/** Bytes that one peer gets on request in ten seconds. */
 const SERVED_BYTES = 4 * 1024 * 1024;
 const SERVED_MS = 10_000;
 /** How long the subscribers that a publication may enter by are remembered, in milliseconds. */
@@ -71,6 +71,7 @@ export interface PubSubStats {
 interface Topic {
   readonly hash: TopicHash;
   readonly subscriptions: Set<Subscription>;
+  readonly rate: TokenBucket;
   mesh: TopicMesh | undefined;
   ready: Promise<void>;
   announceAt: number;
@@ -128,9 +129,7 @@ export class PubSub implements Plugin {
         PUBSUB_FIND: from((params, { sender }) => this.onFind(params, sender)),
         PUBSUB_FILTER: from((params, { sender }) => this.onFilter(params, sender)),
         PUBSUB_SEEK: from((params, { sender }) => this.onSeek(params, sender)),
-        PUBSUB_PULL: from((params, { sender, signal }) =>
-          this.need().desk.pull(params, sender, signal),
-        ),
+        PUBSUB_PULL: from((params, context) => this.onPull(params, context)),
       },
       contactSilent: ({ nodeId }) => {
         for (const { mesh } of this.topics.values()) mesh?.lost(nodeId);
@@ -287,6 +286,7 @@ export class PubSub implements Plugin {
     const state: Topic = {
       hash,
       subscriptions: new Set(),
+      rate: new TokenBucket(this.options.perTopic, this.need().host.clock.now()),
       mesh: undefined,
       ready: Promise.resolve(),
       announceAt: 0,
@@ -567,7 +567,8 @@ export class PubSub implements Plugin {
       throw refuse(error, 'invalid');
     }
     // Not the fault of who passes it on.
-    if (!this.withinRate(publication.publisher, now) || !seen.add(publication.id, now)) {
+    const within = this.withinRate(publication.publisher, now) && state.rate.take(now);
+    if (!within || !seen.add(publication.id, now)) {
       throw refuse(new KadError('KAD_BUSY', 'too many publications at this time'));
     }
     this.counts.received += 1;
@@ -779,6 +780,16 @@ export class PubSub implements Plugin {
       .gradients.towards(topic)
       .filter(({ nodeId }) => nodeId !== sender.nodeId);
     return { subscribed: state?.mesh !== undefined, contacts };
+  }
+
+  private async onPull(params: unknown, { sender, signal }: MethodContext): Promise<unknown> {
+    const { host, desk } = this.need();
+    const answer = await desk.pull(params, sender, signal);
+    const size = answer.publications.reduce((sum, { payload }) => sum + payload.length + 512, 0);
+    if (!this.served.take(sender.nodeId, size, host.clock.now())) {
+      throw new KadError('KAD_BUSY', 'you have asked for too much: slow down');
+    }
+    return answer;
   }
 
   private stop(): void {
