@@ -162,3 +162,14 @@ export {
   signRootRecord,
   type RootRecord,
 } from './root-record.js';
+export {
+  MAX_OFFER_MS,
+  MAX_RELAYS,
+  OFFERS_TOPIC,
+  encodeOffer,
+  encodeOfferAnswer,
+  parseOffer,
+  parseOfferAnswer,
+  type Offer,
+  type OfferAnswer,
+} from './offer.js';

@@ -20,16 +20,16 @@ function receiver(box: Mailbox, relays: readonly KademliaNode[]) {
   const letters: Letter[] = [];
   const controller = new AbortController();
   const contacts = relays.map(({ contact }) => contact);
-  box.receive((letter) => letters.push(letter), contacts, controller.signal);
-  return { letters, stop: () => controller.abort() };
+  const open = box.receive((letter) => letters.push(letter), contacts, controller.signal);
+  return { letters, open, stop: () => controller.abort() };
 }
 
 describe('a mailbox', () => {
   it('brings a letter to a node that has no address, at once and once', async () => {
     const { simulation, nodes, boxes } = await network('letters', 6);
     const relays = [nodes[1]!, nodes[2]!];
-    const { letters } = receiver(boxes[5]!, relays);
-    await simulation.clock.run(1000);
+    const { letters, open } = receiver(boxes[5]!, relays);
+    expect(await simulation.clock.settle(open)).toEqual(relays.map(({ contact }) => contact));
     const began = simulation.clock.now();
     const to = nodes[5]!.identity.nodeId;
     const contacts = relays.map(({ contact }) => contact);
@@ -69,6 +69,13 @@ describe('a mailbox', () => {
     );
     await simulation.clock.run(1000);
     expect(letters).toHaveLength(1);
+  });
+
+  it('says which relays keep letters for us', async () => {
+    const { simulation, nodes, boxes } = await network('who', 5);
+    await nodes[1]!.stop();
+    const { open } = receiver(boxes[4]!, [nodes[1]!, nodes[2]!]);
+    expect(await simulation.clock.settle(open)).toEqual([nodes[2]!.contact]);
   });
 
   it('keeps letters for nobody that does not ask for them, and no more than it may', async () => {

@@ -75,15 +75,24 @@ export class Mailbox implements Plugin {
    * are asked until `signal` is aborted.
    *
    * @param relays - whom to ask; nobody for a node that has an address
+   * @returns those that keep letters for us now, when all were asked for the first time
    */
-  receive(
+  async receive(
     handler: (letter: Letter) => void,
     relays: readonly Contact[],
     signal: AbortSignal,
-  ): void {
+  ): Promise<Contact[]> {
     this.handler = handler;
     signal.addEventListener('abort', () => (this.handler = undefined), { once: true });
-    for (const relay of relays) void this.fetch(relay, signal);
+    const opened = await Promise.all(
+      relays.map(
+        (relay) =>
+          new Promise<boolean>((resolve) => {
+            void this.fetch(relay, signal, resolve).finally(() => resolve(false));
+          }),
+      ),
+    );
+    return relays.filter((_, i) => opened[i]);
   }
 
   /**
@@ -190,8 +199,12 @@ export class Mailbox implements Plugin {
     }
   }
 
-  /** Ask a relay for our letters, again and again. */
-  private async fetch(relay: Contact, signal: AbortSignal): Promise<void> {
+  /** Ask a relay for our letters, again and again; `asked` is told how the first time went. */
+  private async fetch(
+    relay: Contact,
+    signal: AbortSignal,
+    asked: (open: boolean) => void,
+  ): Promise<void> {
     const { node, clock, random, logger } = this.needHost();
     const host = this.needHost();
     // The first question is not held, so that the box is there at once.
@@ -203,11 +216,13 @@ export class Mailbox implements Plugin {
         const answer = await node.call(relay, 'LETTER_PULL', { wait }, { signal, timeoutMs });
         wait = true;
         pause = 500;
+        asked(true);
         const letters = field(answer, 'letters');
         if (!Array.isArray(letters)) throw new KadError('KAD_MALFORMED', 'letters is not a list');
         for (const value of letters.slice(0, LETTERS_A_PULL))
           this.deliver(host, parseLetter(value));
       } catch (error) {
+        asked(false);
         if (signal.aborted || !node.running) return;
         logger.debug({ node: relay.nodeId, error: messageOf(error) }, 'no letters');
         const delay = pause * (0.5 + randomFraction(random));
