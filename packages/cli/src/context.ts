@@ -94,6 +94,7 @@ export async function withRenter<T>(
       ...payingSettings(config),
       ...(config.scheme !== undefined && { scheme: parseScheme(config.scheme) }),
       ...(config.duration !== undefined && { durationMs: parseDuration(config.duration) }),
+      ...(config.offers !== undefined && { offers: config.offers }),
       ...(config.diversity !== undefined && { diversity: config.diversity }),
       ...(config.auditInterval !== undefined && {
         auditIntervalMs: parseDuration(config.auditInterval),

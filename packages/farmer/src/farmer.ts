@@ -8,7 +8,9 @@ import {
   KademliaNode,
   LmdbValueStore,
   type Logger,
+  Mailbox,
   type Plugin,
+  PubSub,
   type Random,
   createTlsCredentials,
   difficultyOf,
@@ -25,6 +27,7 @@ import { AuditAnswers } from './audit-answers.js';
 import { registerFarmerMethods } from './farmer-methods.js';
 import { type FarmerPolicy, defaultPolicy } from './farmer-policy.js';
 import { FarmerError } from './errors.js';
+import { OfferAnswers } from './offer-answers.js';
 import { RootBook } from './root-book.js';
 import { Scrubber } from './scrubber.js';
 import { ShardStore } from './shard-store.js';
@@ -135,6 +138,7 @@ export class Farmer {
     private readonly uploads: ReadonlyMap<string, unknown>,
     private readonly startedAt: number,
     private readonly scrubber: Scrubber,
+    private readonly offers: OfferAnswers,
   ) {}
 
   /**
@@ -197,11 +201,13 @@ export class Farmer {
         onRequest: (request, response) => farmer?.onRequest(request, response) ?? false,
       });
       const storage = LmdbValueStore.open(join(directory, 'values.lmdb'));
+      const pubsub = new PubSub();
+      const mailbox = new Mailbox();
       const node = new KademliaNode({
         identity,
         transport,
         storage,
-        plugins: [...standardPlugins({ difficulty }), ...(options.plugins ?? [])],
+        plugins: [...standardPlugins({ difficulty }), pubsub, mailbox, ...(options.plugins ?? [])],
         logger,
         clock,
         random,
@@ -263,12 +269,23 @@ export class Farmer {
           clock,
           logger,
         }),
+        new OfferAnswers({
+          nodeId: identity.nodeId,
+          pubsub,
+          mailbox,
+          admission,
+          terms,
+          clock,
+          random,
+          logger,
+        }),
       );
       await node.start();
       farmer.sweep(clock);
       farmer.collect(clock);
       farmer.scrubber.start();
       if (options.bootstrap.length > 0) await farmer.join(clock, random);
+      farmer.offers.start();
       void store
         .reconcile(farmer.stopping.signal)
         .catch((error: unknown) =>
@@ -334,6 +351,7 @@ export class Farmer {
     const clock = this.options.clock ?? systemClock;
     clock.clearTimeout(this.sweeper);
     clock.clearTimeout(this.rejoiner);
+    this.offers.stop();
     clock.clearTimeout(this.collector);
     await this.transfers.close();
     await this.node.leave({ timeoutMs: GOODBYE_MS });

@@ -8,6 +8,7 @@ import {
 } from '@granary/kad';
 import { FARMER_TERMS_METHOD, parseFarmerTerms } from '@granary/protocol';
 import { RenterError } from './errors.js';
+import type { OfferNeeds, OfferRound } from './offer-round.js';
 import type { NetworkAccess } from './network-access.js';
 import type { FarmerRecord } from './records.js';
 import type { RenterStore } from './renter-store.js';
@@ -27,10 +28,19 @@ const PARALLEL = 16;
 const WALKS = 4;
 const TERMS_TIMEOUT_MS = 5_000;
 
+/** How a directory makes offers. */
+export interface OfferMaking {
+  readonly round: OfferRound;
+  readonly needs: () => OfferNeeds;
+  /** `auto`: where the network is larger than what we see of it. */
+  readonly when: 'auto' | 'always' | 'never';
+}
+
 /** The farmers that a renter knows: where they are, what they offer, how they behaved. */
 export class FarmerDirectory {
   private refreshed = 0;
   private refreshing: Promise<void> | undefined;
+  private readonly closing = new AbortController();
   private readonly searches = new Map<NodeId, Promise<Contact>>();
 
   constructor(
@@ -39,6 +49,7 @@ export class FarmerDirectory {
     private readonly clock: Clock,
     private readonly random: Random,
     private readonly logger: Logger,
+    private readonly offers: OfferMaking,
     private readonly tuning: ReputationSettings = defaultReputationSettings,
   ) {}
 
@@ -138,17 +149,51 @@ export class FarmerDirectory {
     const begun = this.clock.now();
     await this.network.join();
     const { node } = this.network;
+    const takers = this.makeOffer();
     for (let i = 0; i < WALKS; i += 1) {
       await node.lookup(Buffer.from(this.random(32)).toString('hex'));
     }
-    const waiting = node.contacts();
+    await this.askAll(node.contacts());
+    const met = (nodeId: NodeId) => (this.store.farmer(nodeId)?.seen ?? 0) >= begun;
+    // Who answered an offer is asked like the others: that shows how far away it is, too.
+    await this.askAll((await takers).filter(({ nodeId }) => !met(nodeId)));
+    this.refreshed = begun;
+  }
+
+  private async askAll(waiting: Contact[]): Promise<void> {
     const ask = async () => {
       for (let contact = waiting.pop(); contact !== undefined; contact = waiting.pop()) {
         await this.askTerms(contact);
       }
     };
     await Promise.all(Array.from({ length: PARALLEL }, ask));
-    this.refreshed = begun;
+  }
+
+  /**
+   * Farmers that answer an offer. Never rejects.
+   *
+   * @param forced - make one even where it is not worth it
+   */
+  async makeOffer(forced = false): Promise<Contact[]> {
+    const { round, needs, when } = this.offers;
+    const { node } = this.network;
+    // Of a network below k nodes everybody is in the table already.
+    const large = node.routingTable.size >= node.options.k;
+    if (!forced && (when === 'never' || (when === 'auto' && !large))) return [];
+    try {
+      await this.network.join();
+      const takers = await round.ask(needs(), this.closing.signal);
+      return takers.map(({ contact }) => contact);
+    } catch (error) {
+      this.logger.debug({ error: messageOf(error) }, 'no offer could be made');
+      return [];
+    }
+  }
+
+  /** Make no more offers, and fetch no more letters. */
+  close(): void {
+    this.closing.abort();
+    this.offers.round.close();
   }
 
   private async askTerms(contact: Contact): Promise<boolean> {

@@ -1,10 +1,13 @@
 import { join } from 'node:path';
 import {
   type Clock,
+  type Contact,
   HttpsTransport,
   KademliaNode,
   type Logger,
+  Mailbox,
   MemoryValueStore,
+  PubSub,
   type Random,
   createTlsCredentials,
   standardPlugins,
@@ -25,6 +28,7 @@ import { FarmerDirectory } from './farmer-directory.js';
 import { type DeletionReport, collectGarbage } from './garbage-collector.js';
 import { IndexPublisher } from './index-publisher.js';
 import { Leases } from './leases.js';
+import { OfferRound } from './offer-round.js';
 import { NetworkAccess } from './network-access.js';
 import { checkRange, readObject } from './object-download.js';
 import { checkBucket, checkPath } from './object-path.js';
@@ -50,7 +54,7 @@ import type {
   RenterStatus,
 } from './renter-types.js';
 import { type SegmentEngine, defaultEngine } from './segment-engine.js';
-import { type RenterSettings, defaultSettings } from './settings.js';
+import { type RenterSettings, defaultSettings, segmentSizeFor } from './settings.js';
 
 /** What a {@link Renter} is made of. */
 export interface RenterParts {
@@ -108,11 +112,13 @@ export class Renter {
     const settings = { ...defaultSettings, ...parts.settings };
     const store = await RenterStore.open(parts.directory, keys.storeKey);
     const credentials = await createTlsCredentials(keys.identity, clock);
+    const pubsub = new PubSub();
+    const mailbox = new Mailbox();
     const node = new KademliaNode({
       identity: keys.identity,
       transport: new HttpsTransport({ credentials, logger }),
       storage: new MemoryValueStore(),
-      plugins: standardPlugins({ difficulty: parts.difficulty ?? 0 }),
+      plugins: [...standardPlugins({ difficulty: parts.difficulty ?? 0 }), pubsub, mailbox],
       logger,
       clock,
       random,
@@ -126,6 +132,16 @@ export class Renter {
       clock,
       random,
       logger,
+      {
+        round: new OfferRound({ node, pubsub, mailbox, clock, random, logger }),
+        needs: () => ({
+          shardSize: Math.ceil(segmentSizeFor(settings, settings.scheme) / settings.scheme.k),
+          durationMs: settings.durationMs,
+          maxStoragePrice: settings.maxStoragePrice,
+          maxEgressPrice: settings.maxEgressPrice,
+        }),
+        when: settings.offers,
+      },
       settings.reputation,
     );
     const payer = new Payer({
@@ -183,9 +199,20 @@ export class Renter {
     const { pool, engine, payments, store } = this.core;
     pool.close();
     await payments.close();
+    this.core.directory.close();
     await this.node.stop();
     await engine.close();
     await store.close();
+  }
+
+  /**
+   * Publish to all farmers what new objects need, and wait a moment for those that it suits. Uploads
+   * do so themselves where it is worth it.
+   *
+   * @returns the farmers that answered
+   */
+  makeOffer(): Promise<Contact[]> {
+    return this.core.directory.makeOffer(true);
   }
 
   /** Join the network now, and not only when it is needed. @throws RenterError RENTER_NETWORK_UNREACHABLE. */

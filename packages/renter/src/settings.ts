@@ -28,6 +28,11 @@ export interface RenterSettings {
   readonly tailMs: number;
   /** Whether no two shards of a segment may lie in one network or with one operator, or only should not. */
   readonly diversity: 'require' | 'prefer';
+  /**
+   * Whether to publish to all farmers what is to be stored, and take those that answer: `auto` does
+   * where the network is larger than what we see of it.
+   */
+  readonly offers: 'auto' | 'always' | 'never';
   /** Precomputed audits of each new contract; each costs a hash over the shard. */
   readonly audits: number;
   /** Between two audits of one farmer. */
@@ -58,6 +63,7 @@ export const defaultSettings: RenterSettings = {
   extraReads: 1,
   tailMs: 1_000,
   diversity: 'require',
+  offers: 'auto',
   audits: 4,
   auditIntervalMs: 6 * 3600 * 1000,
   repairBytesPerSecond: 16 * 1024 * 1024,
