@@ -12,6 +12,7 @@ import { type Logger, silentLogger } from './logger.js';
 import { type LookupAnswer, type LookupResult, iterativeLookup } from './lookup.js';
 import { Maintenance } from './maintenance.js';
 import { ID_BITS, type NodeId, bucketIndex, isNodeId, randomIdInBucket } from './node-id.js';
+import { estimateNodes } from './network-size.js';
 import type { Plugin } from './plugin.js';
 import { ContentAddressing } from './plugins/content-addressing.js';
 import { Departures } from './plugins/departures.js';
@@ -233,9 +234,14 @@ export class KademliaNode {
 
   /** Look into the range of a k-bucket, until the bucket is half full or nobody else is there. */
   private async fill(index: number, options: { signal?: AbortSignal }): Promise<void> {
-    // Far buckets fill by themselves on the way; only those with few contacts need a look.
+    // Far buckets fill by themselves on the way, and near ones have all that there are; only those
+    // with fewer contacts than there should be need a look.
+    const { k } = this.options;
+    const own = this.identity.nodeId;
+    const nodes = estimateNodes(own, this.routingTable.closest(own, k));
+    const expected = nodes * 2 ** (index - ID_BITS);
     const enough = () =>
-      (this.routingTable.bucket(index)?.contacts.length ?? 0) >= this.options.k / 2;
+      (this.routingTable.bucket(index)?.contacts.length ?? 0) >= Math.min(k, expected) / 2;
     if (enough()) return;
     const target = randomIdInBucket(this.identity.nodeId, index, this.random);
     await this.find<never>({ target, kind: 'node', enough, ...options }, (contact) =>

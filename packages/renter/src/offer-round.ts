@@ -8,6 +8,7 @@ import {
   type NodeId,
   type PubSub,
   type Random,
+  estimateNodes,
   messageOf,
   randomFraction,
   toHex,
@@ -51,21 +52,6 @@ const GOOD_FOR_MS = 30_000;
 /** The longest that answers are waited for, and for how long after the last one. */
 const WAIT_MS = 1500;
 const QUIET_MS = 300;
-
-/**
- * How many nodes the network has, about, from how near the nearest are (each of n random IDs is
- * nearest with the same chance).
- *
- * @param nearest - contacts nearest to `own`, all that there are when they are few
- */
-export function estimateNodes(own: NodeId, nearest: readonly Contact[]): number {
-  const distances = nearest.map(({ nodeId }) => {
-    const xor = BigInt(`0x${nodeId}`) ^ BigInt(`0x${own}`);
-    return Number(xor >> 204n) / 2 ** 52;
-  });
-  const farthest = Math.max(0, ...distances);
-  return farthest === 0 ? nearest.length : Math.max(nearest.length, nearest.length / farthest);
-}
 
 /** Publishes what a renter wants to store, and collects the farmers that write that it suits them. */
 export class OfferRound {

@@ -26,7 +26,8 @@ interface RunningFarmer {
 }
 
 const MAIN = new URL('../../bin/granary.mjs', import.meta.url).pathname;
-const START_TIMEOUT_MS = 30_000;
+/** All start at one time, so that each has longer the more there are. */
+const startTimeoutMs = (farmers: number) => 30_000 + 2_000 * farmers;
 
 /** `granary network`: a local network of real farmer processes, until a signal comes. */
 export async function network(context: Context, options: NetworkOptions): Promise<void> {
@@ -148,6 +149,7 @@ async function startFarmer(
   signal.throwIfAborted();
   const directory = join(base, `farmer-${String(index + 1).padStart(2, '0')}`);
   const port = options.portBase === undefined ? 0 : Number(options.portBase) + index;
+  const timeoutMs = startTimeoutMs(Number(options.farmers));
   const args = ['farm', '--json', '--with-parent', '--data', directory, '--port', String(port)];
   args.push('--space', options.space, '--reservation', options.reservation, '--log-level', 'error');
   args.push('--price', options.price, '--egress-price', options.egressPrice);
@@ -170,12 +172,9 @@ async function startFarmer(
     const timer = setTimeout(() => {
       child.kill('SIGKILL');
       reject(
-        new CliError(
-          'CLI_FARMER',
-          `farmer ${index + 1} did not start in ${START_TIMEOUT_MS / 1000} s`,
-        ),
+        new CliError('CLI_FARMER', `farmer ${index + 1} did not start in ${timeoutMs / 1000} s`),
       );
-    }, START_TIMEOUT_MS);
+    }, timeoutMs);
     child.once('exit', (code) => {
       clearTimeout(timer);
       reject(startFailure(index, code, complaint));
