@@ -89,6 +89,7 @@ export async function mineIdentity(options: MinerOptions): Promise<MinedIdentity
   const begun = clock.now();
   const workers: Worker[] = [];
   let attempts = 0;
+  let ended = false;
   let onAbort: (() => void) | undefined;
   const key = new Promise<Uint8Array>((resolve, reject) => {
     const fail = (why: string, cause?: unknown) =>
@@ -101,6 +102,8 @@ export async function mineIdentity(options: MinerOptions): Promise<MinedIdentity
         const worker = startWorker({ difficulty, reportMs: options.progressMs ?? 250 });
         workers.push(worker);
         worker.on('message', (message: MinerMessage) => {
+          // Threads still speak while they are being ended, when the result is already told.
+          if (ended) return;
           attempts += message.attempts;
           if (message.privateKey !== undefined) {
             resolve(message.privateKey);
@@ -128,6 +131,7 @@ export async function mineIdentity(options: MinerOptions): Promise<MinedIdentity
   });
   try {
     const privateKey = await key;
+    ended = true;
     const identity = Identity.fromPrivateKey(privateKey);
     privateKey.fill(0);
     if (!meetsDifficulty(identity.nodeId, difficulty)) {
@@ -136,6 +140,7 @@ export async function mineIdentity(options: MinerOptions): Promise<MinedIdentity
     const elapsedMs = clock.now() - begun;
     return { identity, difficulty: difficultyOf(identity.nodeId), attempts, elapsedMs };
   } finally {
+    ended = true;
     if (onAbort !== undefined) signal?.removeEventListener('abort', onAbort);
     await Promise.all(workers.map((worker) => worker.terminate()));
   }
