@@ -44,3 +44,7 @@ export type {
   Precondition,
   VersionChange,
 } from './metadata/requests.js';
+export { SqlRecords } from './records/sql-records.js';
+export { DatabaseError, type DatabaseErrorCode } from './sql/database-error.js';
+export { openDatabase } from './sql/open-database.js';
+export type { Dialect, Isolation, Row, SqlDatabase, SqlWork } from './sql/sql-database.js';

@@ -43,6 +43,7 @@ export type {
   RecordStep,
   RecordWork,
   StoredRecord,
+  WriteOptions,
 } from './record-database.js';
 export { type RenterStore, openRenterStore } from './renter-store.js';
 export type { AuditOutcome, AuditReport } from './auditor.js';

@@ -32,31 +32,43 @@ export function leaseRecords(records: SealedRecords): LeaseRecords {
 
   return {
     takeLease: (name, lease, now, isLive) =>
-      records.transaction(function* (t) {
-        const held = (yield* t.get(keys.lease(name))) as LeaseRecord | undefined;
-        const free =
-          held === undefined || isOurs(held, lease) || held.expires <= now || !isLive(held);
-        if (free) t.put(keys.lease(name), lease);
-        return free;
-      }, false),
+      records.transaction(
+        function* (t) {
+          const held = (yield* t.get(keys.lease(name))) as LeaseRecord | undefined;
+          const free =
+            held === undefined || isOurs(held, lease) || held.expires <= now || !isLive(held);
+          if (free) t.put(keys.lease(name), lease);
+          return free;
+        },
+        { durable: false },
+      ),
 
     giveLease: (name, lease) =>
-      records.transaction(function* (t) {
-        const held = (yield* t.get(keys.lease(name))) as LeaseRecord | undefined;
-        if (isOurs(held, lease)) t.remove(keys.lease(name));
-      }, false),
+      records.transaction(
+        function* (t) {
+          const held = (yield* t.get(keys.lease(name))) as LeaseRecord | undefined;
+          if (isOurs(held, lease)) t.remove(keys.lease(name));
+        },
+        { durable: false },
+      ),
 
     lease: async (name) => (await records.get(keys.lease(name))) as LeaseRecord | undefined,
 
     beginReading: (objectId, lease) =>
-      records.change((t) => {
-        t.put(keys.reading(objectId, lease.token), lease);
-      }, false),
+      records.change(
+        (t) => {
+          t.put(keys.reading(objectId, lease.token), lease);
+        },
+        { durable: false },
+      ),
 
     endReading: async (objectId, { token }) => {
-      await records.change((t) => {
-        t.remove(keys.reading(objectId, token));
-      }, false);
+      await records.change(
+        (t) => {
+          t.remove(keys.reading(objectId, token));
+        },
+        { durable: false },
+      );
       return records.has(keys.retired(objectId));
     },
   };

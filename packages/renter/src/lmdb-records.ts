@@ -9,6 +9,7 @@ import type {
   RecordStep,
   RecordWork,
   StoredRecord,
+  WriteOptions,
 } from './record-database.js';
 
 /**
@@ -59,8 +60,9 @@ export class LmdbRecords implements RecordDatabase {
     return this.rows.getKeysCount({ start, end });
   }
 
-  async write<T>(work: () => RecordWork<T>, durable: boolean): Promise<T> {
-    const result = await this.root.transaction(() => {
+  async write<T>(work: () => RecordWork<T>, { durable = true }: WriteOptions = {}): Promise<T> {
+    // A child, since LMDB writes several transactions as one: only so what an error ended is undone.
+    const result = await this.root.childTransaction(() => {
       const steps = work();
       let step = steps.next();
       while (!step.done) step = steps.next(this.perform(step.value));

@@ -4,7 +4,7 @@ import {
   parseManifest,
   parseSegmentRecord,
 } from '@granary/protocol';
-import { INDEX_BUCKET, after, keys, within } from './record-keys.js';
+import { INDEX_BUCKET, LOG_TURN, after, keys, within } from './record-keys.js';
 import type { LeaseRecord, ObjectPath } from './records.js';
 import type { SealedRecords } from './sealed-records.js';
 import {
@@ -145,7 +145,7 @@ export function objectRecords(records: SealedRecords): ObjectRecords {
         t.remove(keys.object(path));
         if (removed) yield* appendObject(t, path);
         return removed;
-      }),
+      }, LOG_TURN),
 
     collectRetired: async (isLive) => {
       let waiting = 0;
@@ -157,9 +157,12 @@ export function objectRecords(records: SealedRecords): ObjectRecords {
           waiting += 1;
           continue;
         }
-        await records.change((t) => {
-          for (const { token } of readers) t.remove(keys.reading(objectId, token));
-        }, false);
+        await records.change(
+          (t) => {
+            for (const { token } of readers) t.remove(keys.reading(objectId, token));
+          },
+          { durable: false },
+        );
         await dropSegments(objectId, 0);
         await records.change((t) => {
           t.remove(keys.retired(objectId));

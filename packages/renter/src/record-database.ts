@@ -32,6 +32,20 @@ export type RecordAnswer = readonly StoredRecord[];
  */
 export type RecordWork<T> = Generator<RecordStep, T, RecordAnswer>;
 
+/** How a transaction is to be run. */
+export interface WriteOptions {
+  /**
+   * Whether to wait until it is on the disk: the default. Without it the next that is durable, or the
+   * system, puts it there.
+   */
+  readonly durable?: boolean;
+  /**
+   * Names what all transactions of this name change: where several run at a time these had better wait for
+   * each other than find out at the end.
+   */
+  readonly turn?: string;
+}
+
 /**
  * Records in order of key, with transactions: what a renter's store is kept in. Keys have no more than
  * 1,400 bytes in UTF-8.
@@ -45,10 +59,7 @@ export interface RecordDatabase {
   count(range: Pick<KeyRange, 'start' | 'end'>): Promise<number>;
   /**
    * Do work in one transaction, as if no other ran at the same time: all of it happens, or nothing.
-   *
-   * @param durable - whether to wait until it is on the disk; without it the next that is durable, or the
-   * system, puts it there
    */
-  write<T>(work: () => RecordWork<T>, durable: boolean): Promise<T>;
+  write<T>(work: () => RecordWork<T>, options?: WriteOptions): Promise<T>;
   close(): Promise<void>;
 }

@@ -29,6 +29,9 @@ export const keys = {
   version: 'meta/version',
 } as const;
 
+/** The turn of transactions that add to the log: each needs the number of the last. */
+export const LOG_TURN = { turn: 'log' } as const;
+
 /** The number of a record of the log. */
 export function logNumber(key: string): number {
   return Number.parseInt(key.slice('log/'.length), 16);

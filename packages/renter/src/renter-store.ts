@@ -75,17 +75,23 @@ async function upgrade(records: SealedRecords): Promise<void> {
     const { objectId } = manifest;
     const segments = records.values(within(keys.segments(objectId)), parseSegmentRecord);
     for await (const segment of segments) {
-      await records.change((t) => {
-        putHoldings(t, objectId, segment);
-      }, false);
+      await records.change(
+        (t) => {
+          putHoldings(t, objectId, segment);
+        },
+        { durable: false },
+      );
     }
-    await records.transaction((t) => appendObject(t, manifest), false);
+    await records.transaction((t) => appendObject(t, manifest), { durable: false });
   }
   const proposals = records.values(within('proposal/'), (value) => value as ProposalRecord);
   for await (const { contract, upload } of proposals) {
-    await records.change((t) => {
-      t.put(keys.proposed(contract), upload);
-    }, false);
+    await records.change(
+      (t) => {
+        t.put(keys.proposed(contract), upload);
+      },
+      { durable: false },
+    );
   }
   await records.change((t) => {
     t.put(keys.version, STORE_VERSION);

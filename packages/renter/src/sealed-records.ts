@@ -1,5 +1,11 @@
 import { RenterError, messageOf } from './errors.js';
-import type { KeyRange, RecordDatabase, RecordStep, RecordWork } from './record-database.js';
+import type {
+  KeyRange,
+  RecordDatabase,
+  RecordStep,
+  RecordWork,
+  WriteOptions,
+} from './record-database.js';
 import { seal, unseal } from './sealed-box.js';
 
 /** Records fetched at one time by a scan: few at first, since many scans want only the first. */
@@ -61,16 +67,18 @@ export class SealedRecords {
   /**
    * Do work in one transaction: all of it happens, or nothing.
    *
-   * @param durable - whether to wait until it is on the disk
    * @throws RenterError RENTER_STORE when the store did not take it
    */
-  async transaction<T>(work: (t: Transaction) => RecordWork<T>, durable = true): Promise<T> {
+  async transaction<T>(
+    work: (t: Transaction) => RecordWork<T>,
+    options?: WriteOptions,
+  ): Promise<T> {
     const attempt = () => {
       const t = new Transaction(this.key);
       return t.run(work(t));
     };
     try {
-      return await this.database.write(attempt, durable);
+      return await this.database.write(attempt, options);
     } catch (error) {
       if (error instanceof RenterError) throw error;
       throw new RenterError('RENTER_STORE', `the store did not take a write: ${messageOf(error)}`, {
@@ -80,11 +88,11 @@ export class SealedRecords {
   }
 
   /** As {@link SealedRecords.transaction}, for work that reads nothing. */
-  change(work: (t: Transaction) => void, durable = true): Promise<void> {
+  change(work: (t: Transaction) => void, options?: WriteOptions): Promise<void> {
     return this.transaction(function* (t) {
       yield* [];
       work(t);
-    }, durable);
+    }, options);
   }
 
   private async reading<T>(read: () => Promise<T>): Promise<T> {

@@ -4,7 +4,7 @@ import {
   parseManifest,
   parseSegmentRecord,
 } from '@granary/protocol';
-import { INDEX_BUCKET, after, keys, within } from './record-keys.js';
+import { INDEX_BUCKET, LOG_TURN, after, keys, within } from './record-keys.js';
 import type { ContractRecord, ProposalRecord, UploadRecord } from './records.js';
 import type { SealedRecords, Transaction } from './sealed-records.js';
 import type { ObjectRecords } from './object-records.js';
@@ -115,7 +115,7 @@ export function uploadRecords(
         t.put(key, manifest);
         yield* endUpload(t, upload);
         yield* appendObject(t, manifest);
-      }),
+      }, LOG_TURN),
 
     abandonUpload: async (upload) => {
       await dropSegments(upload.manifest.objectId, 0);
@@ -150,7 +150,7 @@ export function uploadRecords(
             : { op: 'segment', bucket, name, objectId, index: next.index },
         );
         return true;
-      });
+      }, LOG_TURN);
     },
 
     repairsBegun: async () => {
