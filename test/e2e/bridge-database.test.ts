@@ -15,7 +15,7 @@ import {
 } from '../../packages/bridge/src/sql/postgres-server.test-support.js';
 
 /** Processes killed in one run of each; GRANARY_CRASHES sets another number. */
-const CRASHES = Number(process.env['GRANARY_CRASHES'] ?? 12);
+const CRASHES = Number(process.env['GRANARY_CRASHES'] ?? 8);
 const WORKERS = 3;
 const JOBS = 40;
 const WORKER = fileURLToPath(new URL('./support/database-worker.mjs', import.meta.url));

@@ -18,6 +18,7 @@ import { changeUsage, foldUsage } from './usage.js';
 import {
   COLUMNS,
   type Details,
+  type FoundVersion,
   type VersionContent,
   type VersionRow,
   detailsOf,
@@ -68,7 +69,7 @@ export function* putOnTop(
   key: Buffer,
   precondition: NewVersion['precondition'],
   make: () => SqlWork<VersionContent>,
-): SqlWork<VersionRow> {
+): SqlWork<FoundVersion> {
   const { sealer } = context;
   const latest = yield* latestRow(bucket.id, key);
   checkPrecondition(precondition, latest && summaryOf(sealer, bucket.name, latest));
@@ -92,9 +93,9 @@ export function* putOnTop(
   }
   const at = { bucket: bucket.id, key, rank };
   const id = keeps ? newVersionId(context, rank) : 'null';
-  const row = yield* insertVersion(context, at, id, content);
+  const version = yield* insertVersion(context, bucket.name, at, id, content);
   yield* changeUsage(context, bucket.id, { objects, bytes }, limitOf(bucket));
-  return row;
+  return version;
 }
 
 /** Check that a bucket can have locked versions. @throws MetadataError METADATA_BUCKET_STATE. */
@@ -205,8 +206,12 @@ export function createObjectStore(context: StoreContext): ObjectStore {
           const { etag, owner, storageClass, checksums } = given;
           return { ...held, marker: false, etag, owner, storageClass, checksums, details };
         };
-        const row = yield* putOnTop(context, target, key, given.precondition, make);
-        return [yield* whole(given.bucket, row), target.id] as const;
+        const found = yield* putOnTop(context, target, key, given.precondition, make);
+        const written =
+          body.kind === 'copy'
+            ? yield* whole(given.bucket, found.row)
+            : versionOf(sealer, found, body);
+        return [written, target.id] as const;
       });
       await fold(bucket);
       return version;
@@ -292,7 +297,7 @@ export function createObjectStore(context: StoreContext): ObjectStore {
           yield* deleteForGood(target, key, 'null', deletion);
           return done({ versionId: null, deleteMarker: false });
         }
-        const row = yield* putOnTop(context, target, key, precondition, () =>
+        const { row } = yield* putOnTop(context, target, key, precondition, () =>
           returning(markerBy(target.owner.toString('hex'))),
         );
         return done({ versionId: row.version, deleteMarker: true });

@@ -233,8 +233,7 @@ export function createUploadStore(context: StoreContext): UploadStore {
             details: { ...details, retention, legalHold, count: list.length },
           }),
         );
-        const summary = summaryOf(sealer, bucket, version);
-        return versionOf(sealer, { row: version, summary }, partsBody(uploadId, list.length));
+        return versionOf(sealer, version, partsBody(uploadId, list.length));
       });
     },
 
