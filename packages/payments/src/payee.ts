@@ -83,6 +83,13 @@ interface Standing {
   readonly promised: bigint;
 }
 
+/** What a farmer's store knows of contracts. */
+export interface StoredContracts {
+  all(): Iterable<StoredContract>;
+  /** Whether a contract's shard is held. */
+  has(contract: string): boolean;
+}
+
 const isFree = ({ storagePrice, egressPrice }: ContractTerms) =>
   storagePrice === '0' && egressPrice === '0';
 
@@ -209,15 +216,15 @@ export class Payee {
   }
 
   /**
-   * What a crash has kept out of the book: positions of shards that are stored, and receipts that the
-   * renter has signed. What is in the book already counts for nothing more; after a good end there is
-   * nothing to look for. Whoever calls this keeps the only process that serves from this book.
+   * What a crash has kept out of the book: positions of shards that are stored, receipts that the
+   * renter has signed, and the end of what is stored no more. What is in the book already counts for nothing more; after a good end there is
+   * nothing to look for. Whoever calls this is the only process that serves from this book, and its store
+   * is complete.
    *
-   * @param stored - contracts whose shards are held, with the last countersigned receipt of each
    * @param signal - stops it between two batches
    * @returns how many there were to write
    */
-  async recover(stored: Iterable<StoredContract>, signal: AbortSignal): Promise<number> {
+  async recover(store: StoredContracts, signal: AbortSignal): Promise<number> {
     const { clock } = this.parts;
     if (this.book.isWhole) {
       await this.book.markWhole(false);
@@ -229,8 +236,10 @@ export class Payee {
     const write = async () => {
       await this.book.record(batch);
       batch = [];
+      // Others get their turn: there may be millions.
+      await new Promise((resolve) => clock.setTimeout(() => resolve(undefined), 0));
     };
-    for (const { contract, terms, signed } of stored) {
+    for (const { contract, terms, signed } of store.all()) {
       if (signal.aborted) break;
       if (isFree(terms)) continue;
       const { renter } = terms;
@@ -249,13 +258,20 @@ export class Payee {
         ? receiptStep(renter, undefined, signed.receipt, signed.renterSignature)
         : {};
       batch.push({ peer: renter, open, ...receipt });
-      if (batch.length >= BATCH) {
-        await write();
-        // Others get their turn: there may be millions.
-        await new Promise((resolve) => clock.setTimeout(() => resolve(undefined), 0));
-      }
+      if (batch.length >= BATCH) await write();
     }
     await write();
+    // What is held no more was deleted, and its end was not written down.
+    for (let from: string | undefined = ''; from !== undefined && !signal.aborted;) {
+      const page = this.book.openPositions(from, BATCH);
+      for (const [peer, { contract }] of page.positions) {
+        if (store.has(contract)) continue;
+        found += 1;
+        batch.push({ peer, ended: { contract, why: 'deleted' } });
+      }
+      await write();
+      from = page.next;
+    }
     this.recovered = !signal.aborted;
     return found;
   }
@@ -266,10 +282,13 @@ export class Payee {
     if (body.bytes > 0) await this.book.addPending(renter, body);
   }
 
-  /** A shard is gone: the renter had it deleted, or it was lost. */
+  /**
+   * A shard is gone: the renter had it deleted, or it was lost. On the disk when the promise resolves,
+   * which may take a moment.
+   */
   async ended(renter: string, contract: string, why: 'deleted' | 'failed'): Promise<void> {
-    if (this.steps.openingOf(contract) !== undefined) await this.steps.flush();
-    await this.book.end(renter, contract, why);
+    const known = this.book.position(renter, contract) ?? this.steps.openingOf(contract);
+    if (known !== undefined) await this.write({ peer: renter, ended: { contract, why } });
   }
 
   /** An audit of one of a renter's shards was answered, at a time that the answer bears. */

@@ -37,8 +37,8 @@ export interface BookStep {
   readonly receipt?: ReceiptBody;
   /** The signed receipt, for who is paid: it is numbered and kept as proof. */
   readonly keep?: Pick<ReceiptRow, 'receipt' | 'renterSignature'>;
-  /** The contract whose shard is deleted with it: its storage stops to accrue. */
-  readonly ended?: string;
+  /** A contract whose storage stops to accrue: its shard was deleted, or is lost. */
+  readonly ended?: { readonly contract: string; readonly why: 'deleted' | 'failed' };
 }
 
 /** A transfer that broke off before the renter could sign: what this side knows of it. */
@@ -119,6 +119,21 @@ export class PaymentBook {
     for (const [, row] of this.rows.range(`position/${peer}/`)) yield row as Position;
   }
 
+  /** Some of the positions that accrue, with their peers, and where to go on. @param from - '' at first */
+  openPositions(
+    from: string,
+    limit: number,
+  ): { positions: (readonly [string, Position])[]; next: string | undefined } {
+    const positions: (readonly [string, Position])[] = [];
+    let looked = 0;
+    for (const [key, row] of this.rows.range('position/', from === '' ? undefined : from)) {
+      if ((looked += 1) > limit) return { positions, next: key };
+      const position = row as Position;
+      if (position.ended === null) positions.push([key.split('/')[1]!, position]);
+    }
+    return { positions, next: undefined };
+  }
+
   *channels(): Generator<Channel> {
     for (const [, row] of this.rows.range('channel/')) yield row as Channel;
   }
@@ -192,14 +207,14 @@ export class PaymentBook {
         (step.open !== undefined && !isFree(step.open.terms)) ||
         (step.receipt !== undefined &&
           this.position(step.peer, step.receipt.contract) !== undefined) ||
-        (step.ended !== undefined && this.position(step.peer, step.ended) !== undefined),
+        (step.ended !== undefined && this.position(step.peer, step.ended.contract) !== undefined),
     );
     if (!relevant) return steps.map(() => false);
     return this.transaction((t) =>
       steps.map(({ peer, open, receipt, keep, ended }) => {
         if (open !== undefined) this.openIn(t, peer, open);
         const isNew = receipt !== undefined && this.addIn(t, peer, receipt, keep);
-        if (ended !== undefined) this.endIn(t, peer, ended, 'deleted');
+        if (ended !== undefined) this.endIn(t, peer, ended.contract, ended.why);
         return isNew;
       }),
     );
