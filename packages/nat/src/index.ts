@@ -17,4 +17,18 @@ export {
   type MappingAttempt,
   type PortMapperOptions,
 } from './mapping/port-mapper.js';
+export { Announcer, type AddressSource } from './announcer.js';
+export {
+  DIAL_BACK,
+  DialBack,
+  OBSERVED_ADDRESS,
+  type DialBackOptions,
+} from './reachability/dial-back.js';
+export {
+  Reachability,
+  hasPublicAddress,
+  type ReachabilityOptions,
+  type ReachabilityStatus,
+} from './reachability/reachability.js';
+export type { AddressCheck } from './reachability/verdict.js';
 export { NetworkWatch, type NetworkWatchOptions } from './network-watch.js';
