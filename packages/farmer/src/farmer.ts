@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import {
   type Clock,
   type Contact,
+  type Dialer,
   HttpsTransport,
   type Identity,
   KademliaNode,
@@ -14,7 +15,9 @@ import {
   type Random,
   createTlsCredentials,
   difficultyOf,
+  directDialer,
   messageOf,
+  proxiedKademliaOptions,
   randomFraction,
   standardPlugins,
   systemClock,
@@ -43,8 +46,13 @@ export interface FarmerOptions {
   readonly host: string;
   /** 0 takes any free port. */
   readonly port: number;
-  /** Addresses to announce instead of the one listened on. */
+  /**
+   * Addresses to announce instead of the one listened on. Without them a farmer whose dialer is not
+   * direct announces none.
+   */
   readonly announce?: readonly string[];
+  /** How connections are opened; from this machine itself when not given. */
+  readonly dialer?: Dialer;
   /** Addresses of nodes to join by; none for the first node of a network. */
   readonly bootstrap: readonly string[];
   readonly quotaBytes: number;
@@ -159,6 +167,7 @@ export class Farmer {
       );
     }
     const clock = options.clock ?? systemClock;
+    const dialer = options.dialer ?? directDialer;
     const random = options.random ?? systemRandom;
     const { payments } = options;
     const currency = payments?.settlement?.currency ?? options.policy?.currency;
@@ -197,6 +206,7 @@ export class Farmer {
         credentials: await createTlsCredentials(identity, clock),
         listen: { host, port },
         ...(announce !== undefined && { announce }),
+        dialer,
         logger,
         onRequest: (request, response) => farmer?.onRequest(request, response) ?? false,
       });
@@ -208,6 +218,7 @@ export class Farmer {
         transport,
         storage,
         plugins: [...standardPlugins({ difficulty }), pubsub, mailbox, ...(options.plugins ?? [])],
+        ...(!dialer.direct && { options: proxiedKademliaOptions }),
         logger,
         clock,
         random,
@@ -236,7 +247,8 @@ export class Farmer {
           timeouts: { helloMs: 15_000, idleMs: 120_000, stallMs: 60_000, ...options.timeouts },
           uploads,
         },
-        { total: 1024, perAddress: 256 },
+        // Whoever comes through a proxy's hidden service comes from the proxy's one address.
+        { total: 1024, perAddress: dialer.direct ? 256 : 1024 },
       );
       const terms = () => farmer!.terms();
       registerFarmerMethods(node, {
