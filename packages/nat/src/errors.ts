@@ -1,0 +1,24 @@
+/** The stable codes of {@link NatError}. */
+export type NatErrorCode =
+  | 'NAT_NO_GATEWAY'
+  | 'NAT_NO_ANSWER'
+  | 'NAT_BAD_ANSWER'
+  | 'NAT_TOO_LARGE'
+  | 'NAT_REFUSED'
+  | 'NAT_CONFLICT'
+  | 'NAT_ABORTED'
+  | 'NAT_BAD_FILE'
+  | 'NAT_BAD_SETTING';
+
+/** Anything that goes wrong on the way to being reachable. The message names what was wrong. */
+export class NatError extends Error {
+  override readonly name = 'NatError';
+
+  constructor(
+    readonly code: NatErrorCode,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}

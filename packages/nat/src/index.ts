@@ -1,0 +1,1 @@
+export { NatError, type NatErrorCode } from './errors.js';
