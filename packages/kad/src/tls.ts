@@ -53,8 +53,10 @@ function secure(
   const authorities = options.authorities === true;
   const where = `${host}:${port}`;
   return new Promise((resolve, reject) => {
+    // What goes wrong below comes up through TLS; some streams say it once more when they are ended.
+    raw.on('error', () => undefined);
     if (signal?.aborted === true) {
-      raw.on('error', () => undefined).destroy();
+      raw.destroy();
       reject(new KadError('KAD_ABORTED', 'the call was aborted', { cause: signal.reason }));
       return;
     }
@@ -74,10 +76,11 @@ function secure(
       signal?.removeEventListener('abort', onAbort);
       socket.removeListener('error', onError);
       socket.removeListener('close', onClose);
+      // Also of a socket that is handed over and ended at once; `close` comes in any case.
+      socket.on('error', () => undefined);
       if (error === undefined) {
         resolve(socket);
       } else {
-        socket.on('error', () => undefined);
         socket.destroy();
         reject(error);
       }

@@ -176,9 +176,11 @@ async function negotiate(stream: Duplex, options: Negotiation): Promise<void> {
     stream.removeListener('data', onData);
   }
   if (failure === undefined) {
+    // The library takes some answers for good that are not.
     const answer = readAnswer(said, proxy, where);
-    // Nobody at the other end speaks first: these bytes are the proxy's own.
-    if (answer.kind !== 'open' || answer.length !== said.length) {
+    if (answer.kind === 'failed') failure = answer.error;
+    // Nobody at the other end speaks first: bytes past the answer are the proxy's own.
+    else if (answer.kind !== 'open' || answer.length !== said.length) {
       failure = proxyError(proxy, 'it says more than SOCKS5 has to say');
     }
   }
