@@ -8,6 +8,7 @@ const RELAYS = ['relay1', 'relay2', 'relay3'] as const;
 
 /** A client of the network: somebody's own Tor. */
 export interface TorClient {
+  /** Letters and digits. */
   readonly name: string;
   /** Where it takes SOCKS5: `ADDRESS:PORT`. */
   readonly socks: string;
@@ -83,11 +84,10 @@ export class TorNetwork {
   async ready(timeoutMs: number): Promise<void> {
     for (const { name } of this.clients) {
       const log = join(this.directory, name, 'log');
-      const process = this.processes.get(name)!;
       await until(
         `${name} has joined the Tor network`,
         async () => {
-          if (process.child.exitCode !== null) throw new Error(`tor ended: ${process.output()}`);
+          this.checkRuns(name);
           return /Bootstrapped 100%/.test(await readFile(log, 'utf8').catch(() => ''));
         },
         timeoutMs,
@@ -99,6 +99,7 @@ export class TorNetwork {
   async onions({ name, services = [] }: TorClient): Promise<string[]> {
     const files = services.map((_, i) => join(this.directory, name, `service${i}`, 'hostname'));
     await until('onion services have names', async () => {
+      this.checkRuns(name);
       const found = await Promise.all(files.map((file) => readFile(file).catch(() => undefined)));
       return found.every((text) => text !== undefined);
     });
@@ -108,6 +109,13 @@ export class TorNetwork {
   /** The log of a daemon. */
   log(name: string): Promise<string> {
     return readFile(join(this.directory, name, 'log'), 'utf8').catch(() => '');
+  }
+
+  private checkRuns(name: string): void {
+    const process = this.processes.get(name);
+    if (process === undefined || process.child.exitCode !== null) {
+      throw new Error(`${name} has ended: ${process?.output()}`);
+    }
   }
 
   private async makeAuthority(name: string, index: number): Promise<string> {

@@ -15,9 +15,9 @@ const FARM_PORTS = [4601, 4602];
 const TOR_READY_MS = 150_000;
 
 /** Two people who each have a Tor of their own, on the proxy's machine. */
-const renterTor = { name: 'renter-tor', socks: `${ADDRESSES.proxy.near.v4}:${SOCKS_PORT}` };
+const renterTor = { name: 'renterTor', socks: `${ADDRESSES.proxy.near.v4}:${SOCKS_PORT}` };
 const farmerTor = {
-  name: 'farmer-tor',
+  name: 'farmerTor',
   socks: `${ADDRESSES.proxy.far.v4}:${SOCKS_PORT}`,
   services: FARM_PORTS.map((port) => `${ADDRESSES.far.v4}:${port}`),
 };
