@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import {
   type Clock,
   type Contact,
+  type Dialer,
   HttpsTransport,
   type Identity,
   KademliaNode,
@@ -15,7 +16,9 @@ import {
   type Random,
   createTlsCredentials,
   difficultyOf,
+  directDialer,
   messageOf,
+  proxiedKademliaOptions,
   randomFraction,
   standardPlugins,
   systemClock,
@@ -45,13 +48,19 @@ export interface FarmerOptions {
   readonly host: string;
   /** 0 takes any free port. */
   readonly port: number;
-  /** Addresses to announce instead of the one listened on. */
+  /**
+   * Addresses to announce instead of the one listened on. Without them a farmer whose dialer is not
+   * direct announces none.
+   */
   readonly announce?: readonly string[];
   /**
    * Find out how others can reach this farmer, and announce only what they could reach. Without it
-   * `announce`, or else the address listened on, is announced unchecked.
+   * `announce`, or else the address listened on, is announced unchecked. With a dialer that is not
+   * direct nothing is looked for.
    */
   readonly reachability?: Omit<ReachabilityOptions, 'port' | 'announce' | 'bootstrap'>;
+  /** How connections are opened; from this machine itself when not given. */
+  readonly dialer?: Dialer;
   /** Addresses of nodes to join by; none for the first node of a network. */
   readonly bootstrap: readonly string[];
   readonly quotaBytes: number;
@@ -174,6 +183,8 @@ export class Farmer {
       );
     }
     const clock = options.clock ?? systemClock;
+    const dialer = options.dialer ?? directDialer;
+    const reaching = dialer.direct ? options.reachability : undefined;
     const random = options.random ?? systemRandom;
     const { payments } = options;
     const currency = payments?.settlement?.currency ?? options.policy?.currency;
@@ -208,11 +219,12 @@ export class Farmer {
       });
       const audits = new AuditAnswers(identity, store, payee, clock, logger);
       roots = RootBook.open(join(directory, 'roots.lmdb'), clock);
-      const first = announce ?? (options.reachability === undefined ? undefined : []);
+      const first = announce ?? (reaching === undefined ? undefined : []);
       const transport = new HttpsTransport({
         credentials: await createTlsCredentials(identity, clock),
         listen: { host, port },
         ...(first !== undefined && { announce: first }),
+        dialer,
         logger,
         onRequest: (request, response) => farmer?.onRequest(request, response) ?? false,
       });
@@ -221,10 +233,10 @@ export class Farmer {
       const mailbox = new Mailbox();
       const listeningPort = () => (transport.server?.address() as AddressInfo | null)?.port;
       const reachability =
-        options.reachability === undefined
+        reaching === undefined
           ? undefined
           : new Reachability({
-              ...options.reachability,
+              ...reaching,
               port: listeningPort,
               bootstrap: options.bootstrap,
               ...(announce !== undefined && { announce }),
@@ -237,10 +249,12 @@ export class Farmer {
           ...standardPlugins({ difficulty }),
           pubsub,
           mailbox,
-          new DialBack(),
+          // Behind a proxy there is nobody to dial back: where we are is not to be known.
+          ...(dialer.direct ? [new DialBack()] : []),
           ...(reachability === undefined ? [] : [reachability]),
           ...(options.plugins ?? []),
         ],
+        ...(!dialer.direct && { options: proxiedKademliaOptions }),
         logger,
         clock,
         random,
@@ -269,7 +283,8 @@ export class Farmer {
           timeouts: { helloMs: 15_000, idleMs: 120_000, stallMs: 60_000, ...options.timeouts },
           uploads,
         },
-        { total: 1024, perAddress: 256 },
+        // Whoever comes through a proxy's hidden service comes from the proxy's one address.
+        { total: 1024, perAddress: dialer.direct ? 256 : 1024 },
       );
       const terms = () => farmer!.terms();
       registerFarmerMethods(node, {

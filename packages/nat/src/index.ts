@@ -32,3 +32,6 @@ export {
 } from './reachability/reachability.js';
 export type { AddressCheck } from './reachability/verdict.js';
 export { NetworkWatch, type NetworkWatchOptions } from './network-watch.js';
+export { formatProxy, parseProxy, type ProxySettings } from './proxy-settings.js';
+export { isOwnMachine, proxiedDialer, type ProxiedDialer } from './proxied-dialer.js';
+export { dialedFetch, ownMachineFetch } from './dialed-fetch.js';
