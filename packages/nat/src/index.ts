@@ -35,3 +35,7 @@ export { NetworkWatch, type NetworkWatchOptions } from './network-watch.js';
 export { formatProxy, parseProxy, type ProxySettings } from './proxy-settings.js';
 export { isOwnMachine, proxiedDialer, type ProxiedDialer } from './proxied-dialer.js';
 export { dialedFetch, ownMachineFetch } from './dialed-fetch.js';
+export { diagnose, type DiagnoseOptions } from './doctor/diagnose.js';
+export type { Diagnosis, ProtocolTrial } from './doctor/diagnosis.js';
+export { advise, explainNat, explainPorts } from './doctor/advice.js';
+export type { NatKind, PortBehaviour } from './doctor/nat-kind.js';

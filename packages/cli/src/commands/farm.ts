@@ -5,6 +5,7 @@ import type { Context } from '../context.js';
 import { CliError } from '../cli-error.js';
 import { type MetricsServer, serveMetrics } from '../metrics-server.js';
 import { parseAmount as amountOf, chainSettlement } from '../paying.js';
+import { parsePort } from '../ports.js';
 import { reachabilitySettings, reportReachability } from '../reachability.js';
 import { formatSize, parseDuration, parseSize } from '../units.js';
 
@@ -39,10 +40,7 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
   const { EventLog, Identity, Metrics, loadIdentity, parseAddress, saveIdentity } =
     await import('@granary/kad');
   const { dialer, output, logger, config, signal } = context;
-  const port = Number(options.port);
-  if (!Number.isInteger(port) || port < 0 || port > 65_535) {
-    throw new CliError('CLI_USAGE', `--port ${options.port}: a port is a number from 0 to 65535`);
-  }
+  const port = parsePort(options.port);
   for (const address of [...(options.announce ?? []), ...(config.bootstrap ?? [])]) {
     if (parseAddress(address).scheme !== 'https') {
       throw new CliError('CLI_USAGE', `${address}: farmers listen at https:// addresses`);
