@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import {
   type Clock,
@@ -23,6 +24,7 @@ import {
   systemClock,
   systemRandom,
 } from '@granary/kad';
+import { DialBack, Reachability, type ReachabilityOptions } from '@granary/nat';
 import { LmdbRows, Payee, PaymentBook, type Settlement, ledgerSettlement } from '@granary/payments';
 import type { FarmerTerms } from '@granary/protocol';
 import { Admission } from './admission.js';
@@ -53,6 +55,12 @@ export interface FarmerOptions {
   readonly announce?: readonly string[];
   /** How connections are opened; from this machine itself when not given. */
   readonly dialer?: Dialer;
+  /**
+   * Find out how others can reach this farmer, and announce only what they could reach. Without it
+   * `announce`, or else the address listened on, is announced unchecked. A farmer whose dialer is not
+   * direct never does.
+   */
+  readonly reachability?: Omit<ReachabilityOptions, 'port' | 'announce' | 'bootstrap'>;
   /** Addresses of nodes to join by; none for the first node of a network. */
   readonly bootstrap: readonly string[];
   readonly quotaBytes: number;
@@ -94,7 +102,12 @@ export interface PaymentOptions {
 /** What a farmer has and has done. Sizes in bytes. */
 export interface FarmerStats extends TransferCounters {
   readonly nodeId: string;
+  /** The first address announced; empty while none is. */
   readonly address: string;
+  /** The port listened on. */
+  readonly port: number;
+  /** Whether others can reach it, when that is looked after. */
+  readonly reachable: 'unknown' | 'public' | 'private' | null;
   readonly quotaBytes: number;
   readonly usedBytes: number;
   readonly reservedBytes: number;
@@ -147,6 +160,9 @@ export class Farmer {
     private readonly startedAt: number,
     private readonly scrubber: Scrubber,
     private readonly offers: OfferAnswers,
+    private readonly listeningPort: () => number | undefined,
+    /** How others reach this farmer, when that is looked after. */
+    readonly reachability: Reachability | undefined,
   ) {}
 
   /**
@@ -202,23 +218,44 @@ export class Farmer {
       });
       const audits = new AuditAnswers(identity, store, payee, clock, logger);
       roots = RootBook.open(join(directory, 'roots.lmdb'), clock);
+      // Behind a proxy nobody is asked how we are reached: no router, and no other node.
+      const looked = dialer.direct ? options.reachability : undefined;
+      const first = announce ?? (looked === undefined ? undefined : []);
       const transport = new HttpsTransport({
         credentials: await createTlsCredentials(identity, clock),
         listen: { host, port },
-        ...(announce !== undefined && { announce }),
         dialer,
+        ...(first !== undefined && { announce: first }),
         logger,
         onRequest: (request, response) => farmer?.onRequest(request, response) ?? false,
       });
       const storage = LmdbValueStore.open(join(directory, 'values.lmdb'));
       const pubsub = new PubSub();
       const mailbox = new Mailbox();
+      const listeningPort = () => (transport.server?.address() as AddressInfo | null)?.port;
+      const reachability =
+        looked === undefined
+          ? undefined
+          : new Reachability({
+              ...looked,
+              port: listeningPort,
+              bootstrap: options.bootstrap,
+              ...(announce !== undefined && { announce }),
+            });
       const node = new KademliaNode({
         identity,
         transport,
         storage,
-        plugins: [...standardPlugins({ difficulty }), pubsub, mailbox, ...(options.plugins ?? [])],
         ...(!dialer.direct && { options: proxiedKademliaOptions }),
+        plugins: [
+          ...standardPlugins({ difficulty }),
+          pubsub,
+          mailbox,
+          // It tells others where they come from, which behind a proxy is where the proxy is.
+          ...(dialer.direct ? [new DialBack()] : []),
+          ...(reachability === undefined ? [] : [reachability]),
+          ...(options.plugins ?? []),
+        ],
         logger,
         clock,
         random,
@@ -291,6 +328,8 @@ export class Farmer {
           random,
           logger,
         }),
+        listeningPort,
+        reachability,
       );
       await node.start();
       farmer.sweep(clock);
@@ -345,6 +384,8 @@ export class Farmer {
     return {
       nodeId: this.node.identity.nodeId,
       address: this.address,
+      port: this.listeningPort() ?? 0,
+      reachable: this.reachability?.status.state ?? null,
       ...this.store.usage,
       ...this.counters,
       peers: this.node.routingTable.size,

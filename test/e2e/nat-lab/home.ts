@@ -109,7 +109,7 @@ export class Home {
   }
 
   /** What miniupnpd has mapped: port outside, host and port inside. */
-  async mappings(): Promise<{ external: number; host: string; port: number; protocol: string }[]> {
+  async mappings(): Promise<{ external: number; host: string; port: number }[]> {
     const chain = await this.router.must('nft', [
       '-n',
       'list',
@@ -118,12 +118,12 @@ export class Home {
       'filter',
       'prerouting_miniupnpd',
     ]);
-    const rule = /(tcp|udp) dport (\d+).*?dnat (?:ip )?to ([\d.]+):(\d+)/;
+    const rule = /dport (\d+) dnat (?:ip )?to ([\d.]+):(\d+)/;
     return chain.split('\n').flatMap((line) => {
       const match = rule.exec(line);
       if (match === null) return [];
-      const [, protocol = '', external, host = '', port] = match;
-      return [{ external: Number(external), host, port: Number(port), protocol }];
+      const [, external, host = '', port] = match;
+      return [{ external: Number(external), host, port: Number(port) }];
     });
   }
 
