@@ -53,14 +53,14 @@ export interface FarmerOptions {
    * direct announces none.
    */
   readonly announce?: readonly string[];
-  /**
-   * Find out how others can reach this farmer, and announce only what they could reach. Without it
-   * `announce`, or else the address listened on, is announced unchecked. With a dialer that is not
-   * direct nothing is looked for.
-   */
-  readonly reachability?: Omit<ReachabilityOptions, 'port' | 'announce' | 'bootstrap'>;
   /** How connections are opened; from this machine itself when not given. */
   readonly dialer?: Dialer;
+  /**
+   * Find out how others can reach this farmer, and announce only what they could reach. Without it
+   * `announce`, or else the address listened on, is announced unchecked. A farmer whose dialer is not
+   * direct never does.
+   */
+  readonly reachability?: Omit<ReachabilityOptions, 'port' | 'announce' | 'bootstrap'>;
   /** Addresses of nodes to join by; none for the first node of a network. */
   readonly bootstrap: readonly string[];
   readonly quotaBytes: number;
@@ -185,7 +185,6 @@ export class Farmer {
     }
     const clock = options.clock ?? systemClock;
     const dialer = options.dialer ?? directDialer;
-    const reaching = dialer.direct ? options.reachability : undefined;
     const random = options.random ?? systemRandom;
     const { payments } = options;
     const currency = payments?.settlement?.currency ?? options.policy?.currency;
@@ -220,12 +219,14 @@ export class Farmer {
       });
       const audits = new AuditAnswers(identity, store, payee, clock, logger);
       roots = RootBook.open(join(directory, 'roots.lmdb'), clock);
-      const first = announce ?? (reaching === undefined ? undefined : []);
+      // Behind a proxy nobody is asked how we are reached: no router, and no other node.
+      const looked = dialer.direct ? options.reachability : undefined;
+      const first = announce ?? (looked === undefined ? undefined : []);
       const transport = new HttpsTransport({
         credentials: await createTlsCredentials(identity, clock),
         listen: { host, port },
-        ...(first !== undefined && { announce: first }),
         dialer,
+        ...(first !== undefined && { announce: first }),
         logger,
         onRequest: (request, response) => farmer?.onRequest(request, response) ?? false,
       });
@@ -234,10 +235,10 @@ export class Farmer {
       const mailbox = new Mailbox();
       const listeningPort = () => (transport.server?.address() as AddressInfo | null)?.port;
       const reachability =
-        reaching === undefined
+        looked === undefined
           ? undefined
           : new Reachability({
-              ...reaching,
+              ...looked,
               port: listeningPort,
               bootstrap: options.bootstrap,
               ...(announce !== undefined && { announce }),
@@ -246,16 +247,16 @@ export class Farmer {
         identity,
         transport,
         storage,
+        ...(!dialer.direct && { options: proxiedKademliaOptions }),
         plugins: [
           ...standardPlugins({ difficulty }),
           pubsub,
           mailbox,
-          // Behind a proxy there is nobody to dial back: where we are is not to be known.
+          // It tells others where they come from, which behind a proxy is where the proxy is.
           ...(dialer.direct ? [new DialBack()] : []),
           ...(reachability === undefined ? [] : [reachability]),
           ...(options.plugins ?? []),
         ],
-        ...(!dialer.direct && { options: proxiedKademliaOptions }),
         logger,
         clock,
         random,

@@ -61,7 +61,8 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
   const metrics = options.metrics === undefined ? undefined : await Metrics.create();
   const settlement = await chainSettlement(config, identity, dialer);
   const redeemAt = options.redeemAt === undefined ? 1n : amountOf('--redeem-at', options.redeemAt);
-  const reachability = await reachabilitySettings(options, config, dialer !== undefined);
+  const reachability =
+    dialer === undefined ? await reachabilitySettings(options, config) : undefined;
   const farmer = await Farmer.open({
     directory: options.data,
     identity,
@@ -142,7 +143,7 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
 async function checkHidden(
   { announce = [], host }: FarmOptions,
   proxy: string,
-  { logger }: Context,
+  { config, logger }: Context,
 ): Promise<void> {
   const { hiddenNetworkOf, parseAddress } = await import('@granary/kad');
   const { isOwnMachine } = await import('@granary/nat');
@@ -151,6 +152,12 @@ async function checkHidden(
       'CLI_USAGE',
       'behind a proxy a farmer does not announce where it is: name the address of its onion ' +
         'service with --announce https://….onion:PORT (docs/tor.md)',
+    );
+  }
+  if (config.portMapping === 'always') {
+    throw new CliError(
+      'CLI_USAGE',
+      '--port-mapping always would tell a router of this node: not behind a proxy',
     );
   }
   logger.info({ proxy }, 'all connections go through the proxy; no port is mapped');

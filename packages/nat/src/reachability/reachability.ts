@@ -9,6 +9,7 @@ import {
   type PluginHost,
   addressGroup,
   formatAddress,
+  hiddenNetworkOf,
   messageOf,
   parseAddress,
   randomFraction,
@@ -413,6 +414,8 @@ function distinct(contacts: readonly Contact[]): Contact[] {
 async function numeric(address: string): Promise<string | undefined> {
   try {
     const { host, port, scheme } = parseAddress(address);
+    // Names of Tor and I2P are in no DNS, and must not be asked for there.
+    if (hiddenNetworkOf(host) !== undefined) return undefined;
     const ip = canonicalIp(host) ?? canonicalIp((await lookup(host)).address);
     return ip === undefined ? undefined : formatAddress({ scheme, host: ip, port });
   } catch {
