@@ -26,6 +26,8 @@ const configSchema = z.strictObject({
   token: z.string().optional(),
   confirmations: z.coerce.number().int().min(0).max(10_000).optional(),
   challenge: z.string().optional(),
+  portMapping: z.enum(['auto', 'always', 'never']).optional(),
+  dialBack: z.enum(['auto', 'never']).optional(),
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).optional(),
 });
 
@@ -62,6 +64,8 @@ function fromEnvironment(env: NodeJS.ProcessEnv): Record<string, unknown> {
     token: env['GRANARY_TOKEN'],
     confirmations: env['GRANARY_CONFIRMATIONS'],
     challenge: env['GRANARY_CHALLENGE'],
+    portMapping: env['GRANARY_PORT_MAPPING'],
+    dialBack: env['GRANARY_DIAL_BACK'],
     logLevel: env['GRANARY_LOG_LEVEL'],
   };
 }

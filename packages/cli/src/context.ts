@@ -22,6 +22,8 @@ export interface GlobalFlags {
   readonly chainId?: number;
   readonly contract?: string;
   readonly token?: string;
+  readonly portMapping?: Config['portMapping'];
+  readonly dialBack?: Config['dialBack'];
 }
 
 /** What a command works with. */
@@ -53,6 +55,8 @@ export async function contextOf(
     chainId: flags.chainId,
     contract: flags.contract,
     token: flags.token,
+    portMapping: flags.portMapping,
+    dialBack: flags.dialBack,
   });
   const { createLogger } = await import('./logger.js');
   const logger = createLogger(config.logLevel ?? defaultLevel);

@@ -97,6 +97,18 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
     .option('--host <host>', 'address to listen on', '127.0.0.1')
     .option('--port <port>', 'port to listen on; 0 takes any that is free', '0')
     .option('--announce <url>', 'address that others reach this node at; may be repeated', collect)
+    .addOption(
+      new Option(
+        '--port-mapping <when>',
+        'ask the router for a port: auto, when it takes one (GRANARY_PORT_MAPPING)',
+      ).choices(['auto', 'always', 'never']),
+    )
+    .addOption(
+      new Option(
+        '--dial-back <when>',
+        'announce only what other nodes could reach; not on loopback (GRANARY_DIAL_BACK)',
+      ).choices(['auto', 'never']),
+    )
     .option('--space <size>', 'the most bytes of shards to keep', '10GB')
     .option('--reservation <time>', 'how long a broken-off upload is kept to go on', '1h')
     .option('--operator <name>', 'who runs it: renters spread shards over operators')
@@ -114,6 +126,7 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
       'after',
       examples(
         'granary farm --data /srv/granary --host 0.0.0.0 --port 4600 --announce https://farm.example.org:4600 --space 500GB',
+        'granary farm --data /srv/granary --host 0.0.0.0 --port 4600   # at home: the router is asked for a port',
         'granary farm --data ./farm --bootstrap https://127.0.0.1:4600',
         'granary farm --data /srv/granary --price 4000 --egress-price 9000   # to be paid, by ledger',
         'granary farm --data /srv/granary --leave   # hand the shards over, then end',

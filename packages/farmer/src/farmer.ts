@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import {
   type Clock,
@@ -20,6 +21,7 @@ import {
   systemClock,
   systemRandom,
 } from '@granary/kad';
+import { DialBack, Reachability, type ReachabilityOptions } from '@granary/nat';
 import { LmdbRows, Payee, PaymentBook, type Settlement, ledgerSettlement } from '@granary/payments';
 import type { FarmerTerms } from '@granary/protocol';
 import { Admission } from './admission.js';
@@ -45,6 +47,11 @@ export interface FarmerOptions {
   readonly port: number;
   /** Addresses to announce instead of the one listened on. */
   readonly announce?: readonly string[];
+  /**
+   * Find out how others can reach this farmer, and announce only what they could reach. Without it
+   * `announce`, or else the address listened on, is announced unchecked.
+   */
+  readonly reachability?: Omit<ReachabilityOptions, 'port' | 'announce' | 'bootstrap'>;
   /** Addresses of nodes to join by; none for the first node of a network. */
   readonly bootstrap: readonly string[];
   readonly quotaBytes: number;
@@ -86,7 +93,12 @@ export interface PaymentOptions {
 /** What a farmer has and has done. Sizes in bytes. */
 export interface FarmerStats extends TransferCounters {
   readonly nodeId: string;
+  /** The first address announced; empty while none is. */
   readonly address: string;
+  /** The port listened on. */
+  readonly port: number;
+  /** Whether others can reach it, when that is looked after. */
+  readonly reachable: 'unknown' | 'public' | 'private' | null;
   readonly quotaBytes: number;
   readonly usedBytes: number;
   readonly reservedBytes: number;
@@ -139,6 +151,9 @@ export class Farmer {
     private readonly startedAt: number,
     private readonly scrubber: Scrubber,
     private readonly offers: OfferAnswers,
+    private readonly listeningPort: () => number | undefined,
+    /** How others reach this farmer, when that is looked after. */
+    readonly reachability: Reachability | undefined,
   ) {}
 
   /**
@@ -193,21 +208,39 @@ export class Farmer {
       });
       const audits = new AuditAnswers(identity, store, payee, clock, logger);
       roots = RootBook.open(join(directory, 'roots.lmdb'), clock);
+      const first = announce ?? (options.reachability === undefined ? undefined : []);
       const transport = new HttpsTransport({
         credentials: await createTlsCredentials(identity, clock),
         listen: { host, port },
-        ...(announce !== undefined && { announce }),
+        ...(first !== undefined && { announce: first }),
         logger,
         onRequest: (request, response) => farmer?.onRequest(request, response) ?? false,
       });
       const storage = LmdbValueStore.open(join(directory, 'values.lmdb'));
       const pubsub = new PubSub();
       const mailbox = new Mailbox();
+      const listeningPort = () => (transport.server?.address() as AddressInfo | null)?.port;
+      const reachability =
+        options.reachability === undefined
+          ? undefined
+          : new Reachability({
+              ...options.reachability,
+              port: listeningPort,
+              bootstrap: options.bootstrap,
+              ...(announce !== undefined && { announce }),
+            });
       const node = new KademliaNode({
         identity,
         transport,
         storage,
-        plugins: [...standardPlugins({ difficulty }), pubsub, mailbox, ...(options.plugins ?? [])],
+        plugins: [
+          ...standardPlugins({ difficulty }),
+          pubsub,
+          mailbox,
+          new DialBack(),
+          ...(reachability === undefined ? [] : [reachability]),
+          ...(options.plugins ?? []),
+        ],
         logger,
         clock,
         random,
@@ -279,6 +312,8 @@ export class Farmer {
           random,
           logger,
         }),
+        listeningPort,
+        reachability,
       );
       await node.start();
       farmer.sweep(clock);
@@ -333,6 +368,8 @@ export class Farmer {
     return {
       nodeId: this.node.identity.nodeId,
       address: this.address,
+      port: this.listeningPort() ?? 0,
+      reachable: this.reachability?.status.state ?? null,
       ...this.store.usage,
       ...this.counters,
       peers: this.node.routingTable.size,

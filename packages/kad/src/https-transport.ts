@@ -324,9 +324,11 @@ export class HttpsTransport implements Transport {
     }
     const body = await readBody(request);
     if (this.handler === undefined) throw new KadError('KAD_STOPPED', 'the node is not running');
+    const { remoteAddress = '', remotePort } = request.socket;
     const answer = await this.handler(body, {
       nodeId: peer.nodeId,
-      address: request.socket.remoteAddress ?? '',
+      address: remoteAddress,
+      ...(remotePort !== undefined && { port: remotePort }),
     });
     response.writeHead(200, {
       'content-type': 'application/octet-stream',

@@ -20,3 +20,36 @@ export type {
   TunnelPurse,
 } from './tunnel/tunnel-accounts.js';
 export { parseTunnelTerms, type TunnelTerms } from './tunnel/tunnel-terms.js';
+export {
+  MAPPING_PROTOCOLS,
+  type Gateway,
+  type MapRequest,
+  type Mapping,
+  type MappingClient,
+  type MappingEnvironment,
+  type MappingProtocol,
+  type UnmapRequest,
+} from './mapping/mapping.js';
+export { findDefaultGateway } from './mapping/default-gateway.js';
+export { isCarrierIpv4, isPublicIpv4 } from './mapping/ipv4.js';
+export {
+  PortMapper,
+  mappingClient,
+  type MappingAttempt,
+  type PortMapperOptions,
+} from './mapping/port-mapper.js';
+export { Announcer, type AddressSource } from './announcer.js';
+export {
+  DIAL_BACK,
+  DialBack,
+  OBSERVED_ADDRESS,
+  type DialBackOptions,
+} from './reachability/dial-back.js';
+export {
+  Reachability,
+  hasPublicAddress,
+  type ReachabilityOptions,
+  type ReachabilityStatus,
+} from './reachability/reachability.js';
+export type { AddressCheck } from './reachability/verdict.js';
+export { NetworkWatch, type NetworkWatchOptions } from './network-watch.js';

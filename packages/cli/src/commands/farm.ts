@@ -5,6 +5,7 @@ import type { Context } from '../context.js';
 import { CliError } from '../cli-error.js';
 import { type MetricsServer, serveMetrics } from '../metrics-server.js';
 import { parseAmount as amountOf, chainSettlement } from '../paying.js';
+import { reachabilitySettings, reportReachability } from '../reachability.js';
 import { formatSize, parseDuration, parseSize } from '../units.js';
 
 /** Options of `granary farm`. */
@@ -61,12 +62,14 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
   const metrics = options.metrics === undefined ? undefined : await Metrics.create();
   const settlement = await chainSettlement(config, identity);
   const redeemAt = options.redeemAt === undefined ? 1n : amountOf('--redeem-at', options.redeemAt);
+  const reachability = await reachabilitySettings(options, config);
   const farmer = await Farmer.open({
     directory: options.data,
     identity,
     host: options.host,
     port,
     ...(options.announce !== undefined && { announce: options.announce }),
+    ...(reachability !== undefined && { reachability }),
     bootstrap: config.bootstrap ?? [],
     quotaBytes: parseSize(options.space),
     reservationMs: parseDuration(options.reservation),
@@ -96,12 +99,27 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
         type: registry.contentType,
       }));
     }
-    const { nodeId, address, freeBytes, shards } = farmer.stats();
+    const { nodeId, address, port: listening, freeBytes, shards } = farmer.stats();
     const metricsUrl = metricsServer?.url ?? null;
-    output.result({ event: 'ready', nodeId, address, pid: process.pid, metrics: metricsUrl });
+    const where = address === '' ? `on port ${listening}` : `at ${address}`;
+    output.result({
+      event: 'ready',
+      nodeId,
+      address: address === '' ? null : address,
+      port: listening,
+      pid: process.pid,
+      metrics: metricsUrl,
+    });
     output.line(
-      `Farming at ${address} as ${nodeId}: ${formatSize(freeBytes)} free, ${shards} shards held. Ctrl-C stops.`,
+      `Farming ${where} as ${nodeId}: ${formatSize(freeBytes)} free, ${shards} shards held. Ctrl-C stops.`,
     );
+    if (farmer.reachability !== undefined) {
+      output.line('Looking how others can reach this node …');
+      if (farmer.reachability.status.checkedAt !== undefined) {
+        reportReachability(output, farmer.reachability.status);
+      }
+      farmer.reachability.onChange((status) => reportReachability(output, status));
+    }
     if (metricsServer !== undefined) output.line(`Metrics at ${metricsServer.url}`);
     if (options.stay === true) await farmer.stay();
     if (options.leave === true) await farmer.leave();
