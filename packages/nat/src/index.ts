@@ -53,3 +53,10 @@ export {
 } from './reachability/reachability.js';
 export type { AddressCheck } from './reachability/verdict.js';
 export { NetworkWatch, type NetworkWatchOptions } from './network-watch.js';
+export {
+  TUNNEL_TERMS,
+  TunnelDirectory,
+  type TunnelDirectoryOptions,
+  type TunnelOffer,
+} from './tunnel/tunnel-directory.js';
+export { TunnelKeeper, type OpenTunnel, type TunnelKeeperOptions } from './tunnel/tunnel-keeper.js';
