@@ -91,7 +91,7 @@ export function describeReachability(status: ReachabilityStatus): string[] {
   if (state === 'unknown') {
     lines.push('Not known yet whether others can reach this node: too few nodes could say.');
   } else {
-    lines.push('Others can’t reach this node:');
+    lines.push("Others can't reach this node:");
     for (const check of checks) lines.push(`  ${check.address}: ${count(check)}`);
   }
   if (mapping !== undefined) {
@@ -102,7 +102,7 @@ export function describeReachability(status: ReachabilityStatus): string[] {
   } else if (attempts.length > 0) {
     lines.push('  The router maps no port:');
     for (const { protocol, error } of attempts) {
-      lines.push(`    ${protocolName(protocol)}: ${error?.message ?? 'it did, but no more'}`);
+      lines.push(`    ${error?.message ?? `${protocolName(protocol)}: it did, but does no more`}`);
     }
   }
   if (state === 'private') {

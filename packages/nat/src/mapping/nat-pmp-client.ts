@@ -29,13 +29,13 @@ export class NatPmpClient implements MappingClient {
 
   async map({ internalPort, externalPort, lifetimeSeconds, signal }: MapRequest): Promise<Mapping> {
     const externalAddress = await this.ask(
-      'the address outside, by NAT-PMP',
+      'NAT-PMP',
       encodeAddressRequest(),
       decodeAddress,
       signal,
     );
     const granted = await this.ask(
-      'a port, by NAT-PMP',
+      'NAT-PMP',
       encodeMapRequest({ internalPort, externalPort, lifetimeSeconds }),
       (answer) => decodeMap(answer, internalPort),
       signal,
@@ -55,7 +55,7 @@ export class NatPmpClient implements MappingClient {
 
   async unmap({ internalPort, signal }: UnmapRequest): Promise<void> {
     await this.ask(
-      'to remove a port, by NAT-PMP',
+      'NAT-PMP',
       encodeMapRequest({ internalPort, externalPort: 0, lifetimeSeconds: 0 }),
       (answer) => decodeMap(answer, internalPort),
       signal,

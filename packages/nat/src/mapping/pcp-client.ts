@@ -23,7 +23,7 @@ export class PcpClient implements MappingClient {
   async map(request: MapRequest): Promise<Mapping> {
     const { internalPort, externalPort, lifetimeSeconds, nonce, signal } = request;
     const granted = await this.ask(
-      'a port, by PCP',
+      'PCP',
       { internalPort, externalPort, lifetimeSeconds, nonce },
       signal,
     );
@@ -40,11 +40,7 @@ export class PcpClient implements MappingClient {
   }
 
   async unmap({ internalPort, nonce, signal }: UnmapRequest): Promise<void> {
-    await this.ask(
-      'to remove a port, by PCP',
-      { internalPort, externalPort: 0, lifetimeSeconds: 0, nonce },
-      signal,
-    );
+    await this.ask('PCP', { internalPort, externalPort: 0, lifetimeSeconds: 0, nonce }, signal);
   }
 
   private ask(

@@ -18,7 +18,7 @@ export const PCP_NONCE_BYTES = 12;
 /** Result codes, section 7.4. */
 const RESULTS: Readonly<Record<number, string>> = {
   1: 'it speaks another version',
-  2: 'it is not allowed: mapping is turned off, or the mapping is another’s',
+  2: "it is not allowed: mapping is turned off, or the mapping is another's",
   3: 'it could not read the request',
   4: 'it does not know MAP requests',
   5: 'it does not know an option',
@@ -27,7 +27,7 @@ const RESULTS: Readonly<Record<number, string>> = {
   8: 'the router has no more room',
   9: 'it does not map TCP',
   10: 'this host has as many ports as it may have',
-  11: 'it can’t give what was asked for',
+  11: "it can't give what was asked for",
   12: 'there is another NAT between us and it',
   13: 'there are too many remote peers',
 };

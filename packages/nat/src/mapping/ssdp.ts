@@ -52,9 +52,15 @@ export function findDescription(
     const onAbort = () => fail(signal.reason);
     signal.addEventListener('abort', onAbort, { once: true });
     const giveUp = () =>
-      fail(complaint ?? new NatError('NAT_NO_ANSWER', 'no router answers a search by UPnP'));
+      fail(
+        complaint ??
+          new NatError(
+            'NAT_NO_ANSWER',
+            `UPnP: the router (${gateway.address}) does not answer a search`,
+          ),
+      );
     socket.on('error', (error) =>
-      fail(new NatError('NAT_NO_ANSWER', `a search by UPnP failed: ${messageOf(error)}`)),
+      fail(new NatError('NAT_NO_ANSWER', `UPnP: the search failed: ${messageOf(error)}`)),
     );
     socket.on('message', (message, from) => {
       seen += 1;

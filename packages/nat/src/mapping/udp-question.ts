@@ -6,7 +6,7 @@ import { NatError } from '../errors.js';
 export interface UdpQuestion<T> {
   readonly to: { readonly address: string; readonly port: number };
   readonly message: Uint8Array;
-  /** For errors: what was asked. */
+  /** For errors: the protocol. */
   readonly what: string;
   /**
    * Reads an answer: undefined when it is not the one to this question, which is then waited for on.
@@ -59,7 +59,7 @@ export function askByUdp<T>(question: UdpQuestion<T>): Promise<T> {
     const ask = () => {
       const pause = PAUSES_MS[sent];
       if (pause === undefined) {
-        fail(new NatError('NAT_NO_ANSWER', `${what}: ${to.address} does not answer`));
+        fail(new NatError('NAT_NO_ANSWER', `${what}: the router (${to.address}) does not answer`));
         return;
       }
       sent += 1;
@@ -73,7 +73,7 @@ export function askByUdp<T>(question: UdpQuestion<T>): Promise<T> {
       fail(
         new NatError(
           'NAT_NO_ANSWER',
-          `${what}: ${to.address} does not take it (${messageOf(error)})`,
+          `${what}: the router (${to.address}) does not speak it (${messageOf(error)})`,
           { cause: error },
         ),
       );

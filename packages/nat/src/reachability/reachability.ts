@@ -97,6 +97,8 @@ export class Reachability implements Plugin {
   private pending = false;
   private running = false;
   private again = false;
+  /** Whether a check is on its way because somebody new is there. */
+  private awaited = false;
   private failures = 0;
   private observed: readonly string[] = [];
   private checks: readonly AddressCheck[] = [];
@@ -104,6 +106,7 @@ export class Reachability implements Plugin {
   private doubted = new Set<string>();
   private checkedAt: number | undefined;
   private told = '';
+  private toldAddresses: readonly string[] = [];
 
   constructor(private readonly options: ReachabilityOptions) {
     this.announcer = options.announcer ?? new Announcer();
@@ -151,6 +154,7 @@ export class Reachability implements Plugin {
       if (this.stopping.signal.aborted) return;
       this.running = true;
       this.again = false;
+      this.awaited = false;
       try {
         await this.run(host);
       } catch (error) {
@@ -216,7 +220,10 @@ export class Reachability implements Plugin {
     const since = host.clock.now() - (this.checkedAt ?? -Infinity);
     const { enough = ENOUGH } = this.options;
     const settled = this.checks.some(({ reached, failed }) => reached + failed >= enough);
-    if (!settled && since >= CONTACT_PAUSE_MS) this.soon(host);
+    if (settled || this.awaited) return;
+    this.awaited = true;
+    if (since >= CONTACT_PAUSE_MS) this.soon(host);
+    else this.wait(host, CONTACT_PAUSE_MS - since);
   }
 
   private moved(host: PluginHost): void {
@@ -251,7 +258,11 @@ export class Reachability implements Plugin {
 
   private async run(host: PluginHost): Promise<void> {
     const own = this.observed.flatMap((ip) => addressGroup(ip) ?? ip);
-    const known = host.node.contacts();
+    const { node } = host;
+    const few = node.contacts().length < HELPERS;
+    // In a network that has just begun, those whom we know may know others by now.
+    if (few) await node.lookup(node.identity.nodeId, { signal: this.stopping.signal });
+    const known = node.contacts();
     const contacts = known.length >= HELPERS ? known : [...known, ...(await this.seeds(host))];
     const helpers = chooseHelpers(distinct(contacts), HELPERS, host.random, own);
     this.checkedAt = host.clock.now();
@@ -360,6 +371,21 @@ export class Reachability implements Plugin {
     this.tell();
   }
 
+  /** Have those know where we are now who know us, or let us in. */
+  private spread(announced: readonly string[]): void {
+    const { node, logger } = this.host!;
+    for (const contact of node.routingTable.closest(node.identity.nodeId, HELPERS)) {
+      node.check(contact);
+    }
+    const { bootstrap = [] } = this.options;
+    // A node without addresses is in nobody's table: with one, it joins as if for the first time.
+    if (announced.length === 0 || bootstrap.length === 0) return;
+    if (node.routingTable.size >= HELPERS) return;
+    node
+      .join(bootstrap, { signal: this.stopping.signal })
+      .catch((error: unknown) => logger.debug({ error: messageOf(error) }, 'joining again failed'));
+  }
+
   /** Tell the listeners, if anything is new to them. */
   private tell(): void {
     const { status } = this;
@@ -367,11 +393,8 @@ export class Reachability implements Plugin {
     const news = JSON.stringify([state, announced, mapping?.externalPort, observed, checks]);
     if (news === this.told) return;
     this.told = news;
-    // Those who know us should know where we are now.
-    const { node } = this.host!;
-    for (const contact of node.routingTable.closest(node.identity.nodeId, HELPERS)) {
-      node.check(contact);
-    }
+    if (announced !== this.toldAddresses) this.spread(announced);
+    this.toldAddresses = announced;
     for (const listener of this.listeners) listener(status);
   }
 }
