@@ -6,6 +6,7 @@ import { CliError } from './cli-error.js';
 
 const configSchema = z.strictObject({
   bootstrap: z.array(z.string()).optional(),
+  proxy: z.string().optional(),
   scheme: z.string().optional(),
   duration: z.string().optional(),
   difficulty: z.coerce.number().int().min(0).max(64).optional(),
@@ -44,6 +45,7 @@ function fromEnvironment(env: NodeJS.ProcessEnv): Record<string, unknown> {
   const bootstrap = env['GRANARY_BOOTSTRAP']?.split(/[\s,]+/).filter((part) => part !== '');
   return {
     bootstrap: bootstrap?.length === 0 ? undefined : bootstrap,
+    proxy: env['GRANARY_PROXY'],
     scheme: env['GRANARY_SCHEME'],
     duration: env['GRANARY_DURATION'],
     diversity: env['GRANARY_DIVERSITY'],

@@ -21,6 +21,10 @@ function withCommon(command: Command): Command {
       collect,
     )
     .option(
+      '--proxy <url>',
+      'open every connection through a SOCKS5 proxy, socks5h://[USER:PASSWORD@]HOST:PORT, or none (GRANARY_PROXY)',
+    )
+    .option(
       '--difficulty <bits>',
       'work that the network asks of node identities: leading zero bits (GRANARY_DIFFICULTY)',
     )
@@ -83,6 +87,7 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
       examples(
         'granary init',
         'granary init --bootstrap https://127.0.0.1:4601   # remembered in config.json',
+        'granary init --bootstrap https://NAME.onion:4600 --proxy socks5h://127.0.0.1:9050   # over Tor',
         'granary init --password',
         'granary init --home /mnt/new --words "abandon …"',
       ),
@@ -128,6 +133,7 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
         'granary farm --data /srv/granary --host 0.0.0.0 --port 4600 --announce https://farm.example.org:4600 --space 500GB',
         'granary farm --data /srv/granary --host 0.0.0.0 --port 4600   # at home: the router is asked for a port',
         'granary farm --data ./farm --bootstrap https://127.0.0.1:4600',
+        'granary farm --data ./farm --proxy socks5h://127.0.0.1:9050 --announce https://NAME.onion:4600   # over Tor',
         'granary farm --data /srv/granary --price 4000 --egress-price 9000   # to be paid, by ledger',
         'granary farm --data /srv/granary --leave   # hand the shards over, then end',
       ),

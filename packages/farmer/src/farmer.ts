@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import {
   type Clock,
   type Contact,
+  type Dialer,
   HttpsTransport,
   type Identity,
   KademliaNode,
@@ -15,7 +16,9 @@ import {
   type Random,
   createTlsCredentials,
   difficultyOf,
+  directDialer,
   messageOf,
+  proxiedKademliaOptions,
   randomFraction,
   standardPlugins,
   systemClock,
@@ -45,13 +48,18 @@ export interface FarmerOptions {
   readonly host: string;
   /** 0 takes any free port. */
   readonly port: number;
-  /** Addresses to announce instead of the one listened on. */
+  /**
+   * Addresses to announce instead of the one listened on. Without them a farmer whose dialer is not
+   * direct announces none.
+   */
   readonly announce?: readonly string[];
   /**
    * Find out how others can reach this farmer, and announce only what they could reach. Without it
    * `announce`, or else the address listened on, is announced unchecked.
    */
   readonly reachability?: Omit<ReachabilityOptions, 'port' | 'announce' | 'bootstrap'>;
+  /** How connections are opened; from this machine itself when not given. */
+  readonly dialer?: Dialer;
   /** Addresses of nodes to join by; none for the first node of a network. */
   readonly bootstrap: readonly string[];
   readonly quotaBytes: number;
@@ -174,6 +182,7 @@ export class Farmer {
       );
     }
     const clock = options.clock ?? systemClock;
+    const dialer = options.dialer ?? directDialer;
     const random = options.random ?? systemRandom;
     const { payments } = options;
     const currency = payments?.settlement?.currency ?? options.policy?.currency;
@@ -213,6 +222,7 @@ export class Farmer {
         credentials: await createTlsCredentials(identity, clock),
         listen: { host, port },
         ...(first !== undefined && { announce: first }),
+        dialer,
         logger,
         onRequest: (request, response) => farmer?.onRequest(request, response) ?? false,
       });
@@ -241,6 +251,7 @@ export class Farmer {
           ...(reachability === undefined ? [] : [reachability]),
           ...(options.plugins ?? []),
         ],
+        ...(!dialer.direct && { options: proxiedKademliaOptions }),
         logger,
         clock,
         random,
@@ -269,7 +280,8 @@ export class Farmer {
           timeouts: { helloMs: 15_000, idleMs: 120_000, stallMs: 60_000, ...options.timeouts },
           uploads,
         },
-        { total: 1024, perAddress: 256 },
+        // Whoever comes through a proxy's hidden service comes from the proxy's one address.
+        { total: 1024, perAddress: dialer.direct ? 256 : 1024 },
       );
       const terms = () => farmer!.terms();
       registerFarmerMethods(node, {

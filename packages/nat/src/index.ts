@@ -60,3 +60,6 @@ export {
   type TunnelOffer,
 } from './tunnel/tunnel-directory.js';
 export { TunnelKeeper, type OpenTunnel, type TunnelKeeperOptions } from './tunnel/tunnel-keeper.js';
+export { formatProxy, parseProxy, type ProxySettings } from './proxy-settings.js';
+export { isOwnMachine, proxiedDialer, type ProxiedDialer } from './proxied-dialer.js';
+export { dialedFetch, ownMachineFetch } from './dialed-fetch.js';

@@ -2,6 +2,7 @@ import { WebSocket } from 'ws';
 import {
   type Clock,
   type Contact,
+  type Dialer,
   type Identity,
   type TlsCredentials,
   dialTls,
@@ -43,6 +44,7 @@ import { FarmerRefusal, RenterError, messageOf } from './errors.js';
 export interface ConnectionContext {
   readonly identity: Identity;
   readonly credentials: TlsCredentials;
+  readonly dialer: Dialer;
   readonly clock: Clock;
   readonly random: (bytes: number) => Uint8Array;
   readonly connectTimeoutMs: number;
@@ -104,10 +106,11 @@ export class FarmerConnection {
     context: ConnectionContext,
     signal?: AbortSignal,
   ): Promise<FarmerConnection> {
-    let failure: unknown = transferError(farmer, 'it has no address');
+    let failure: unknown = transferError(farmer, 'it has no address that can be dialled from here');
     for (const address of farmer.addresses) {
       // Transfers go to the farmer's HTTPS server; other addresses are for the DHT's messages.
-      if (parseAddress(address).scheme !== 'https') continue;
+      const { scheme, host } = parseAddress(address);
+      if (scheme !== 'https' || !context.dialer.dials(host)) continue;
       signal?.throwIfAborted();
       try {
         return await FarmerConnection.dialAddress(farmer, address, context, signal);
@@ -125,12 +128,15 @@ export class FarmerConnection {
     signal?: AbortSignal,
   ): Promise<FarmerConnection> {
     const { host, port } = parseAddress(address);
+    const { dialer } = context;
+    const timeoutMs = context.connectTimeoutMs + dialer.slackMs;
     const tls = await dialTls({
       host,
       port,
+      dialer,
       credentials: context.credentials,
       expectedNodeId: farmer.nodeId,
-      timeoutMs: context.connectTimeoutMs,
+      timeoutMs,
       ...(signal && { signal }),
     });
     const name = host.includes(':') ? `[${host}]` : host;
@@ -138,7 +144,7 @@ export class FarmerConnection {
       createConnection: () => tls,
       perMessageDeflate: false,
       maxPayload: Math.max(MAX_DATA_FRAME, 2 * 1024 * 1024),
-      handshakeTimeout: context.connectTimeoutMs,
+      handshakeTimeout: timeoutMs,
       // A mask of zeros: masking protects plain-text proxies (RFC 6455, section 10.3), of which there
       // are none inside TLS, and costs a copy and a pass over every byte.
       generateMask: (mask) => mask.fill(0),

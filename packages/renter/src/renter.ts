@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import {
   type Clock,
   type Contact,
+  type Dialer,
   HttpsTransport,
   KademliaNode,
   type Logger,
@@ -10,6 +11,8 @@ import {
   PubSub,
   type Random,
   createTlsCredentials,
+  directDialer,
+  proxiedKademliaOptions,
   standardPlugins,
   systemClock,
   systemRandom,
@@ -54,7 +57,12 @@ import type {
   RenterStatus,
 } from './renter-types.js';
 import { type SegmentEngine, defaultEngine } from './segment-engine.js';
-import { type RenterSettings, defaultSettings, segmentSizeFor } from './settings.js';
+import {
+  type RenterSettings,
+  defaultSettings,
+  proxiedSettings,
+  segmentSizeFor,
+} from './settings.js';
 
 /** What a {@link Renter} is made of. */
 export interface RenterParts {
@@ -70,6 +78,11 @@ export interface RenterParts {
   readonly engine?: SegmentEngine;
   /** Leading zero bits of work that the network asks of node identities. Default 0. */
   readonly difficulty?: number;
+  /**
+   * How connections to nodes and farmers are opened; from this machine itself when not given. One
+   * that is not direct has its own defaults for patience ({@link proxiedSettings}).
+   */
+  readonly dialer?: Dialer;
   /** How farmers that want to be paid on a chain are paid; without it only those are that use a ledger. */
   readonly settlement?: Settlement;
 }
@@ -109,16 +122,22 @@ export class Renter {
     const { keys, logger } = parts;
     const clock = parts.clock ?? systemClock;
     const random = parts.random ?? systemRandom;
-    const settings = { ...defaultSettings, ...parts.settings };
+    const dialer = parts.dialer ?? directDialer;
+    const settings = {
+      ...defaultSettings,
+      ...(!dialer.direct && proxiedSettings),
+      ...parts.settings,
+    };
     const store = await RenterStore.open(parts.directory, keys.storeKey);
     const credentials = await createTlsCredentials(keys.identity, clock);
     const pubsub = new PubSub();
     const mailbox = new Mailbox();
     const node = new KademliaNode({
       identity: keys.identity,
-      transport: new HttpsTransport({ credentials, logger }),
+      transport: new HttpsTransport({ credentials, dialer, logger }),
       storage: new MemoryValueStore(),
       plugins: [...standardPlugins({ difficulty: parts.difficulty ?? 0 }), pubsub, mailbox],
+      ...(!dialer.direct && { options: proxiedKademliaOptions }),
       logger,
       clock,
       random,
@@ -165,6 +184,7 @@ export class Renter {
     const context = {
       identity: keys.identity,
       credentials,
+      dialer,
       clock,
       random,
       connectTimeoutMs,

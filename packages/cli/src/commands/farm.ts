@@ -38,7 +38,7 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
   const { Farmer, collectFarmerMetrics } = await import('@granary/farmer');
   const { EventLog, Identity, Metrics, loadIdentity, parseAddress, saveIdentity } =
     await import('@granary/kad');
-  const { output, logger, config, signal } = context;
+  const { dialer, output, logger, config, signal } = context;
   const port = Number(options.port);
   if (!Number.isInteger(port) || port < 0 || port > 65_535) {
     throw new CliError('CLI_USAGE', `--port ${options.port}: a port is a number from 0 to 65535`);
@@ -48,6 +48,7 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
       throw new CliError('CLI_USAGE', `${address}: farmers listen at https:// addresses`);
     }
   }
+  if (dialer !== undefined) await checkHidden(options, dialer.proxy, context);
   const identityFile = join(options.data, 'identity.json');
   const exists = await readFile(identityFile).then(
     () => true,
@@ -60,9 +61,10 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
   if (!exists) await saveIdentity(identityFile, Identity.generate());
   const identity = await loadIdentity(identityFile);
   const metrics = options.metrics === undefined ? undefined : await Metrics.create();
-  const settlement = await chainSettlement(config, identity);
+  const settlement = await chainSettlement(config, identity, dialer);
   const redeemAt = options.redeemAt === undefined ? 1n : amountOf('--redeem-at', options.redeemAt);
-  const reachability = await reachabilitySettings(options, config);
+  const reachability =
+    dialer === undefined ? await reachabilitySettings(options, config) : undefined;
   const farmer = await Farmer.open({
     directory: options.data,
     identity,
@@ -70,6 +72,7 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
     port,
     ...(options.announce !== undefined && { announce: options.announce }),
     ...(reachability !== undefined && { reachability }),
+    ...(dialer !== undefined && { dialer }),
     bootstrap: config.bootstrap ?? [],
     quotaBytes: parseSize(options.space),
     reservationMs: parseDuration(options.reservation),
@@ -131,6 +134,35 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
     await farmer.stop();
     // An open stdin would keep the process alive.
     process.stdin.destroy();
+  }
+}
+
+/**
+ * Behind a proxy a farmer announces what it is told to, and nothing else.
+ *
+ * @throws CliError CLI_USAGE when it is told nothing.
+ */
+async function checkHidden(
+  { announce = [], host }: FarmOptions,
+  proxy: string,
+  { logger }: Context,
+): Promise<void> {
+  const { hiddenNetworkOf, parseAddress } = await import('@granary/kad');
+  const { isOwnMachine } = await import('@granary/nat');
+  if (announce.length === 0) {
+    throw new CliError(
+      'CLI_USAGE',
+      'behind a proxy a farmer does not announce where it is: name the address of its onion ' +
+        'service with --announce https://….onion:PORT (docs/tor.md)',
+    );
+  }
+  logger.info({ proxy }, 'all connections go through the proxy; no port is mapped');
+  for (const address of announce) {
+    if (hiddenNetworkOf(parseAddress(address).host) !== undefined) continue;
+    logger.warn({ address }, 'everybody is told this address: it must not lead to this machine');
+  }
+  if (!isOwnMachine(host)) {
+    logger.warn({ host }, 'whoever reaches this address can tell which node is here');
   }
 }
 
