@@ -27,6 +27,8 @@ export interface GlobalFlags {
   readonly token?: string;
   readonly portMapping?: Config['portMapping'];
   readonly dialBack?: Config['dialBack'];
+  readonly tunnels?: Config['tunnels'];
+  readonly offerTunnel?: Config['offerTunnel'];
 }
 
 /** What a command works with. */
@@ -63,6 +65,8 @@ export async function contextOf(
     token: flags.token,
     portMapping: flags.portMapping,
     dialBack: flags.dialBack,
+    tunnels: flags.tunnels,
+    offerTunnel: flags.offerTunnel,
   });
   const { createLogger } = await import('./logger.js');
   const logger = createLogger(config.logLevel ?? defaultLevel);

@@ -24,7 +24,13 @@ import {
   systemClock,
   systemRandom,
 } from '@granary/kad';
-import { DialBack, Reachability, type ReachabilityOptions } from '@granary/nat';
+import {
+  DialBack,
+  Reachability,
+  type ReachabilityOptions,
+  Tunnels,
+  type TunnelsOptions,
+} from '@granary/nat';
 import { LmdbRows, Payee, PaymentBook, type Settlement, ledgerSettlement } from '@granary/payments';
 import type { FarmerTerms } from '@granary/protocol';
 import { Admission } from './admission.js';
@@ -58,6 +64,11 @@ export interface FarmerOptions {
    * `announce`, or else the address listened on, is announced unchecked.
    */
   readonly reachability?: Omit<ReachabilityOptions, 'port' | 'announce' | 'bootstrap'>;
+  /**
+   * Be reached through tunnels of others, or be a tunnel for others, as it is needed and can be.
+   * Without it, and with a dialer that is not direct, neither.
+   */
+  readonly tunnels?: Omit<TunnelsOptions, 'server' | 'credentials' | 'reachability'>;
   /** How connections are opened; from this machine itself when not given. */
   readonly dialer?: Dialer;
   /** Addresses of nodes to join by; none for the first node of a network. */
@@ -162,6 +173,8 @@ export class Farmer {
     private readonly listeningPort: () => number | undefined,
     /** How others reach this farmer, when that is looked after. */
     readonly reachability: Reachability | undefined,
+    /** What it does about tunnels; undefined when nothing. */
+    readonly tunnels: Tunnels | undefined,
   ) {}
 
   /**
@@ -218,8 +231,9 @@ export class Farmer {
       const audits = new AuditAnswers(identity, store, payee, clock, logger);
       roots = RootBook.open(join(directory, 'roots.lmdb'), clock);
       const first = announce ?? (options.reachability === undefined ? undefined : []);
+      const credentials = await createTlsCredentials(identity, clock);
       const transport = new HttpsTransport({
-        credentials: await createTlsCredentials(identity, clock),
+        credentials,
         listen: { host, port },
         ...(first !== undefined && { announce: first }),
         dialer,
@@ -239,6 +253,15 @@ export class Farmer {
               bootstrap: options.bootstrap,
               ...(announce !== undefined && { announce }),
             });
+      const tunnels =
+        options.tunnels === undefined || !dialer.direct
+          ? undefined
+          : new Tunnels({
+              ...options.tunnels,
+              server: () => transport.server,
+              credentials,
+              ...(reachability !== undefined && { reachability }),
+            });
       const node = new KademliaNode({
         identity,
         transport,
@@ -249,6 +272,7 @@ export class Farmer {
           mailbox,
           new DialBack(),
           ...(reachability === undefined ? [] : [reachability]),
+          ...(tunnels === undefined ? [] : [tunnels]),
           ...(options.plugins ?? []),
         ],
         ...(!dialer.direct && { options: proxiedKademliaOptions }),
@@ -326,6 +350,7 @@ export class Farmer {
         }),
         listeningPort,
         reachability,
+        tunnels,
       );
       await node.start();
       farmer.sweep(clock);

@@ -63,3 +63,9 @@ export { TunnelKeeper, type OpenTunnel, type TunnelKeeperOptions } from './tunne
 export { formatProxy, parseProxy, type ProxySettings } from './proxy-settings.js';
 export { isOwnMachine, proxiedDialer, type ProxiedDialer } from './proxied-dialer.js';
 export { dialedFetch, ownMachineFetch } from './dialed-fetch.js';
+export {
+  Tunnels,
+  type TunnelMode,
+  type TunnelsOptions,
+  type TunnelsStatus,
+} from './tunnel/tunnels.js';

@@ -5,11 +5,13 @@ import type { TLSSocket } from 'node:tls';
 import { WebSocket } from 'ws';
 import {
   type Clock,
+  type Dialer,
   type Logger,
   type NodeId,
   type TlsCredentials,
   TokenBucket,
   dialTls,
+  directDialer,
   formatAddress,
   messageOf,
   parseAddress,
@@ -66,6 +68,8 @@ export interface TunnelConnectionOptions {
   readonly target: { readonly host: string; readonly port: number };
   readonly clock: Clock;
   readonly logger: Logger;
+  /** How the tunnel is dialled; from this machine itself when not given. */
+  readonly dialer?: Dialer;
   readonly limits?: Partial<TunnelClientLimits>;
   readonly purse?: TunnelPurse;
   readonly signal?: AbortSignal;
@@ -125,10 +129,11 @@ export class TunnelConnection {
    * NAT_TUNNEL_CLOSED; KadError when it is not the node that it should be.
    */
   static async open(options: TunnelConnectionOptions): Promise<TunnelConnection> {
-    const { tunnel, credentials, clock, signal } = options;
+    const { tunnel, credentials, clock, signal, dialer = directDialer } = options;
     const limits = { ...defaultTunnelClientLimits, ...options.limits };
     const { host, port } = parseAddress(tunnel.address);
     const tls = await dialTls({
+      dialer,
       host,
       port,
       credentials,
@@ -202,10 +207,11 @@ export class TunnelConnection {
 
   /** Whether a stranger that comes to our address reaches us, and nobody else. */
   async check(signal?: AbortSignal): Promise<boolean> {
-    const { credentials, nodeId } = this.options;
+    const { credentials, nodeId, dialer = directDialer } = this.options;
     const { host, port } = parseAddress(this.address);
     try {
       const socket = await dialTls({
+        dialer,
         host,
         port,
         credentials,

@@ -1,7 +1,7 @@
 import { createServer, connect } from 'node:net';
 import { type TLSSocket } from 'node:tls';
 import { afterEach, describe, expect, it } from 'vitest';
-import { dialTls, parseAddress, routeUpgrades } from '@granary/kad';
+import { dialTls, directDialer, parseAddress, routeUpgrades } from '@granary/kad';
 import { type TestNode, openTunnel, startNode, tunnelAt } from './tunnel.test-support.js';
 
 const cleanups: (() => unknown)[] = [];
@@ -38,7 +38,13 @@ async function echoing(): Promise<TestNode> {
 async function echoSocket(address: string, to: TestNode, from: TestNode): Promise<TLSSocket> {
   const { host, port } = parseAddress(address);
   const { credentials } = from;
-  const socket = await dialTls({ host, port, credentials, expectedNodeId: to.identity.nodeId });
+  const socket = await dialTls({
+    dialer: directDialer,
+    host,
+    port,
+    credentials,
+    expectedNodeId: to.identity.nodeId,
+  });
   socket.on('error', () => socket.destroy());
   socket.write('GET /echo HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n');
   await new Promise((resolve, reject) => {
@@ -150,7 +156,7 @@ describe('a tunnel', () => {
     await expect(openTunnel(client, { nodeId, address: someone.address })).rejects.toThrow(
       /no tunnel/,
     );
-    const bare = await dialTls({ host: '127.0.0.1', port: at.port });
+    const bare = await dialTls({ dialer: directDialer, host: '127.0.0.1', port: at.port });
     bare.write(
       'GET /tunnel HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
         'Sec-WebSocket-Protocol: granary-tunnel.1\r\n\r\n',
