@@ -69,3 +69,4 @@ export {
   type TunnelsOptions,
   type TunnelsStatus,
 } from './tunnel/tunnels.js';
+export { HOLE_PUNCH, HolePuncher, type HolePuncherOptions } from './punch/hole-puncher.js';
