@@ -102,6 +102,7 @@ export async function withRenter<T>(
   work: (renter: Renter) => Promise<T>,
   settings: Partial<RenterSettings> = {},
 ): Promise<T> {
+  const { HolePuncher } = await import('@granary/nat');
   const { Renter } = await import('@granary/renter');
   const { parseScheme } = await import('@granary/protocol');
   const { config, dialer, home, logger } = context;
@@ -112,6 +113,8 @@ export async function withRenter<T>(
     keys,
     bootstrap: config.bootstrap ?? [],
     logger,
+    // Behind a proxy nothing may go out in another way.
+    ...(dialer === undefined && { paths: new HolePuncher() }),
     ...(dialer !== undefined && { dialer }),
     ...(settlement !== undefined && { settlement }),
     settings: {

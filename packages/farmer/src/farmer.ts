@@ -26,6 +26,7 @@ import {
 } from '@granary/kad';
 import {
   DialBack,
+  HolePuncher,
   Reachability,
   type ReachabilityOptions,
   Tunnels,
@@ -262,6 +263,14 @@ export class Farmer {
               credentials,
               ...(reachability !== undefined && { reachability }),
             });
+      const puncher =
+        tunnels === undefined
+          ? undefined
+          : new HolePuncher({
+              credentials,
+              accept: (socket) => transport.server?.emit('connection', socket),
+              wanted: () => tunnels.status.through.length > 0,
+            });
       const node = new KademliaNode({
         identity,
         transport,
@@ -273,6 +282,7 @@ export class Farmer {
           new DialBack(),
           ...(reachability === undefined ? [] : [reachability]),
           ...(tunnels === undefined ? [] : [tunnels]),
+          ...(puncher === undefined ? [] : [puncher]),
           ...(options.plugins ?? []),
         ],
         ...(!dialer.direct && { options: proxiedKademliaOptions }),
