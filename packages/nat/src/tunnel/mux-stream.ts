@@ -75,7 +75,8 @@ export class MuxStream extends Duplex {
   }
 
   override _read(): void {
-    this.grant();
+    // What is read now is still counted as waiting.
+    process.nextTick(() => this.grant());
   }
 
   override _write(

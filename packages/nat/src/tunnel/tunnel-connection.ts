@@ -148,6 +148,8 @@ export class TunnelConnection {
       maxPayload: HEADER_SIZE + MAX_FRAME_DATA,
       handshakeTimeout: limits.openMs,
       followRedirects: false,
+      // Nobody needs answers of WebSockets' own here, and they would not be bounded.
+      autoPong: false,
       // Inside TLS there is no proxy that masks protect (docs/decisions/0003).
       generateMask: (mask) => void mask.fill(0),
     });
@@ -184,7 +186,8 @@ export class TunnelConnection {
       });
       const mux = new Multiplexer(socket, false, {
         clock,
-        maxStreams: limits.connections,
+        // A tunnel may allow more than we do: some more are refused one by one before it is cut off.
+        maxStreams: 2 * limits.connections + 64,
         pingMs: limits.pingMs,
         pongMs: limits.pongMs,
         onStream: (stream) => connection?.take(stream),
@@ -235,8 +238,8 @@ export class TunnelConnection {
 
   private take(stream: Duplex): void {
     const { clock, target, logger } = this.options;
-    const { stallMs, idleMs } = this.limits;
-    if (!this.arrivals.take(clock.now())) return void stream.destroy();
+    const { stallMs, idleMs, connections } = this.limits;
+    if (this.open >= connections || !this.arrivals.take(clock.now())) return void stream.destroy();
     this.open += 1;
     const socket = connect({ ...target, allowHalfOpen: true, noDelay: true });
     socket.once('error', (error) =>

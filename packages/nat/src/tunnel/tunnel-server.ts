@@ -86,6 +86,8 @@ export class TunnelServer {
       perMessageDeflate: false,
       maxPayload: HEADER_SIZE + MAX_FRAME_DATA,
       clientTracking: false,
+      // Nobody needs answers of WebSockets' own here, and they would not be bounded.
+      autoPong: false,
       handleProtocols: () => TUNNEL_SUBPROTOCOL,
     });
     this.unroute = routeUpgrades(options.server, TUNNEL_PATH, (request, socket, head) => {

@@ -114,12 +114,18 @@ export class Tunnels implements Plugin {
     this.offered = undefined;
   }
 
-  private decide(host: PluginHost, { state, mapping, checkedAt }: ReachabilityStatus): void {
+  private decide(
+    host: PluginHost,
+    { state, mapping, checkedAt, announced }: ReachabilityStatus,
+  ): void {
     const { use = 'auto', offer = 'auto' } = this.options;
     if (checkedAt === undefined) return;
     if (use === 'auto') {
-      if (state !== 'public') this.keep(host);
-      else if (this.keeper?.running === true) {
+      const lent = this.keeper?.tunnels.map(({ address }) => address) ?? [];
+      const own = announced.some((address) => !lent.includes(address));
+      // While nobody can say, what the user wrote counts.
+      if (state === 'private' || (state === 'unknown' && !own)) this.keep(host);
+      else if (state === 'public' && this.keeper?.running === true) {
         host.logger.info(
           {},
           'others reach this node directly: its tunnels are not needed any more',
