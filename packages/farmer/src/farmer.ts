@@ -24,7 +24,14 @@ import {
   systemClock,
   systemRandom,
 } from '@granary/kad';
-import { DialBack, Reachability, type ReachabilityOptions } from '@granary/nat';
+import {
+  DialBack,
+  HolePuncher,
+  Reachability,
+  type ReachabilityOptions,
+  Tunnels,
+  type TunnelsOptions,
+} from '@granary/nat';
 import { LmdbRows, Payee, PaymentBook, type Settlement, ledgerSettlement } from '@granary/payments';
 import type { FarmerTerms } from '@granary/protocol';
 import { Admission } from './admission.js';
@@ -53,14 +60,19 @@ export interface FarmerOptions {
    * direct announces none.
    */
   readonly announce?: readonly string[];
-  /** How connections are opened; from this machine itself when not given. */
-  readonly dialer?: Dialer;
   /**
    * Find out how others can reach this farmer, and announce only what they could reach. Without it
    * `announce`, or else the address listened on, is announced unchecked. A farmer whose dialer is not
    * direct never does.
    */
   readonly reachability?: Omit<ReachabilityOptions, 'port' | 'announce' | 'bootstrap'>;
+  /**
+   * Be reached through tunnels of others, or be a tunnel for others, as it is needed and can be.
+   * Without it, and with a dialer that is not direct, neither.
+   */
+  readonly tunnels?: Omit<TunnelsOptions, 'server' | 'credentials' | 'reachability'>;
+  /** How connections are opened; from this machine itself when not given. */
+  readonly dialer?: Dialer;
   /** Addresses of nodes to join by; none for the first node of a network. */
   readonly bootstrap: readonly string[];
   readonly quotaBytes: number;
@@ -164,6 +176,8 @@ export class Farmer {
     private readonly listeningPort: () => number | undefined,
     /** How others reach this farmer, when that is looked after. */
     readonly reachability: Reachability | undefined,
+    /** What it does about tunnels; undefined when nothing. */
+    readonly tunnels: Tunnels | undefined,
   ) {}
 
   /**
@@ -222,8 +236,9 @@ export class Farmer {
       // Behind a proxy nobody is asked how we are reached: no router, and no other node.
       const looked = dialer.direct ? options.reachability : undefined;
       const first = announce ?? (looked === undefined ? undefined : []);
+      const credentials = await createTlsCredentials(identity, clock);
       const transport = new HttpsTransport({
-        credentials: await createTlsCredentials(identity, clock),
+        credentials,
         listen: { host, port },
         dialer,
         ...(first !== undefined && { announce: first }),
@@ -243,6 +258,23 @@ export class Farmer {
               bootstrap: options.bootstrap,
               ...(announce !== undefined && { announce }),
             });
+      const tunnels =
+        options.tunnels === undefined || !dialer.direct
+          ? undefined
+          : new Tunnels({
+              ...options.tunnels,
+              server: () => transport.server,
+              credentials,
+              ...(reachability !== undefined && { reachability }),
+            });
+      const puncher =
+        tunnels === undefined
+          ? undefined
+          : new HolePuncher({
+              credentials,
+              accept: (socket) => transport.server?.emit('connection', socket),
+              wanted: () => tunnels.status.through.length > 0,
+            });
       const node = new KademliaNode({
         identity,
         transport,
@@ -255,6 +287,8 @@ export class Farmer {
           // It tells others where they come from, which behind a proxy is where the proxy is.
           ...(dialer.direct ? [new DialBack()] : []),
           ...(reachability === undefined ? [] : [reachability]),
+          ...(tunnels === undefined ? [] : [tunnels]),
+          ...(puncher === undefined ? [] : [puncher]),
           ...(options.plugins ?? []),
         ],
         logger,
@@ -331,6 +365,7 @@ export class Farmer {
         }),
         listeningPort,
         reachability,
+        tunnels,
       );
       await node.start();
       farmer.sweep(clock);

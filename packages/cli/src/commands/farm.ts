@@ -7,10 +7,12 @@ import { type MetricsServer, serveMetrics } from '../metrics-server.js';
 import { parseAmount as amountOf, chainSettlement } from '../paying.js';
 import { parsePort } from '../ports.js';
 import { reachabilitySettings, reportReachability } from '../reachability.js';
+import { type TunnelFlags, reportTunnels, tunnelSettings } from '../tunnelling.js';
+import { until } from '../until.js';
 import { formatSize, parseDuration, parseSize } from '../units.js';
 
 /** Options of `granary farm`. */
-export interface FarmOptions {
+export interface FarmOptions extends TunnelFlags {
   readonly data: string;
   readonly host: string;
   readonly port: string;
@@ -70,6 +72,7 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
     port,
     ...(options.announce !== undefined && { announce: options.announce }),
     ...(reachability !== undefined && { reachability }),
+    tunnels: tunnelSettings(options, config),
     ...(dialer !== undefined && { dialer }),
     bootstrap: config.bootstrap ?? [],
     quotaBytes: parseSize(options.space),
@@ -121,6 +124,7 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
       }
       farmer.reachability.onChange((status) => reportReachability(output, status));
     }
+    farmer.tunnels?.onChange((status) => reportTunnels(output, status));
     if (metricsServer !== undefined) output.line(`Metrics at ${metricsServer.url}`);
     if (options.stay === true) await farmer.stay();
     if (options.leave === true) await farmer.leave();
@@ -196,14 +200,4 @@ async function untilEmpty(
   if (over) return;
   output.result({ event: 'left' });
   output.line('Left: no shard is here any more. The directory can be removed.');
-}
-
-/** Wait for a signal, or, when asked to, for the end of the parent that holds our stdin. */
-function until(signal: AbortSignal, withParent: boolean): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    signal.addEventListener('abort', () => resolve(), { once: true });
-    if (!withParent) return;
-    process.stdin.on('end', resolve).on('close', resolve).on('error', resolve).resume();
-  });
 }
