@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import {
   type Clock,
   type Contact,
+  type Dialer,
   HttpsTransport,
   KademliaNode,
   type Logger,
@@ -10,6 +11,8 @@ import {
   PubSub,
   type Random,
   createTlsCredentials,
+  directDialer,
+  proxiedKademliaOptions,
   standardPlugins,
   systemClock,
   systemRandom,
@@ -19,7 +22,7 @@ import type { Manifest, PaymentTerms } from '@granary/protocol';
 import { anySignal } from './any-signal.js';
 import { type AuditKit, makeAuditKit } from './audit-kit.js';
 import { type CareReport, Caretaker } from './caretaker.js';
-import { ConnectionPool } from './connection-pool.js';
+import { ConnectionPool, type DirectPaths } from './connection-pool.js';
 import { contractEnd } from './contract-end.js';
 import { reviewContracts } from './contract-review.js';
 import { RenterError, messageOf } from './errors.js';
@@ -54,7 +57,12 @@ import type {
   RenterStatus,
 } from './renter-types.js';
 import { type SegmentEngine, defaultEngine } from './segment-engine.js';
-import { type RenterSettings, defaultSettings, segmentSizeFor } from './settings.js';
+import {
+  type RenterSettings,
+  defaultSettings,
+  proxiedSettings,
+  segmentSizeFor,
+} from './settings.js';
 
 /** What a {@link Renter} is made of. */
 export interface RenterParts {
@@ -70,6 +78,13 @@ export interface RenterParts {
   readonly engine?: SegmentEngine;
   /** Leading zero bits of work that the network asks of node identities. Default 0. */
   readonly difficulty?: number;
+  /**
+   * How connections to nodes and farmers are opened; from this machine itself when not given. One
+   * that is not direct has its own defaults for patience ({@link proxiedSettings}).
+   */
+  readonly dialer?: Dialer;
+  /** Makes direct connections to farmers that can only be dialled through tunnels. */
+  readonly paths?: DirectPaths;
   /** How farmers that want to be paid on a chain are paid; without it only those are that use a ledger. */
   readonly settlement?: Settlement;
 }
@@ -109,16 +124,27 @@ export class Renter {
     const { keys, logger } = parts;
     const clock = parts.clock ?? systemClock;
     const random = parts.random ?? systemRandom;
-    const settings = { ...defaultSettings, ...parts.settings };
+    const dialer = parts.dialer ?? directDialer;
+    const settings = {
+      ...defaultSettings,
+      ...(!dialer.direct && proxiedSettings),
+      ...parts.settings,
+    };
     const store = await RenterStore.open(parts.directory, keys.storeKey);
     const credentials = await createTlsCredentials(keys.identity, clock);
     const pubsub = new PubSub();
     const mailbox = new Mailbox();
     const node = new KademliaNode({
       identity: keys.identity,
-      transport: new HttpsTransport({ credentials, logger }),
+      transport: new HttpsTransport({ credentials, dialer, logger }),
       storage: new MemoryValueStore(),
-      plugins: [...standardPlugins({ difficulty: parts.difficulty ?? 0 }), pubsub, mailbox],
+      plugins: [
+        ...standardPlugins({ difficulty: parts.difficulty ?? 0 }),
+        pubsub,
+        mailbox,
+        ...(parts.paths === undefined ? [] : [parts.paths]),
+      ],
+      ...(!dialer.direct && { options: proxiedKademliaOptions }),
       logger,
       clock,
       random,
@@ -165,14 +191,19 @@ export class Renter {
     const context = {
       identity: keys.identity,
       credentials,
+      dialer,
       clock,
       random,
       connectTimeoutMs,
       stallTimeoutMs,
       meter: payments,
     };
-    const pool = new ConnectionPool(context, directory, (farmer, signal) =>
-      renter.clear(farmer, signal),
+    const pool = new ConnectionPool(
+      context,
+      directory,
+      (farmer, signal) => renter.clear(farmer, signal),
+      logger,
+      parts.paths,
     );
     const engine = parts.engine ?? defaultEngine();
     const core = {
