@@ -4,7 +4,7 @@ import type { FarmerOptions } from '@granary/farmer';
 import type { ReachabilityStatus } from '@granary/nat';
 import { CliError } from './cli-error.js';
 import type { Config } from './config.js';
-import type { Output } from './output.js';
+import { type Output, printable } from './output.js';
 
 /** Where a farmer listens, and what it was told to announce. */
 export interface ListenOptions {
@@ -102,7 +102,9 @@ export function describeReachability(status: ReachabilityStatus): string[] {
   } else if (attempts.length > 0) {
     lines.push('  The router maps no port:');
     for (const { protocol, error } of attempts) {
-      lines.push(`    ${error?.message ?? `${protocolName(protocol)}: it did, but does no more`}`);
+      lines.push(
+        `    ${printable(error?.message ?? `${protocolName(protocol)}: it did, but does no more`)}`,
+      );
     }
   }
   if (state === 'private') {

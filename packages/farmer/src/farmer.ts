@@ -62,7 +62,8 @@ export interface FarmerOptions {
   readonly announce?: readonly string[];
   /**
    * Find out how others can reach this farmer, and announce only what they could reach. Without it
-   * `announce`, or else the address listened on, is announced unchecked.
+   * `announce`, or else the address listened on, is announced unchecked. A farmer whose dialer is not
+   * direct never does.
    */
   readonly reachability?: Omit<ReachabilityOptions, 'port' | 'announce' | 'bootstrap'>;
   /**
@@ -151,6 +152,7 @@ export class Farmer {
   private sweeper: unknown;
   private collector: unknown;
   private collecting: Promise<void> = Promise.resolve();
+  private recovering: Promise<void> = Promise.resolve();
   private rejoiner: unknown;
   private readonly stopping = new AbortController();
 
@@ -231,13 +233,15 @@ export class Farmer {
       });
       const audits = new AuditAnswers(identity, store, payee, clock, logger);
       roots = RootBook.open(join(directory, 'roots.lmdb'), clock);
-      const first = announce ?? (options.reachability === undefined ? undefined : []);
+      // Behind a proxy nobody is asked how we are reached: no router, and no other node.
+      const looked = dialer.direct ? options.reachability : undefined;
+      const first = announce ?? (looked === undefined ? undefined : []);
       const credentials = await createTlsCredentials(identity, clock);
       const transport = new HttpsTransport({
         credentials,
         listen: { host, port },
-        ...(first !== undefined && { announce: first }),
         dialer,
+        ...(first !== undefined && { announce: first }),
         logger,
         onRequest: (request, response) => farmer?.onRequest(request, response) ?? false,
       });
@@ -246,10 +250,10 @@ export class Farmer {
       const mailbox = new Mailbox();
       const listeningPort = () => (transport.server?.address() as AddressInfo | null)?.port;
       const reachability =
-        options.reachability === undefined
+        looked === undefined
           ? undefined
           : new Reachability({
-              ...options.reachability,
+              ...looked,
               port: listeningPort,
               bootstrap: options.bootstrap,
               ...(announce !== undefined && { announce }),
@@ -275,17 +279,18 @@ export class Farmer {
         identity,
         transport,
         storage,
+        ...(!dialer.direct && { options: proxiedKademliaOptions }),
         plugins: [
           ...standardPlugins({ difficulty }),
           pubsub,
           mailbox,
-          new DialBack(),
+          // It tells others where they come from, which behind a proxy is where the proxy is.
+          ...(dialer.direct ? [new DialBack()] : []),
           ...(reachability === undefined ? [] : [reachability]),
           ...(tunnels === undefined ? [] : [tunnels]),
           ...(puncher === undefined ? [] : [puncher]),
           ...(options.plugins ?? []),
         ],
-        ...(!dialer.direct && { options: proxiedKademliaOptions }),
         logger,
         clock,
         random,
@@ -368,6 +373,7 @@ export class Farmer {
       farmer.scrubber.start();
       if (options.bootstrap.length > 0) await farmer.join(clock, random);
       farmer.offers.start();
+      farmer.recovering = farmer.recoverPayments();
       void store
         .reconcile(farmer.stopping.signal)
         .catch((error: unknown) =>
@@ -441,6 +447,7 @@ export class Farmer {
     await this.node.leave({ timeoutMs: GOODBYE_MS });
     await this.node.stop();
     await this.scrubber.stop();
+    await this.recovering;
     // Whatever is cut off here is taken up again at the next start.
     await Promise.race([
       this.collecting,
@@ -465,6 +472,17 @@ export class Farmer {
           if (!this.stopping.signal.aborted) this.sweep(clock);
         });
     }, pace);
+  }
+
+  /** Write down what a crash has kept out of the book of payments. */
+  private async recoverPayments(): Promise<void> {
+    const { logger } = this.options;
+    try {
+      const found = await this.payee.recover(this.store.stored(), this.stopping.signal);
+      if (found > 0) logger.info({ contracts: found }, 'made up what the book of payments lacked');
+    } catch (error) {
+      logger.error({ error: messageOf(error) }, 'the book of payments could not be completed');
+    }
   }
 
   /** Look at every channel, redeem what is worth it, and do so again in a while. */

@@ -53,6 +53,13 @@ export {
 } from './reachability/reachability.js';
 export type { AddressCheck } from './reachability/verdict.js';
 export { NetworkWatch, type NetworkWatchOptions } from './network-watch.js';
+export { formatProxy, parseProxy, type ProxySettings } from './proxy-settings.js';
+export { isOwnMachine, proxiedDialer, type ProxiedDialer } from './proxied-dialer.js';
+export { dialedFetch, ownMachineFetch } from './dialed-fetch.js';
+export { diagnose, type DiagnoseOptions } from './doctor/diagnose.js';
+export type { Diagnosis, ProtocolTrial } from './doctor/diagnosis.js';
+export { advise, explainNat, explainPorts } from './doctor/advice.js';
+export type { NatKind, PortBehaviour } from './doctor/nat-kind.js';
 export {
   TUNNEL_TERMS,
   TunnelDirectory,
@@ -60,9 +67,6 @@ export {
   type TunnelOffer,
 } from './tunnel/tunnel-directory.js';
 export { TunnelKeeper, type OpenTunnel, type TunnelKeeperOptions } from './tunnel/tunnel-keeper.js';
-export { formatProxy, parseProxy, type ProxySettings } from './proxy-settings.js';
-export { isOwnMachine, proxiedDialer, type ProxiedDialer } from './proxied-dialer.js';
-export { dialedFetch, ownMachineFetch } from './dialed-fetch.js';
 export {
   Tunnels,
   type TunnelMode,

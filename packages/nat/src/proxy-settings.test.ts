@@ -62,9 +62,8 @@ describe('the address of a proxy', () => {
         ),
         (text) => {
           try {
-            const settings = parseProxy(text);
-            const { credentials: _, ...rest } = settings;
-            expect(parseProxy(formatProxy(settings))).toEqual(rest);
+            const { host, port } = parseProxy(text);
+            expect(parseProxy(formatProxy({ host, port }))).toEqual({ host, port });
           } catch (error) {
             expect(error).toBeInstanceOf(NatError);
           }

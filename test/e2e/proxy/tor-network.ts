@@ -8,6 +8,7 @@ const RELAYS = ['relay1', 'relay2', 'relay3'] as const;
 
 /** A client of the network: somebody's own Tor. */
 export interface TorClient {
+  /** Letters and digits. */
   readonly name: string;
   /** Where it takes SOCKS5: `ADDRESS:PORT`. */
   readonly socks: string;
@@ -29,11 +30,12 @@ export class TorNetwork {
     private readonly clients: readonly TorClient[],
   ) {}
 
-  /** Start all of it. It is of use only once `ready` has resolved. */
+  /** Start all of it, and wait until every client can build circuits. */
   static async start(
     host: LabHost,
     directory: string,
     clients: readonly TorClient[],
+    timeoutMs: number,
   ): Promise<TorNetwork> {
     const network = new TorNetwork(host, directory, clients);
     await mkdir(directory, { recursive: true, mode: 0o700 });
@@ -44,9 +46,9 @@ export class TorNetwork {
         network.run(name, [
           'AuthoritativeDirectory 1',
           'V3AuthoritativeDirectory 1',
-          'V3AuthVotingInterval 20',
-          'V3AuthVoteDelay 4',
-          'V3AuthDistDelay 4',
+          'V3AuthVotingInterval 10',
+          'V3AuthVoteDelay 2',
+          'V3AuthDistDelay 2',
           'ContactInfo nobody@example.org',
           'Address 127.0.0.1',
           'SocksPort 0',
@@ -66,48 +68,65 @@ export class TorNetwork {
           'ExitPolicy accept 127.0.0.0/8:*',
         ]),
       ),
-      ...clients.map(({ name, socks, services = [] }) =>
-        network.run(name, [
-          `SocksPort ${socks}`,
-          ...services.flatMap((target, i) => [
-            `HiddenServiceDir ${join(directory, name, `service${i}`)}`,
-            `HiddenServicePort 4600 ${target}`,
-          ]),
-        ]),
-      ),
     ]);
+    await network.haveConsensus(timeoutMs);
+    await network.startClients(timeoutMs);
     return network;
   }
 
-  /** Wait until every client can build circuits. */
-  async ready(timeoutMs: number): Promise<void> {
-    for (const { name } of this.clients) {
-      const log = join(this.directory, name, 'log');
-      const process = this.processes.get(name)!;
-      await until(
-        `${name} has joined the Tor network`,
-        async () => {
-          if (process.child.exitCode !== null) throw new Error(`tor ended: ${process.output()}`);
-          return /Bootstrapped 100%/.test(await readFile(log, 'utf8').catch(() => ''));
-        },
-        timeoutMs,
-      );
-    }
-  }
-
-  /** The names of a client's onion services, in their order. They are there before `ready`. */
+  /** The names of a client's onion services, in their order. */
   async onions({ name, services = [] }: TorClient): Promise<string[]> {
-    const files = services.map((_, i) => join(this.directory, name, `service${i}`, 'hostname'));
-    await until('onion services have names', async () => {
-      const found = await Promise.all(files.map((file) => readFile(file).catch(() => undefined)));
-      return found.every((text) => text !== undefined);
-    });
-    return Promise.all(files.map(async (file) => (await readFile(file, 'utf8')).trim()));
+    return Promise.all(
+      services.map(async (_, i) =>
+        (await readFile(join(this.directory, name, `service${i}`, 'hostname'), 'utf8')).trim(),
+      ),
+    );
   }
 
-  /** The log of a daemon. */
-  log(name: string): Promise<string> {
-    return readFile(join(this.directory, name, 'log'), 'utf8').catch(() => '');
+  /** Wait until the authorities have agreed on all routers. */
+  private haveConsensus(timeoutMs: number): Promise<void> {
+    const [name] = AUTHORITIES;
+    return this.untilFile(name, 'cached-microdesc-consensus', timeoutMs, (text) => {
+      const routers = text.match(/^r /gm)?.length ?? 0;
+      return routers === AUTHORITIES.length + RELAYS.length;
+    });
+  }
+
+  /**
+   * Start the clients. They come last: one that finds no consensus waits longer and longer before it
+   * asks again.
+   */
+  private async startClients(timeoutMs: number): Promise<void> {
+    await Promise.all(
+      this.clients.map(async ({ name, socks, services = [] }) => {
+        await this.run(name, [
+          `SocksPort ${socks}`,
+          ...services.flatMap((target, i) => [
+            `HiddenServiceDir ${join(this.directory, name, `service${i}`)}`,
+            `HiddenServicePort 4600 ${target}`,
+          ]),
+        ]);
+        await this.untilFile(name, 'log', timeoutMs, (text) => text.includes('Bootstrapped 100%'));
+      }),
+    );
+  }
+
+  /** Wait until a file of a daemon is as it should be. @throws Error when the daemon ends. */
+  private untilFile(
+    name: string,
+    file: string,
+    timeoutMs: number,
+    check: (text: string) => boolean,
+  ): Promise<void> {
+    return until(
+      `${file} of ${name} tells that it is ready`,
+      async () => {
+        const process = this.processes.get(name)!;
+        if (process.child.exitCode !== null) throw new Error(`it has ended: ${process.output()}`);
+        return check(await readFile(join(this.directory, name, file), 'utf8').catch(() => ''));
+      },
+      timeoutMs,
+    );
   }
 
   private async makeAuthority(name: string, index: number): Promise<string> {

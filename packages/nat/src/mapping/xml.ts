@@ -52,7 +52,8 @@ export function parseXml(text: string): XmlElement {
   parser.on('closetag', () => {
     open.pop();
   });
-  parser.write(text).close();
+  // Some routers put space before it, and the zero of their strings behind it.
+  parser.write(text.replaceAll('\0', '').trim()).close();
   return root.children[0]!;
 }
 

@@ -9,6 +9,7 @@ import {
   type PluginHost,
   addressGroup,
   formatAddress,
+  hiddenNetworkOf,
   messageOf,
   parseAddress,
   randomFraction,
@@ -33,6 +34,8 @@ export interface ReachabilityOptions {
   readonly bootstrap?: readonly string[];
   /** How the router is asked for a port. Without it, it is not asked. */
   readonly mapping?: Omit<PortMapperOptions, 'internalPort' | 'clock' | 'random' | 'logger'>;
+  /** Whether the node announces what was confirmed. Default true; false only looks. */
+  readonly announces?: boolean;
   /** Collects addresses from here and, it may be, from others. */
   readonly announcer?: Announcer;
   /** Answers that it takes for a verdict, where there are so many nodes. Default 3. */
@@ -94,6 +97,8 @@ export class Reachability implements Plugin {
   private watch: NetworkWatch | undefined;
   private timer: unknown;
   private work: Promise<void> = Promise.resolve();
+  /** The router's first answer. */
+  private ready: Promise<void> = Promise.resolve();
   private pending = false;
   private running = false;
   private again = false;
@@ -177,14 +182,13 @@ export class Reachability implements Plugin {
 
   private start(host: PluginHost): void {
     const { clock, random, logger, node } = host;
-    const { mapping, watchMs, look } = this.options;
-    this.announcer.start((addresses) => node.announce(addresses));
+    const { mapping, watchMs, look, announces = true } = this.options;
+    if (announces) this.announcer.start((addresses) => node.announce(addresses));
     const internalPort = this.options.port();
     if (mapping !== undefined && internalPort !== undefined) {
       const mapper = new PortMapper({ ...mapping, internalPort, clock, random, logger });
       this.mapper = mapper;
-      mapper.onChange(() => this.soon(host));
-      void mapper
+      this.ready = mapper
         .start()
         .catch((error: unknown) =>
           logger.error(
@@ -192,10 +196,11 @@ export class Reachability implements Plugin {
             'no port is mapped: the list of mappings is bad',
           ),
         )
-        .finally(() => this.soon(host));
-    } else {
-      this.soon(host);
+        .then(() => {
+          mapper.onChange(() => this.soon(host));
+        });
     }
+    this.soon(host);
     this.watch = new NetworkWatch({
       clock,
       onChange: () => this.moved(host),
@@ -258,6 +263,8 @@ export class Reachability implements Plugin {
 
   private async run(host: PluginHost): Promise<void> {
     const own = this.observed.flatMap((ip) => addressGroup(ip) ?? ip);
+    await this.ready;
+    if (this.stopping.signal.aborted) return;
     const { node } = host;
     const few = node.contacts().length < HELPERS;
     // In a network that has just begun, those whom we know may know others by now.
@@ -407,6 +414,8 @@ function distinct(contacts: readonly Contact[]): Contact[] {
 async function numeric(address: string): Promise<string | undefined> {
   try {
     const { host, port, scheme } = parseAddress(address);
+    // Names of Tor and I2P are in no DNS, and must not be asked for there.
+    if (hiddenNetworkOf(host) !== undefined) return undefined;
     const ip = canonicalIp(host) ?? canonicalIp((await lookup(host)).address);
     return ip === undefined ? undefined : formatAddress({ scheme, host: ip, port });
   } catch {
