@@ -107,6 +107,8 @@ const BY_CODE: Record<string, ExitName> = {
   KAD_IDENTITY_EXISTS: 'exists',
   KAD_MINING: 'internal',
   KAD_ABORTED: 'interrupted',
+  NAT_BAD_FILE: 'usage',
+  NAT_ABORTED: 'interrupted',
   FARMER_IDENTITY: 'noKeys',
   NAT_BAD_SETTING: 'usage',
   KAD_UNPROVEN: 'noKeys',

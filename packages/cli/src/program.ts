@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
 import type { AccountOptions } from './commands/accounts.js';
+import type { DoctorOptions } from './commands/doctor.js';
 import type { FarmOptions } from './commands/farm.js';
 import type { IdentityOptions } from './commands/identity.js';
 import type { NetworkOptions } from './commands/network.js';
@@ -141,6 +142,25 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
     .action(async (options: FarmOptions, command: Command) => {
       const { farm } = await import('./commands/farm.js');
       await farm(await contextOf(command, signal, 'info'), options);
+    });
+
+  add(
+    'doctor',
+    'say how this machine is connected, whether others can reach it, and what can be done',
+  )
+    .option('--host <host>', 'address to listen on for the check', '0.0.0.0')
+    .option('--port <port>', 'port to listen on for the check; 0 takes any that is free', '0')
+    .addHelpText(
+      'after',
+      examples(
+        'granary doctor --bootstrap https://farm.example.org:4600',
+        'granary doctor --port 4600   # the port that is forwarded by hand; stop the farmer first',
+        'granary doctor --json',
+      ),
+    )
+    .action(async (options: DoctorOptions, command: Command) => {
+      const { doctor } = await import('./commands/doctor.js');
+      await doctor(await contextOf(command, signal), options);
     });
 
   add('identity', 'make the identity of a node with a proof of work, before its first run')

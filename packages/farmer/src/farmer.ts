@@ -53,14 +53,14 @@ export interface FarmerOptions {
    * direct announces none.
    */
   readonly announce?: readonly string[];
-  /** How connections are opened; from this machine itself when not given. */
-  readonly dialer?: Dialer;
   /**
    * Find out how others can reach this farmer, and announce only what they could reach. Without it
-   * `announce`, or else the address listened on, is announced unchecked. A farmer whose dialer is not
-   * direct never does.
+   * `announce`, or else the address listened on, is announced unchecked. With a dialer that is not
+   * direct nothing is looked for.
    */
   readonly reachability?: Omit<ReachabilityOptions, 'port' | 'announce' | 'bootstrap'>;
+  /** How connections are opened; from this machine itself when not given. */
+  readonly dialer?: Dialer;
   /** Addresses of nodes to join by; none for the first node of a network. */
   readonly bootstrap: readonly string[];
   readonly quotaBytes: number;
@@ -185,6 +185,7 @@ export class Farmer {
     }
     const clock = options.clock ?? systemClock;
     const dialer = options.dialer ?? directDialer;
+    const reaching = dialer.direct ? options.reachability : undefined;
     const random = options.random ?? systemRandom;
     const { payments } = options;
     const currency = payments?.settlement?.currency ?? options.policy?.currency;
@@ -219,14 +220,12 @@ export class Farmer {
       });
       const audits = new AuditAnswers(identity, store, payee, clock, logger);
       roots = RootBook.open(join(directory, 'roots.lmdb'), clock);
-      // Behind a proxy nobody is asked how we are reached: no router, and no other node.
-      const looked = dialer.direct ? options.reachability : undefined;
-      const first = announce ?? (looked === undefined ? undefined : []);
+      const first = announce ?? (reaching === undefined ? undefined : []);
       const transport = new HttpsTransport({
         credentials: await createTlsCredentials(identity, clock),
         listen: { host, port },
-        dialer,
         ...(first !== undefined && { announce: first }),
+        dialer,
         logger,
         onRequest: (request, response) => farmer?.onRequest(request, response) ?? false,
       });
@@ -235,10 +234,10 @@ export class Farmer {
       const mailbox = new Mailbox();
       const listeningPort = () => (transport.server?.address() as AddressInfo | null)?.port;
       const reachability =
-        looked === undefined
+        reaching === undefined
           ? undefined
           : new Reachability({
-              ...looked,
+              ...reaching,
               port: listeningPort,
               bootstrap: options.bootstrap,
               ...(announce !== undefined && { announce }),
@@ -247,7 +246,6 @@ export class Farmer {
         identity,
         transport,
         storage,
-        ...(!dialer.direct && { options: proxiedKademliaOptions }),
         plugins: [
           ...standardPlugins({ difficulty }),
           pubsub,
@@ -257,6 +255,7 @@ export class Farmer {
           ...(reachability === undefined ? [] : [reachability]),
           ...(options.plugins ?? []),
         ],
+        ...(!dialer.direct && { options: proxiedKademliaOptions }),
         logger,
         clock,
         random,

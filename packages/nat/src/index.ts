@@ -1,7 +1,4 @@
 export { NatError, type NatErrorCode } from './errors.js';
-export { formatProxy, parseProxy, type ProxySettings } from './proxy-settings.js';
-export { isOwnMachine, proxiedDialer, type ProxiedDialer } from './proxied-dialer.js';
-export { dialedFetch, ownMachineFetch } from './dialed-fetch.js';
 export {
   MAPPING_PROTOCOLS,
   type Gateway,
@@ -35,3 +32,10 @@ export {
 } from './reachability/reachability.js';
 export type { AddressCheck } from './reachability/verdict.js';
 export { NetworkWatch, type NetworkWatchOptions } from './network-watch.js';
+export { formatProxy, parseProxy, type ProxySettings } from './proxy-settings.js';
+export { isOwnMachine, proxiedDialer, type ProxiedDialer } from './proxied-dialer.js';
+export { dialedFetch, ownMachineFetch } from './dialed-fetch.js';
+export { diagnose, type DiagnoseOptions } from './doctor/diagnose.js';
+export type { Diagnosis, ProtocolTrial } from './doctor/diagnosis.js';
+export { advise, explainNat, explainPorts } from './doctor/advice.js';
+export type { NatKind, PortBehaviour } from './doctor/nat-kind.js';

@@ -5,6 +5,7 @@ import type { Context } from '../context.js';
 import { CliError } from '../cli-error.js';
 import { type MetricsServer, serveMetrics } from '../metrics-server.js';
 import { parseAmount as amountOf, chainSettlement } from '../paying.js';
+import { parsePort } from '../ports.js';
 import { reachabilitySettings, reportReachability } from '../reachability.js';
 import { formatSize, parseDuration, parseSize } from '../units.js';
 
@@ -39,10 +40,7 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
   const { EventLog, Identity, Metrics, loadIdentity, parseAddress, saveIdentity } =
     await import('@granary/kad');
   const { dialer, output, logger, config, signal } = context;
-  const port = Number(options.port);
-  if (!Number.isInteger(port) || port < 0 || port > 65_535) {
-    throw new CliError('CLI_USAGE', `--port ${options.port}: a port is a number from 0 to 65535`);
-  }
+  const port = parsePort(options.port);
   for (const address of [...(options.announce ?? []), ...(config.bootstrap ?? [])]) {
     if (parseAddress(address).scheme !== 'https') {
       throw new CliError('CLI_USAGE', `${address}: farmers listen at https:// addresses`);
@@ -63,16 +61,15 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
   const metrics = options.metrics === undefined ? undefined : await Metrics.create();
   const settlement = await chainSettlement(config, identity, dialer);
   const redeemAt = options.redeemAt === undefined ? 1n : amountOf('--redeem-at', options.redeemAt);
-  const reachability =
-    dialer === undefined ? await reachabilitySettings(options, config) : undefined;
+  const reachability = await reachabilitySettings(options, config, dialer !== undefined);
   const farmer = await Farmer.open({
     directory: options.data,
     identity,
     host: options.host,
     port,
     ...(options.announce !== undefined && { announce: options.announce }),
-    ...(dialer !== undefined && { dialer }),
     ...(reachability !== undefined && { reachability }),
+    ...(dialer !== undefined && { dialer }),
     bootstrap: config.bootstrap ?? [],
     quotaBytes: parseSize(options.space),
     reservationMs: parseDuration(options.reservation),
@@ -145,7 +142,7 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
 async function checkHidden(
   { announce = [], host }: FarmOptions,
   proxy: string,
-  { config, logger }: Context,
+  { logger }: Context,
 ): Promise<void> {
   const { hiddenNetworkOf, parseAddress } = await import('@granary/kad');
   const { isOwnMachine } = await import('@granary/nat');
@@ -154,12 +151,6 @@ async function checkHidden(
       'CLI_USAGE',
       'behind a proxy a farmer does not announce where it is: name the address of its onion ' +
         'service with --announce https://….onion:PORT (docs/tor.md)',
-    );
-  }
-  if (config.portMapping === 'always') {
-    throw new CliError(
-      'CLI_USAGE',
-      '--port-mapping always would tell a router of this node: not behind a proxy',
     );
   }
   logger.info({ proxy }, 'all connections go through the proxy; no port is mapped');

@@ -38,7 +38,7 @@ const MAX_STRAY = 64;
 export function askByUdp<T>(question: UdpQuestion<T>): Promise<T> {
   const { to, message, what, read, clock, random, signal } = question;
   return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(new NatError('NAT_ABORTED', `${what}: broken off`));
+    if (signal.aborted) return reject(brokenOff(signal.reason, what));
     const socket: Socket = createSocket('udp4');
     let timer: unknown;
     let sent = 0;
@@ -53,8 +53,7 @@ export function askByUdp<T>(question: UdpQuestion<T>): Promise<T> {
       settle();
     };
     const fail = (error: unknown) => finish(() => reject(error));
-    const onAbort = () =>
-      fail(new NatError('NAT_ABORTED', `${what}: broken off`, { cause: signal.reason }));
+    const onAbort = () => fail(brokenOff(signal.reason, what));
     signal.addEventListener('abort', onAbort, { once: true });
     const ask = () => {
       const pause = PAUSES_MS[sent];
@@ -99,4 +98,11 @@ export function askByUdp<T>(question: UdpQuestion<T>): Promise<T> {
     const connected = (error?: Error) => (error === undefined ? ask() : silent(error));
     socket.connect(to.port, to.address, connected);
   });
+}
+
+/** Why a signal was aborted, in our words: time was up, or whoever asked does not want it any more. */
+function brokenOff(reason: unknown, what: string): NatError {
+  return reason instanceof NatError
+    ? reason
+    : new NatError('NAT_ABORTED', `${what}: broken off`, { cause: reason });
 }

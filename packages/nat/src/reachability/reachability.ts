@@ -34,6 +34,8 @@ export interface ReachabilityOptions {
   readonly bootstrap?: readonly string[];
   /** How the router is asked for a port. Without it, it is not asked. */
   readonly mapping?: Omit<PortMapperOptions, 'internalPort' | 'clock' | 'random' | 'logger'>;
+  /** Whether the node announces what was confirmed. Default true; false only looks. */
+  readonly announces?: boolean;
   /** Collects addresses from here and, it may be, from others. */
   readonly announcer?: Announcer;
   /** Answers that it takes for a verdict, where there are so many nodes. Default 3. */
@@ -95,6 +97,8 @@ export class Reachability implements Plugin {
   private watch: NetworkWatch | undefined;
   private timer: unknown;
   private work: Promise<void> = Promise.resolve();
+  /** The router's first answer. */
+  private ready: Promise<void> = Promise.resolve();
   private pending = false;
   private running = false;
   private again = false;
@@ -178,14 +182,13 @@ export class Reachability implements Plugin {
 
   private start(host: PluginHost): void {
     const { clock, random, logger, node } = host;
-    const { mapping, watchMs, look } = this.options;
-    this.announcer.start((addresses) => node.announce(addresses));
+    const { mapping, watchMs, look, announces = true } = this.options;
+    if (announces) this.announcer.start((addresses) => node.announce(addresses));
     const internalPort = this.options.port();
     if (mapping !== undefined && internalPort !== undefined) {
       const mapper = new PortMapper({ ...mapping, internalPort, clock, random, logger });
       this.mapper = mapper;
-      mapper.onChange(() => this.soon(host));
-      void mapper
+      this.ready = mapper
         .start()
         .catch((error: unknown) =>
           logger.error(
@@ -193,10 +196,11 @@ export class Reachability implements Plugin {
             'no port is mapped: the list of mappings is bad',
           ),
         )
-        .finally(() => this.soon(host));
-    } else {
-      this.soon(host);
+        .then(() => {
+          mapper.onChange(() => this.soon(host));
+        });
     }
+    this.soon(host);
     this.watch = new NetworkWatch({
       clock,
       onChange: () => this.moved(host),
@@ -259,6 +263,8 @@ export class Reachability implements Plugin {
 
   private async run(host: PluginHost): Promise<void> {
     const own = this.observed.flatMap((ip) => addressGroup(ip) ?? ip);
+    await this.ready;
+    if (this.stopping.signal.aborted) return;
     const { node } = host;
     const few = node.contacts().length < HELPERS;
     // In a network that has just begun, those whom we know may know others by now.
