@@ -6,7 +6,7 @@ import { CliError } from '../cli-error.js';
 import { type MetricsServer, serveMetrics } from '../metrics-server.js';
 import { parseAmount as amountOf, chainSettlement } from '../paying.js';
 import { parsePort } from '../ports.js';
-import { reachabilitySettings, reportReachability } from '../reachability.js';
+import { isLoopback, reachabilitySettings, reportReachability } from '../reachability.js';
 import { formatSize, parseDuration, parseSize } from '../units.js';
 
 /** Options of `granary farm`. */
@@ -145,7 +145,6 @@ async function checkHidden(
   { logger }: Context,
 ): Promise<void> {
   const { hiddenNetworkOf, parseAddress } = await import('@granary/kad');
-  const { isOwnMachine } = await import('@granary/nat');
   if (announce.length === 0) {
     throw new CliError(
       'CLI_USAGE',
@@ -158,7 +157,7 @@ async function checkHidden(
     if (hiddenNetworkOf(parseAddress(address).host) !== undefined) continue;
     logger.warn({ address }, 'everybody is told this address: it must not lead to this machine');
   }
-  if (!isOwnMachine(host)) {
+  if (!isLoopback(host)) {
     logger.warn({ host }, 'whoever reaches this address can tell which node is here');
   }
 }
