@@ -197,5 +197,5 @@ describe.skipIf(noProxyLab !== undefined)(`over Tor${skipped}`, () => {
     expect(
       await far.packets(`not (${[asked, ...brought].map((f) => `(${f})`).join(' or ')})`),
     ).toEqual([]);
-  });
+  }, 2 * TOR_MS);
 });
