@@ -54,6 +54,8 @@ export interface PayeeParts {
 
 /** How long the sum of what is unaudited is believed, in milliseconds. */
 const FRESH_MS = 5_000;
+/** How long another process's change of the book may go unseen, in milliseconds. */
+const STANDING_MS = 1_000;
 /** Peers whose sums are remembered. */
 const MAX_REMEMBERED = 4096;
 /** How long what a chain said of a deposit is believed, in milliseconds. */
@@ -72,6 +74,13 @@ export interface StoredContract {
   readonly terms: ContractTerms;
   /** The last receipt that the renter has countersigned. */
   readonly signed?: { readonly receipt: Receipt; readonly renterSignature: string };
+}
+
+/** How a renter stands: fine parts owed and not signed for, and units promised. */
+interface Standing {
+  readonly owedFine: bigint;
+  readonly unproved: bigint;
+  readonly promised: bigint;
 }
 
 const isFree = ({ storagePrice, egressPrice }: ContractTerms) =>
@@ -99,6 +108,10 @@ function receiptStep(
 /** The side that is paid: meters, gives credit up to a limit, takes vouchers, redeems them. */
 export class Payee {
   private readonly unaudited = new Map<string, { at: number; fine: bigint }>();
+  private readonly standings = new Map<
+    string,
+    { at: number; version: number; standing: Standing }
+  >();
   private readonly looked = new Map<string, number>();
   /** Fine parts for what is being served now, by renter. */
   private readonly serving = new Map<string, bigint>();
@@ -493,12 +506,11 @@ export class Payee {
   /** @param next - fine parts */
   private check(renter: string, currency: string, next: bigint): void {
     const { creditLimit } = this.parts;
-    const account = this.book.account(renter, currency);
+    const known = this.standing(renter, currency);
     const exposure = {
-      owedFine: account === undefined ? 0n : owedFine(account),
-      unproved: this.book.unproved(renter) + (this.serving.get(renter) ?? 0n),
+      ...known,
+      unproved: known.unproved + (this.serving.get(renter) ?? 0n),
       unaudited: this.unauditedOf(renter, currency),
-      promised: this.good(renter, currency),
     };
     if (withinCredit(exposure, creditLimit, next)) return;
     const open = exposure.owedFine + exposure.unproved + exposure.unaudited + next;
@@ -517,6 +529,25 @@ export class Payee {
       this.failed = true;
       throw error;
     }
+  }
+
+  /** What the book says of a renter. Asked before every transfer, so it is not read anew each time. */
+  private standing(renter: string, currency: string): Standing {
+    const key = `${renter}/${currency}`;
+    const { version } = this.book;
+    const now = this.parts.clock.now();
+    const known = this.standings.get(key);
+    const fresh = known?.version === version && now - known.at < STANDING_MS && now >= known.at;
+    if (fresh) return known.standing;
+    const account = this.book.account(renter, currency);
+    const standing = {
+      owedFine: account === undefined ? 0n : owedFine(account),
+      unproved: this.book.unproved(renter),
+      promised: this.good(renter, currency),
+    };
+    if (this.standings.size >= MAX_REMEMBERED) this.standings.clear();
+    this.standings.set(key, { at: now, version, standing });
+    return standing;
   }
 
   /** Vouchers count as far as their channels have the money. */
