@@ -29,6 +29,8 @@ const configSchema = z.strictObject({
   challenge: z.string().optional(),
   portMapping: z.enum(['auto', 'always', 'never']).optional(),
   dialBack: z.enum(['auto', 'never']).optional(),
+  tunnels: z.enum(['auto', 'always', 'never']).optional(),
+  offerTunnel: z.enum(['auto', 'always', 'never']).optional(),
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).optional(),
 });
 
@@ -68,6 +70,8 @@ function fromEnvironment(env: NodeJS.ProcessEnv): Record<string, unknown> {
     challenge: env['GRANARY_CHALLENGE'],
     portMapping: env['GRANARY_PORT_MAPPING'],
     dialBack: env['GRANARY_DIAL_BACK'],
+    tunnels: env['GRANARY_TUNNELS'],
+    offerTunnel: env['GRANARY_OFFER_TUNNEL'],
     logLevel: env['GRANARY_LOG_LEVEL'],
   };
 }

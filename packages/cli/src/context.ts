@@ -27,6 +27,8 @@ export interface GlobalFlags {
   readonly token?: string;
   readonly portMapping?: Config['portMapping'];
   readonly dialBack?: Config['dialBack'];
+  readonly tunnels?: Config['tunnels'];
+  readonly offerTunnel?: Config['offerTunnel'];
 }
 
 /** What a command works with. */
@@ -63,6 +65,8 @@ export async function contextOf(
     token: flags.token,
     portMapping: flags.portMapping,
     dialBack: flags.dialBack,
+    tunnels: flags.tunnels,
+    offerTunnel: flags.offerTunnel,
   });
   const { createLogger } = await import('./logger.js');
   const logger = createLogger(config.logLevel ?? defaultLevel);
@@ -98,6 +102,7 @@ export async function withRenter<T>(
   work: (renter: Renter) => Promise<T>,
   settings: Partial<RenterSettings> = {},
 ): Promise<T> {
+  const { HolePuncher } = await import('@granary/nat');
   const { Renter } = await import('@granary/renter');
   const { parseScheme } = await import('@granary/protocol');
   const { config, dialer, home, logger } = context;
@@ -108,6 +113,8 @@ export async function withRenter<T>(
     keys,
     bootstrap: config.bootstrap ?? [],
     logger,
+    // Behind a proxy nothing may go out in another way.
+    ...(dialer === undefined && { paths: new HolePuncher() }),
     ...(dialer !== undefined && { dialer }),
     ...(settlement !== undefined && { settlement }),
     settings: {

@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander';
 import type { AccountOptions } from './commands/accounts.js';
 import type { DoctorOptions } from './commands/doctor.js';
+import type { TunnelCommandOptions } from './commands/tunnel.js';
 import type { FarmOptions } from './commands/farm.js';
 import type { IdentityOptions } from './commands/identity.js';
 import type { NetworkOptions } from './commands/network.js';
@@ -41,6 +42,15 @@ function withCommon(command: Command): Command {
         'silent',
       ]),
     );
+}
+
+/** Options of what may be a tunnel. */
+function withTunnelBounds(command: Command): void {
+  command
+    .option('--tunnel-ports <from-to>', 'ports that clients of the tunnel get', '21000-21999')
+    .option('--tunnel-clients <n>', 'the most clients of the tunnel; default 32')
+    .option('--tunnel-rate <size>', 'bytes a second for each client, both ways; default 8MiB')
+    .option('--tunnel-total-rate <size>', 'bytes a second for all of them; default 32MiB');
 }
 
 /** Options of commands that may speak to a chain. */
@@ -115,6 +125,18 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
         'announce only what other nodes could reach; not on loopback (GRANARY_DIAL_BACK)',
       ).choices(['auto', 'never']),
     )
+    .addOption(
+      new Option(
+        '--tunnels <when>',
+        "be reached through other nodes: auto, while others can't reach this one (GRANARY_TUNNELS)",
+      ).choices(['auto', 'always', 'never']),
+    )
+    .addOption(
+      new Option(
+        '--offer-tunnel <when>',
+        'be a tunnel for other nodes: auto, at a public address (GRANARY_OFFER_TUNNEL)',
+      ).choices(['auto', 'always', 'never']),
+    )
     .option('--space <size>', 'the most bytes of shards to keep', '10GB')
     .option('--reservation <time>', 'how long a broken-off upload is kept to go on', '1h')
     .option('--operator <name>', 'who runs it: renters spread shards over operators')
@@ -143,6 +165,32 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
       const { farm } = await import('./commands/farm.js');
       await farm(await contextOf(command, signal, 'info'), options);
     });
+
+  withTunnelBounds(farmCommand);
+
+  const tunnelCommand = add(
+    'tunnel',
+    "take connections for nodes that can't be reached, until Ctrl-C",
+  )
+    .requiredOption('--data <dir>', 'where the identity is kept')
+    .option('--host <host>', 'address to listen on', '0.0.0.0')
+    .option('--port <port>', 'port to listen on; 0 takes any that is free', '4600')
+    .option('--announce <url>', 'address that others reach this node at; may be repeated', collect)
+    .option('--metrics <address>', 'serve Prometheus metrics over HTTP at HOST:PORT/metrics')
+    .addOption(new Option('--with-parent', 'stop when stdin ends').hideHelp())
+    .addHelpText(
+      'after',
+      examples(
+        'granary tunnel --data /srv/tunnel --announce https://tunnel.example.org:4600 --bootstrap https://NODE:4600',
+        'granary tunnel --data /srv/tunnel --tunnel-ports 30000-30999   # what the firewall lets in',
+        'granary tunnel --data /srv/tunnel --tunnel-clients 200 --tunnel-rate 2MB --tunnel-total-rate 50MB',
+      ),
+    )
+    .action(async (options: TunnelCommandOptions, command: Command) => {
+      const { tunnel } = await import('./commands/tunnel.js');
+      await tunnel(await contextOf(command, signal, 'info'), options);
+    });
+  withTunnelBounds(tunnelCommand);
 
   add(
     'doctor',

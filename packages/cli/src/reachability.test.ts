@@ -6,19 +6,14 @@ const data = '/srv/granary';
 const of = (
   listen: { host: string; announce?: string[] },
   config: Parameters<typeof reachabilitySettings>[1] = {},
-  proxied = false,
-) => reachabilitySettings({ data, ...listen }, config, proxied);
+) => reachabilitySettings({ data, ...listen }, config);
 
 describe('whether a farmer looks how others reach it', () => {
-  it('does not on loopback, nor behind a proxy', async () => {
+  it('does not on loopback', async () => {
     for (const host of ['127.0.0.1', '127.8.8.8', '::1', 'localhost']) {
       expect(isLoopback(host)).toBe(true);
       expect(await of({ host })).toBeUndefined();
     }
-    expect(await of({ host: '0.0.0.0' }, {}, true)).toBeUndefined();
-    await expect(of({ host: '0.0.0.0' }, { portMapping: 'always' }, true)).rejects.toMatchObject({
-      code: 'CLI_USAGE',
-    });
   });
 
   it('asks the router when it has a private address and was told nothing else', async () => {

@@ -31,15 +31,7 @@ function isWildcard(host: string): boolean {
 export async function reachabilitySettings(
   { data, host, announce = [] }: ListenOptions,
   { portMapping = 'auto', dialBack = 'auto' }: Pick<Config, 'portMapping' | 'dialBack'>,
-  proxied: boolean,
 ): Promise<FarmerOptions['reachability']> {
-  if (proxied) {
-    if (portMapping !== 'always') return undefined;
-    throw new CliError(
-      'CLI_USAGE',
-      '--port-mapping always with --proxy would tell where this machine is: leave out one of them',
-    );
-  }
   if (isLoopback(host)) return undefined;
   if (dialBack === 'never') {
     if (portMapping === 'always') {

@@ -24,7 +24,14 @@ import {
   systemClock,
   systemRandom,
 } from '@granary/kad';
-import { DialBack, Reachability, type ReachabilityOptions } from '@granary/nat';
+import {
+  DialBack,
+  HolePuncher,
+  Reachability,
+  type ReachabilityOptions,
+  Tunnels,
+  type TunnelsOptions,
+} from '@granary/nat';
 import { LmdbRows, Payee, PaymentBook, type Settlement, ledgerSettlement } from '@granary/payments';
 import type { FarmerTerms } from '@granary/protocol';
 import { Admission } from './admission.js';
@@ -55,10 +62,15 @@ export interface FarmerOptions {
   readonly announce?: readonly string[];
   /**
    * Find out how others can reach this farmer, and announce only what they could reach. Without it
-   * `announce`, or else the address listened on, is announced unchecked. With a dialer that is not
-   * direct nothing is looked for.
+   * `announce`, or else the address listened on, is announced unchecked. A farmer whose dialer is not
+   * direct never does.
    */
   readonly reachability?: Omit<ReachabilityOptions, 'port' | 'announce' | 'bootstrap'>;
+  /**
+   * Be reached through tunnels of others, or be a tunnel for others, as it is needed and can be.
+   * Without it, and with a dialer that is not direct, neither.
+   */
+  readonly tunnels?: Omit<TunnelsOptions, 'server' | 'credentials' | 'reachability'>;
   /** How connections are opened; from this machine itself when not given. */
   readonly dialer?: Dialer;
   /** Addresses of nodes to join by; none for the first node of a network. */
@@ -164,6 +176,8 @@ export class Farmer {
     private readonly listeningPort: () => number | undefined,
     /** How others reach this farmer, when that is looked after. */
     readonly reachability: Reachability | undefined,
+    /** What it does about tunnels; undefined when nothing. */
+    readonly tunnels: Tunnels | undefined,
   ) {}
 
   /**
@@ -185,7 +199,6 @@ export class Farmer {
     }
     const clock = options.clock ?? systemClock;
     const dialer = options.dialer ?? directDialer;
-    const reaching = dialer.direct ? options.reachability : undefined;
     const random = options.random ?? systemRandom;
     const { payments } = options;
     const currency = payments?.settlement?.currency ?? options.policy?.currency;
@@ -220,12 +233,15 @@ export class Farmer {
       });
       const audits = new AuditAnswers(identity, store, payee, clock, logger);
       roots = RootBook.open(join(directory, 'roots.lmdb'), clock);
-      const first = announce ?? (reaching === undefined ? undefined : []);
+      // Behind a proxy nobody is asked how we are reached: no router, and no other node.
+      const looked = dialer.direct ? options.reachability : undefined;
+      const first = announce ?? (looked === undefined ? undefined : []);
+      const credentials = await createTlsCredentials(identity, clock);
       const transport = new HttpsTransport({
-        credentials: await createTlsCredentials(identity, clock),
+        credentials,
         listen: { host, port },
-        ...(first !== undefined && { announce: first }),
         dialer,
+        ...(first !== undefined && { announce: first }),
         logger,
         onRequest: (request, response) => farmer?.onRequest(request, response) ?? false,
       });
@@ -234,18 +250,36 @@ export class Farmer {
       const mailbox = new Mailbox();
       const listeningPort = () => (transport.server?.address() as AddressInfo | null)?.port;
       const reachability =
-        reaching === undefined
+        looked === undefined
           ? undefined
           : new Reachability({
-              ...reaching,
+              ...looked,
               port: listeningPort,
               bootstrap: options.bootstrap,
               ...(announce !== undefined && { announce }),
+            });
+      const tunnels =
+        options.tunnels === undefined || !dialer.direct
+          ? undefined
+          : new Tunnels({
+              ...options.tunnels,
+              server: () => transport.server,
+              credentials,
+              ...(reachability !== undefined && { reachability }),
+            });
+      const puncher =
+        tunnels === undefined
+          ? undefined
+          : new HolePuncher({
+              credentials,
+              accept: (socket) => transport.server?.emit('connection', socket),
+              wanted: () => tunnels.status.through.length > 0,
             });
       const node = new KademliaNode({
         identity,
         transport,
         storage,
+        ...(!dialer.direct && { options: proxiedKademliaOptions }),
         plugins: [
           ...standardPlugins({ difficulty }),
           pubsub,
@@ -253,9 +287,10 @@ export class Farmer {
           // It tells others where they come from, which behind a proxy is where the proxy is.
           ...(dialer.direct ? [new DialBack()] : []),
           ...(reachability === undefined ? [] : [reachability]),
+          ...(tunnels === undefined ? [] : [tunnels]),
+          ...(puncher === undefined ? [] : [puncher]),
           ...(options.plugins ?? []),
         ],
-        ...(!dialer.direct && { options: proxiedKademliaOptions }),
         logger,
         clock,
         random,
@@ -330,6 +365,7 @@ export class Farmer {
         }),
         listeningPort,
         reachability,
+        tunnels,
       );
       await node.start();
       farmer.sweep(clock);

@@ -1,6 +1,6 @@
 import * as http from 'node:http';
 import * as https from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { formatAddress, parseAddress } from './address.js';
@@ -96,6 +96,8 @@ export class HttpsTransport implements Transport {
   private handler: MessageHandler | undefined;
   private announced: readonly string[] = [];
   private readonly stopping = new AbortController();
+  /** Connections that others made, from before their TLS handshake on. */
+  private readonly sockets = new Set<Socket>();
 
   constructor(private readonly options: HttpsTransportOptions) {
     this.logger = options.logger ?? silentLogger;
@@ -123,6 +125,10 @@ export class HttpsTransport implements Transport {
     );
     this.server.maxConnections = options.maxConnections ?? 2048;
     this.server.maxHeadersCount = 64;
+    this.server.on('connection', (socket: Socket) => {
+      this.sockets.add(socket);
+      socket.once('close', () => this.sockets.delete(socket));
+    });
     this.server.on('tlsClientError', (_error, socket) => socket.destroy());
     this.server.on('clientError', (_error, socket) => {
       if (!socket.writable) {
@@ -230,6 +236,8 @@ export class HttpsTransport implements Transport {
     if (server === undefined || !server.listening) return;
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
     server.closeAllConnections();
+    // It does not know of those that are still in their TLS handshake, but waits for them.
+    for (const socket of this.sockets) socket.destroy();
     await closed;
   }
 

@@ -8,7 +8,15 @@ export type NatErrorCode =
   | 'NAT_CONFLICT'
   | 'NAT_ABORTED'
   | 'NAT_BAD_FILE'
-  | 'NAT_BAD_SETTING';
+  | 'NAT_BAD_SETTING'
+  | 'NAT_TIMEOUT'
+  | 'NAT_UNREACHABLE'
+  | 'NAT_TUNNEL_REFUSED'
+  | 'NAT_TUNNEL_PROTOCOL'
+  | 'NAT_TUNNEL_CLOSED'
+  | 'NAT_TUNNEL_UNPAID'
+  | 'NAT_NO_TUNNEL'
+  | 'NAT_PUNCH';
 
 /** Anything that goes wrong on the way to being reachable. The message names what was wrong. */
 export class NatError extends Error {

@@ -1,5 +1,26 @@
 export { NatError, type NatErrorCode } from './errors.js';
 export {
+  TunnelServer,
+  type TunnelServerOptions,
+  type TunnelStats,
+} from './tunnel/tunnel-server.js';
+export { defaultTunnelLimits, type TunnelLimits } from './tunnel/tunnel-limits.js';
+export type { PortRange } from './tunnel/ports.js';
+export {
+  TunnelConnection,
+  defaultTunnelClientLimits,
+  type TunnelClientLimits,
+  type TunnelConnectionOptions,
+  type TunnelPeer,
+} from './tunnel/tunnel-connection.js';
+export type {
+  Carried,
+  TunnelAccounts,
+  TunnelClient,
+  TunnelPurse,
+} from './tunnel/tunnel-accounts.js';
+export { parseTunnelTerms, type TunnelTerms } from './tunnel/tunnel-terms.js';
+export {
   MAPPING_PROTOCOLS,
   type Gateway,
   type MapRequest,
@@ -39,3 +60,17 @@ export { diagnose, type DiagnoseOptions } from './doctor/diagnose.js';
 export type { Diagnosis, ProtocolTrial } from './doctor/diagnosis.js';
 export { advise, explainNat, explainPorts } from './doctor/advice.js';
 export type { NatKind, PortBehaviour } from './doctor/nat-kind.js';
+export {
+  TUNNEL_TERMS,
+  TunnelDirectory,
+  type TunnelDirectoryOptions,
+  type TunnelOffer,
+} from './tunnel/tunnel-directory.js';
+export { TunnelKeeper, type OpenTunnel, type TunnelKeeperOptions } from './tunnel/tunnel-keeper.js';
+export {
+  Tunnels,
+  type TunnelMode,
+  type TunnelsOptions,
+  type TunnelsStatus,
+} from './tunnel/tunnels.js';
+export { HOLE_PUNCH, HolePuncher, type HolePuncherOptions } from './punch/hole-puncher.js';

@@ -88,6 +88,8 @@ export class FarmerConnection {
 
   private constructor(
     readonly farmer: Contact,
+    /** Whether it goes straight to a farmer whose addresses are those of tunnels. */
+    readonly direct: boolean,
     private readonly socket: WebSocket,
     private readonly context: ConnectionContext,
   ) {
@@ -113,7 +115,7 @@ export class FarmerConnection {
       if (scheme !== 'https' || !context.dialer.dials(host)) continue;
       signal?.throwIfAborted();
       try {
-        return await FarmerConnection.dialAddress(farmer, address, context, signal);
+        return await FarmerConnection.dialAddress(farmer, address, context, context.dialer, signal);
       } catch (error) {
         failure = error;
       }
@@ -121,14 +123,28 @@ export class FarmerConnection {
     throw failure;
   }
 
+  /**
+   * Connect to a farmer in a way that needs none of its addresses.
+   *
+   * @throws RenterError RENTER_TRANSFER; KadError when it can't be had, or it is not the farmer.
+   */
+  static async dialDirectly(
+    farmer: Contact,
+    context: ConnectionContext,
+    dialer: Dialer,
+    signal?: AbortSignal,
+  ): Promise<FarmerConnection> {
+    return FarmerConnection.dialAddress(farmer, 'https://farmer.invalid', context, dialer, signal);
+  }
+
   private static async dialAddress(
     farmer: Contact,
     address: string,
     context: ConnectionContext,
+    dialer: Dialer,
     signal?: AbortSignal,
   ): Promise<FarmerConnection> {
     const { host, port } = parseAddress(address);
-    const { dialer } = context;
     const timeoutMs = context.connectTimeoutMs + dialer.slackMs;
     const tls = await dialTls({
       host,
@@ -149,7 +165,8 @@ export class FarmerConnection {
       // are none inside TLS, and costs a copy and a pass over every byte.
       generateMask: (mask) => mask.fill(0),
     });
-    const connection = new FarmerConnection(farmer, socket, context);
+    const direct = dialer !== context.dialer;
+    const connection = new FarmerConnection(farmer, direct, socket, context);
     try {
       await new Promise<void>((resolve, reject) => {
         socket.once('open', resolve);

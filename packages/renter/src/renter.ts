@@ -22,7 +22,7 @@ import type { Manifest, PaymentTerms } from '@granary/protocol';
 import { anySignal } from './any-signal.js';
 import { type AuditKit, makeAuditKit } from './audit-kit.js';
 import { type CareReport, Caretaker } from './caretaker.js';
-import { ConnectionPool } from './connection-pool.js';
+import { ConnectionPool, type DirectPaths } from './connection-pool.js';
 import { contractEnd } from './contract-end.js';
 import { reviewContracts } from './contract-review.js';
 import { RenterError, messageOf } from './errors.js';
@@ -83,6 +83,11 @@ export interface RenterParts {
    * that is not direct has its own defaults for patience ({@link proxiedSettings}).
    */
   readonly dialer?: Dialer;
+  /**
+   * Makes direct connections to farmers that can only be dialled through tunnels. Not used with a
+   * dialer that is not direct.
+   */
+  readonly paths?: DirectPaths;
   /** How farmers that want to be paid on a chain are paid; without it only those are that use a ledger. */
   readonly settlement?: Settlement;
 }
@@ -123,6 +128,7 @@ export class Renter {
     const clock = parts.clock ?? systemClock;
     const random = parts.random ?? systemRandom;
     const dialer = parts.dialer ?? directDialer;
+    const paths = dialer.direct ? parts.paths : undefined;
     const settings = {
       ...defaultSettings,
       ...(!dialer.direct && proxiedSettings),
@@ -136,7 +142,12 @@ export class Renter {
       identity: keys.identity,
       transport: new HttpsTransport({ credentials, dialer, logger }),
       storage: new MemoryValueStore(),
-      plugins: [...standardPlugins({ difficulty: parts.difficulty ?? 0 }), pubsub, mailbox],
+      plugins: [
+        ...standardPlugins({ difficulty: parts.difficulty ?? 0 }),
+        pubsub,
+        mailbox,
+        ...(paths === undefined ? [] : [paths]),
+      ],
       ...(!dialer.direct && { options: proxiedKademliaOptions }),
       logger,
       clock,
@@ -191,8 +202,12 @@ export class Renter {
       stallTimeoutMs,
       meter: payments,
     };
-    const pool = new ConnectionPool(context, directory, (farmer, signal) =>
-      renter.clear(farmer, signal),
+    const pool = new ConnectionPool(
+      context,
+      directory,
+      (farmer, signal) => renter.clear(farmer, signal),
+      logger,
+      paths,
     );
     const engine = parts.engine ?? defaultEngine();
     const core = {

@@ -7,10 +7,12 @@ import { type MetricsServer, serveMetrics } from '../metrics-server.js';
 import { parseAmount as amountOf, chainSettlement } from '../paying.js';
 import { parsePort } from '../ports.js';
 import { isLoopback, reachabilitySettings, reportReachability } from '../reachability.js';
+import { type TunnelFlags, reportTunnels, tunnelSettings } from '../tunnelling.js';
+import { until } from '../until.js';
 import { formatSize, parseDuration, parseSize } from '../units.js';
 
 /** Options of `granary farm`. */
-export interface FarmOptions {
+export interface FarmOptions extends TunnelFlags {
   readonly data: string;
   readonly host: string;
   readonly port: string;
@@ -61,7 +63,8 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
   const metrics = options.metrics === undefined ? undefined : await Metrics.create();
   const settlement = await chainSettlement(config, identity, dialer);
   const redeemAt = options.redeemAt === undefined ? 1n : amountOf('--redeem-at', options.redeemAt);
-  const reachability = await reachabilitySettings(options, config, dialer !== undefined);
+  const reachability =
+    dialer === undefined ? await reachabilitySettings(options, config) : undefined;
   const farmer = await Farmer.open({
     directory: options.data,
     identity,
@@ -69,6 +72,7 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
     port,
     ...(options.announce !== undefined && { announce: options.announce }),
     ...(reachability !== undefined && { reachability }),
+    tunnels: tunnelSettings(options, config),
     ...(dialer !== undefined && { dialer }),
     bootstrap: config.bootstrap ?? [],
     quotaBytes: parseSize(options.space),
@@ -120,6 +124,7 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
       }
       farmer.reachability.onChange((status) => reportReachability(output, status));
     }
+    farmer.tunnels?.onChange((status) => reportTunnels(output, status));
     if (metricsServer !== undefined) output.line(`Metrics at ${metricsServer.url}`);
     if (options.stay === true) await farmer.stay();
     if (options.leave === true) await farmer.leave();
@@ -142,7 +147,7 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
 async function checkHidden(
   { announce = [], host }: FarmOptions,
   proxy: string,
-  { logger }: Context,
+  { config, logger }: Context,
 ): Promise<void> {
   const { hiddenNetworkOf, parseAddress } = await import('@granary/kad');
   if (announce.length === 0) {
@@ -150,6 +155,12 @@ async function checkHidden(
       'CLI_USAGE',
       'behind a proxy a farmer does not announce where it is: name the address of its onion ' +
         'service with --announce https://….onion:PORT (docs/tor.md)',
+    );
+  }
+  if (config.portMapping === 'always') {
+    throw new CliError(
+      'CLI_USAGE',
+      '--port-mapping always with --proxy would tell where this machine is: leave out one of them',
     );
   }
   logger.info({ proxy }, 'all connections go through the proxy; no port is mapped');
@@ -188,14 +199,4 @@ async function untilEmpty(
   if (over) return;
   output.result({ event: 'left' });
   output.line('Left: no shard is here any more. The directory can be removed.');
-}
-
-/** Wait for a signal, or, when asked to, for the end of the parent that holds our stdin. */
-function until(signal: AbortSignal, withParent: boolean): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    signal.addEventListener('abort', () => resolve(), { once: true });
-    if (!withParent) return;
-    process.stdin.on('end', resolve).on('close', resolve).on('error', resolve).resume();
-  });
 }
