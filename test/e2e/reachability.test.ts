@@ -41,7 +41,9 @@ describe.skipIf(noLab !== undefined)(`reachability${noLab ? ` (skipped: ${noLab}
 
   function farm(host: LabHost, ...args: string[]): LabProcess {
     const data = ['--data', join(directory, host.name), '--space', '1GB', '--json'];
-    const command = granary('farm', ...data, '--host', '0.0.0.0', ...args);
+    // Tunnels have tests of their own; here it is about what a node can do without them.
+    const alone = ['--tunnels', 'never', '--offer-tunnel', 'never'];
+    const command = granary('farm', ...data, '--host', '0.0.0.0', ...alone, ...args);
     return host.start(...command, { env: args.includes('--announce') ? {} : env() });
   }
 

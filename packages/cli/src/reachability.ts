@@ -108,7 +108,7 @@ export function describeReachability(status: ReachabilityStatus): string[] {
     }
   }
   if (state === 'private') {
-    if (announced.length > 0) lines.push(`  Announced all the same: ${announced.join(', ')}`);
+    if (announced.length > 0) lines.push(`  Announced all the same: ${announced.join(', ')}.`);
     lines.push('  "granary doctor" tells what can be done. It is tried again from time to time.');
   }
   return lines;

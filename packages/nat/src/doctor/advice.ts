@@ -33,9 +33,12 @@ export function explainPorts(ports: PortBehaviour): string {
   }
 }
 
+const TUNNELLED =
+  'Or leave it as it is: a farmer that nobody can reach is reached through a tunnel, another node that passes its connections on (--tunnels). It is slower, and the tunnel may not be there for ever.';
+
 /** What the user can do, a sentence or two each; the most promising first. */
 export function advise(diagnosis: Diagnosis): string[] {
-  const { reachable, nat, mapping, trials, gateway, networkError, nodes, port } = diagnosis;
+  const { reachable, nat, mapping, trials, gateway, networkError, nodes } = diagnosis;
   const router = gateway === undefined ? 'the router' : `the router (http://${gateway.address})`;
   const local = gateway?.localAddress ?? 'this machine';
   const mapped = mapping !== undefined || trials.some((trial) => trial.mapping !== undefined);
@@ -57,6 +60,15 @@ export function advise(diagnosis: Diagnosis): string[] {
     if (!mapped && nat !== 'none' && gateway !== undefined) advice.push(turnOn(router));
     return advice;
   }
+  return [...remedies(diagnosis, router, local, mapped), TUNNELLED];
+}
+
+function remedies(
+  { nat, port }: Diagnosis,
+  router: string,
+  local: string,
+  mapped: boolean,
+): string[] {
   switch (nat) {
     case 'none':
       return [
