@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
@@ -23,6 +24,8 @@ const imports = Object.fromEntries(
 export default defineConfig({
   resolve: { alias: { ...alias, ...imports } },
   test: {
+    // Many tests wait more than they reckon; by itself vitest would use one worker on two cores.
+    maxWorkers: Math.max(2, availableParallelism()),
     projects: [
       {
         extends: true,

@@ -74,6 +74,14 @@ export class ConnectionPool {
         if (signal.aborted || !isBroken(error)) throw error;
       }
     }
+    const connection = await this.dial(nodeId, signal);
+    try {
+      return await this.finish(connection, work);
+    } catch (error) {
+      // A farmer with several addresses is behind tunnels, of which one has just gone.
+      const others = connection.direct || connection.farmer.addresses.length > 1;
+      if (signal.aborted || !isBroken(error) || !others) throw error;
+    }
     return this.finish(await this.dial(nodeId, signal), work);
   }
 

@@ -83,7 +83,10 @@ export interface RenterParts {
    * that is not direct has its own defaults for patience ({@link proxiedSettings}).
    */
   readonly dialer?: Dialer;
-  /** Makes direct connections to farmers that can only be dialled through tunnels. */
+  /**
+   * Makes direct connections to farmers that can only be dialled through tunnels. Not used with a
+   * dialer that is not direct.
+   */
   readonly paths?: DirectPaths;
   /** How farmers that want to be paid on a chain are paid; without it only those are that use a ledger. */
   readonly settlement?: Settlement;
@@ -125,6 +128,7 @@ export class Renter {
     const clock = parts.clock ?? systemClock;
     const random = parts.random ?? systemRandom;
     const dialer = parts.dialer ?? directDialer;
+    const paths = dialer.direct ? parts.paths : undefined;
     const settings = {
       ...defaultSettings,
       ...(!dialer.direct && proxiedSettings),
@@ -142,7 +146,7 @@ export class Renter {
         ...standardPlugins({ difficulty: parts.difficulty ?? 0 }),
         pubsub,
         mailbox,
-        ...(parts.paths === undefined ? [] : [parts.paths]),
+        ...(paths === undefined ? [] : [paths]),
       ],
       ...(!dialer.direct && { options: proxiedKademliaOptions }),
       logger,
@@ -203,7 +207,7 @@ export class Renter {
       directory,
       (farmer, signal) => renter.clear(farmer, signal),
       logger,
-      parts.paths,
+      paths,
     );
     const engine = parts.engine ?? defaultEngine();
     const core = {

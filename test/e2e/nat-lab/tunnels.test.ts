@@ -16,6 +16,8 @@ describe.skipIf(noLab !== undefined)(`tunnels${noLab ? ` (skipped: ${noLab})` : 
   const hidden: { name: string; farmer: LabProcess }[] = [];
   const tunnels: { host: LabHost; process: LabProcess; nodeId: string }[] = [];
   let renter: LabUser;
+  /** The address from which the renter comes. */
+  let outside: string;
 
   beforeAll(async () => {
     lab = await NatLab.create();
@@ -47,7 +49,9 @@ describe.skipIf(noLab !== undefined)(`tunnels${noLab ? ` (skipped: ${noLab})` : 
       );
       hidden.push({ name, farmer });
     }
-    const host = await (await lab.addHome('renter', { ports: 'random' })).addHost('renter-pc');
+    const home = await lab.addHome('renter', { ports: 'random' });
+    outside = home.outside;
+    const host = await home.addHost('renter-pc');
     renter = new LabUser(host, join(directory, 'renter'));
     await renter.must('init', '--bootstrap', bootstrap);
   });
@@ -74,12 +78,43 @@ describe.skipIf(noLab !== undefined)(`tunnels${noLab ? ` (skipped: ${noLab})` : 
   it('may be killed in the middle of a transfer: it goes on', async () => {
     const copy = join(directory, 'second-copy');
     const get = renter.granary('get', 'object', copy, '--json');
-    await new Promise((resolve) => setTimeout(resolve, 2_500));
-    const killed = tunnels[2]!;
-    await killed.process.stop('SIGKILL');
+    let over = false;
+    void get.then(() => (over = true));
+    const killed = await carrying(() => over);
+    expect(killed, 'a tunnel that carries the transfer').not.toBe(undefined);
+    await killed!.process.stop('SIGKILL');
+    expect(over).toBe(false);
     const { code, stderr } = await get;
     expect(stderr).toBe('');
     expect(code).toBe(0);
     expect((await readFile(copy)).equals(await readFile(join(directory, 'object')))).toBe(true);
   });
+
+  it('are replaced within seconds when they die', async () => {
+    // Of three tunnels two are left, and every farmer is reached through both of them.
+    const alive = tunnels.filter(({ process }) => process.child.signalCode === null);
+    expect(alive.length).toBe(2);
+    for (const { farmer } of hidden) {
+      const through = () =>
+        [...farmer.output().matchAll(/"event":"tunnels","through":(\[[^\]]*\])/g)].at(-1)?.[1] ??
+        '';
+      for (const { nodeId } of alive) {
+        await expect.poll(through, { timeout: 30_000 }).toContain(nodeId);
+      }
+    }
+  });
+
+  /** A tunnel with a connection from the renter's home to one of its clients that moves bytes. */
+  async function carrying(over: () => boolean): Promise<(typeof tunnels)[number] | undefined> {
+    while (!over()) {
+      for (const tunnel of tunnels) {
+        const args = ['-Htni', 'state', 'established', 'dst', outside, 'sport', '>=', ':21000'];
+        const seen = await tunnel.host.must('ss', args);
+        const sent = [...seen.matchAll(/bytes_sent:(\d+)/g)].map(([, bytes]) => Number(bytes));
+        if (Math.max(0, ...sent) > 1024 * 1024) return tunnel;
+      }
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    return undefined;
+  }
 });

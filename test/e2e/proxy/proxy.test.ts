@@ -155,47 +155,51 @@ describe.skipIf(noProxyLab !== undefined)(`behind a SOCKS5 proxy${skipped}`, () 
 });
 
 describe.skipIf(noProxyLab !== undefined)(`over Tor${skipped}`, () => {
-  it('stores to onion services and reads back, and neither side shows itself', async () => {
-    const { lab, onions } = await torLab!;
-    const near = await Capture.start(lab.near, join(directory, 'near.pcap'));
-    const far = await Capture.start(lab.far, join(directory, 'far.pcap'));
-    const farmers = new LabUser(lab.far, join(directory, 'farmers'), {
-      GRANARY_PROXY: `socks5h://${farmerTor.socks}`,
-    });
-    const renter = new LabUser(lab.near, join(directory, 'renter'), {
-      GRANARY_PROXY: `socks5h://${renterTor.socks}`,
-    });
-    const [first, second] = onions.map((onion) => `https://${onion}:4600`) as [string, string];
-    await farmers.farm(
-      ...['one', '--host', ADDRESSES.far.v4, '--port', '4601', '--announce', first],
-    );
-    const two = await farmers.farm(
-      ...['two', '--host', ADDRESSES.far.v4, '--port', '4602', '--announce', second],
-      ...['--bootstrap', first],
-    );
+  it(
+    'stores to onion services and reads back, and neither side shows itself',
+    async () => {
+      const { lab, onions } = await torLab!;
+      const near = await Capture.start(lab.near, join(directory, 'near.pcap'));
+      const far = await Capture.start(lab.far, join(directory, 'far.pcap'));
+      const farmers = new LabUser(lab.far, join(directory, 'farmers'), {
+        GRANARY_PROXY: `socks5h://${farmerTor.socks}`,
+      });
+      const renter = new LabUser(lab.near, join(directory, 'renter'), {
+        GRANARY_PROXY: `socks5h://${renterTor.socks}`,
+      });
+      const [first, second] = onions.map((onion) => `https://${onion}:4600`) as [string, string];
+      await farmers.farm(
+        ...['one', '--host', ADDRESSES.far.v4, '--port', '4601', '--announce', first],
+      );
+      const two = await farmers.farm(
+        ...['two', '--host', ADDRESSES.far.v4, '--port', '4602', '--announce', second],
+        ...['--bootstrap', first],
+      );
 
-    await renter.must('init', '--bootstrap', first);
-    // A put that is done has a shard with each of the two.
-    await renter.must('put', join(directory, 'file'), 'file', '--scheme', '1/2/2/2');
-    await renter.must('get', 'file', join(directory, 'copy-over-tor'));
-    expect(await readFile(join(directory, 'copy-over-tor'))).toEqual(content);
-    await renter.must('rm', 'file');
-    await two.stop('SIGTERM');
-    expect(two.child.exitCode).toBe(0);
+      await renter.must('init', '--bootstrap', first);
+      // A put that is done has a shard with each of the two.
+      await renter.must('put', join(directory, 'file'), 'file', '--scheme', '1/2/2/2');
+      await renter.must('get', 'file', join(directory, 'copy-over-tor'));
+      expect(await readFile(join(directory, 'copy-over-tor'))).toEqual(content);
+      await renter.must('rm', 'file');
+      await two.stop('SIGTERM');
+      expect(two.child.exitCode).toBe(0);
 
-    await near.stop();
-    await far.stop();
-    const toRenterTor = `tcp and host ${ADDRESSES.proxy.near.v4} and port 9050`;
-    expect((await near.packets(toRenterTor)).length).toBeGreaterThan(100);
-    expect(await near.packets(`not (${toRenterTor})`)).toEqual([]);
-    // Farmers ask through their Tor, and answer what it brings.
-    const asked = `tcp and host ${ADDRESSES.proxy.far.v4} and port 9050`;
-    const brought = FARM_PORTS.map(
-      (port) =>
-        `(src ${ADDRESSES.proxy.far.v4} and dst port ${port}) or (dst ${ADDRESSES.proxy.far.v4} and src port ${port})`,
-    );
-    expect(
-      await far.packets(`not (${[asked, ...brought].map((f) => `(${f})`).join(' or ')})`),
-    ).toEqual([]);
-  });
+      await near.stop();
+      await far.stop();
+      const toRenterTor = `tcp and host ${ADDRESSES.proxy.near.v4} and port 9050`;
+      expect((await near.packets(toRenterTor)).length).toBeGreaterThan(100);
+      expect(await near.packets(`not (${toRenterTor})`)).toEqual([]);
+      // Farmers ask through their Tor, and answer what it brings.
+      const asked = `tcp and host ${ADDRESSES.proxy.far.v4} and port 9050`;
+      const brought = FARM_PORTS.map(
+        (port) =>
+          `(src ${ADDRESSES.proxy.far.v4} and dst port ${port}) or (dst ${ADDRESSES.proxy.far.v4} and src port ${port})`,
+      );
+      expect(
+        await far.packets(`not (${[asked, ...brought].map((f) => `(${f})`).join(' or ')})`),
+      ).toEqual([]);
+    },
+    2 * TOR_MS,
+  );
 });

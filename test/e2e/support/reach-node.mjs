@@ -86,8 +86,17 @@ async function serve([host, port, bootstrap, kind, mappings]) {
   tunnels.onChange(tell);
 }
 
+/** Twice, since the first time pays for what is made only once: the better of both. */
+async function measure(...args) {
+  const [first, second] = [await measureOnce(...args), await measureOnce(...args)];
+  return {
+    connectMs: Math.min(first.connectMs, second.connectMs),
+    mibPerSecond: Math.max(first.mibPerSecond, second.mibPerSecond),
+  };
+}
+
 /** Connect, fetch, and say how long each took. */
-async function measure(nodeId, credentials, dialer, { host, port }, bytes) {
+async function measureOnce(nodeId, credentials, dialer, { host, port }, bytes) {
   const begin = performance.now();
   const socket = await dialTls({
     host,

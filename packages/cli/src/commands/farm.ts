@@ -6,7 +6,7 @@ import { CliError } from '../cli-error.js';
 import { type MetricsServer, serveMetrics } from '../metrics-server.js';
 import { parseAmount as amountOf, chainSettlement } from '../paying.js';
 import { parsePort } from '../ports.js';
-import { reachabilitySettings, reportReachability } from '../reachability.js';
+import { isLoopback, reachabilitySettings, reportReachability } from '../reachability.js';
 import { type TunnelFlags, reportTunnels, tunnelSettings } from '../tunnelling.js';
 import { until } from '../until.js';
 import { formatSize, parseDuration, parseSize } from '../units.js';
@@ -150,7 +150,6 @@ async function checkHidden(
   { config, logger }: Context,
 ): Promise<void> {
   const { hiddenNetworkOf, parseAddress } = await import('@granary/kad');
-  const { isOwnMachine } = await import('@granary/nat');
   if (announce.length === 0) {
     throw new CliError(
       'CLI_USAGE',
@@ -161,7 +160,7 @@ async function checkHidden(
   if (config.portMapping === 'always') {
     throw new CliError(
       'CLI_USAGE',
-      '--port-mapping always would tell a router of this node: not behind a proxy',
+      '--port-mapping always with --proxy would tell where this machine is: leave out one of them',
     );
   }
   logger.info({ proxy }, 'all connections go through the proxy; no port is mapped');
@@ -169,7 +168,7 @@ async function checkHidden(
     if (hiddenNetworkOf(parseAddress(address).host) !== undefined) continue;
     logger.warn({ address }, 'everybody is told this address: it must not lead to this machine');
   }
-  if (!isOwnMachine(host)) {
+  if (!isLoopback(host)) {
     logger.warn({ host }, 'whoever reaches this address can tell which node is here');
   }
 }

@@ -42,7 +42,7 @@ const CLOSE_MS = 1_000;
 
 /**
  * Many streams over one WebSocket, each with its own flow control, so that one that is slow does not
- * hold up the others. It is yamux, one frame a message; why it is our own: docs/decisions/0014.
+ * hold up the others. It is yamux, one frame a message; why it is our own: docs/decisions/0015.
  */
 export class Multiplexer {
   private readonly streams = new Map<number, MuxStream>();

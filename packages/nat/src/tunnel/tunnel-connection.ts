@@ -78,6 +78,9 @@ export interface TunnelConnectionOptions {
 /** Bytes that a tunnel may count and we have not seen yet: what is under way. */
 const UNDER_WAY = 32 * 1024 * 1024;
 
+/** Streams refused before the tunnel that opens them is left: it does not keep to its own bounds. */
+const REFUSALS = { perSecond: 20, burst: 512 };
+
 type Welcome = Extract<TunnelMessage, { type: 'welcome' }>;
 
 /** A node's side of one tunnel: what comes out of it goes to the node's own HTTPS server. */
@@ -94,6 +97,7 @@ export class TunnelConnection {
   private open = 0;
   private bytes = 0;
   private readonly arrivals: TokenBucket;
+  private readonly refusals: TokenBucket;
 
   private constructor(
     private readonly options: TunnelConnectionOptions,
@@ -108,6 +112,7 @@ export class TunnelConnection {
     const { newPerSecond } = limits;
     const rate = { perSecond: newPerSecond, burst: 4 * newPerSecond };
     this.arrivals = new TokenBucket(rate, clock.now());
+    this.refusals = new TokenBucket(REFUSALS, clock.now());
     this.closed = new Promise((resolve) => (this.settleClosed = resolve));
     this.going = new Promise((resolve) => (this.settleGoing = resolve));
   }
@@ -239,7 +244,11 @@ export class TunnelConnection {
   private take(stream: Duplex): void {
     const { clock, target, logger } = this.options;
     const { stallMs, idleMs, connections } = this.limits;
-    if (this.open >= connections || !this.arrivals.take(clock.now())) return void stream.destroy();
+    if (this.open >= connections || !this.arrivals.take(clock.now())) {
+      stream.destroy();
+      if (this.refusals.take(clock.now())) return;
+      throw new NatError('NAT_TUNNEL_PROTOCOL', 'the tunnel opens streams without end');
+    }
     this.open += 1;
     const socket = connect({ ...target, allowHalfOpen: true, noDelay: true });
     socket.once('error', (error) =>
