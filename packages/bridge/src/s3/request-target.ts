@@ -41,7 +41,8 @@ export function parseTarget(target: string): RequestTarget {
   const path = uriDecode(rawPath);
   if (path === undefined) throw new S3Error('InvalidURI');
   const parts = query.split('&').filter((part) => part !== '');
-  if (parts.length > MAX_PARAMETERS) throw new S3Error('InvalidURI', 'The query has too many parameters.');
+  if (parts.length > MAX_PARAMETERS)
+    throw new S3Error('InvalidURI', 'The query has too many parameters.');
   const parameters = parts.map((part) => {
     const equals = part.indexOf('=');
     const name = uriDecode((equals < 0 ? part : part.slice(0, equals)).replaceAll('+', ' '));

@@ -13,6 +13,7 @@ const CODES = {
     'Error parsing the query parameters of the authorization.',
   ],
   BadDigest: [400, 'The Content-MD5 or checksum value that you specified did not match.'],
+  BadRequest: [400, 'Bad Request'],
   BucketAlreadyExists: [
     409,
     'The requested bucket name is not available. Select a different name and try again.',
@@ -27,10 +28,7 @@ const CODES = {
     'The conditional request cannot succeed due to a conflicting operation against this resource.',
   ],
   EntityTooLarge: [400, 'Your proposed upload exceeds the maximum allowed object size.'],
-  EntityTooSmall: [
-    400,
-    'Your proposed upload is smaller than the minimum allowed object size.',
-  ],
+  EntityTooSmall: [400, 'Your proposed upload is smaller than the minimum allowed object size.'],
   ExpiredToken: [400, 'The provided token has expired.'],
   IllegalVersioningConfigurationException: [
     400,
@@ -73,8 +71,11 @@ const CODES = {
     400,
     'The XML you provided was not well-formed or did not validate against our published schema',
   ],
-  MalformedPOSTRequest: [400, 'The body of your POST request is not well-formed multipart/form-data.'],
-  MalformedPolicy: [400, 'Policies must be valid JSON and the first byte must be \'{\''],
+  MalformedPOSTRequest: [
+    400,
+    'The body of your POST request is not well-formed multipart/form-data.',
+  ],
+  MalformedPolicy: [400, "Policies must be valid JSON and the first byte must be '{'"],
   MalformedTrailerError: [400, 'The request contained trailing data that was not well-formed.'],
   MalformedXML: [
     400,
@@ -100,7 +101,10 @@ const CODES = {
     'The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.',
   ],
   NoSuchVersion: [404, 'The specified version does not exist.'],
-  NotImplemented: [501, 'A header or operation you provided implies functionality that is not implemented.'],
+  NotImplemented: [
+    501,
+    'A header or operation you provided implies functionality that is not implemented.',
+  ],
   ObjectLockConfigurationNotFoundError: [
     404,
     'Object Lock configuration does not exist for this bucket',

@@ -1,5 +1,8 @@
 const UNRESERVED = /^[A-Za-z0-9\-._~]*$/;
-const HEX = Array.from({ length: 256 }, (_, byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`);
+const HEX = Array.from(
+  { length: 256 },
+  (_, byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`,
+);
 
 /**
  * Percent-encode as Signature V4 prescribes: every byte of the UTF-8 but `A-Z a-z 0-9 - . _ ~`, in

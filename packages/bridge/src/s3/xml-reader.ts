@@ -95,7 +95,10 @@ export function readXml(
   if (top === undefined) return refuse('there is no element');
   const names = typeof root === 'string' ? [root] : root;
   if (!names.includes(top.name)) {
-    throw new S3Error('MalformedXML', `The XML is a <${top.name}>, not a <${names.join('> or <')}>.`);
+    throw new S3Error(
+      'MalformedXML',
+      `The XML is a <${top.name}>, not a <${names.join('> or <')}>.`,
+    );
   }
   return top;
 }

@@ -70,9 +70,9 @@ describe('the signed example of the API reference', () => {
       changed[at] = changed[at]! ^ 1;
       expect(await code(decode(changed, options())), String(at)).not.toBe('ok');
     }
-    expect(
-      await code(decode(whole, { ...options(), signer: signer(TRAILER_SEED) })),
-    ).toBe('SignatureDoesNotMatch');
+    expect(await code(decode(whole, { ...options(), signer: signer(TRAILER_SEED) }))).toBe(
+      'SignatureDoesNotMatch',
+    );
   });
 
   it('is refused when cut off anywhere', async () => {
@@ -84,7 +84,9 @@ describe('the signed example of the API reference', () => {
 
   it('is refused with another length', async () => {
     for (const length of [66_559, 66_561, 0]) {
-      expect(await code(decode(body(SIGNED, '\r\n'), { ...options(), length }))).toBe('IncompleteBody');
+      expect(await code(decode(body(SIGNED, '\r\n'), { ...options(), length }))).toBe(
+        'IncompleteBody',
+      );
     }
   });
 });
@@ -144,11 +146,14 @@ describe('without signatures', () => {
       ),
     ));
 
-  it.each(['zz\r\n', '-1\r\n', '5;chunk-signature=00\r\nhello\r\n', '1\r\nab\r\n', '123456789abcdef\r\n'])(
-    'refuses %j',
-    async (text) => {
-      const options = { trailer: null, length: 5 };
-      expect(await code(decode(Buffer.from(text), options))).toMatch(/InvalidRequest|IncompleteBody/);
-    },
-  );
+  it.each([
+    'zz\r\n',
+    '-1\r\n',
+    '5;chunk-signature=00\r\nhello\r\n',
+    '1\r\nab\r\n',
+    '123456789abcdef\r\n',
+  ])('refuses %j', async (text) => {
+    const options = { trailer: null, length: 5 };
+    expect(await code(decode(Buffer.from(text), options))).toMatch(/InvalidRequest|IncompleteBody/);
+  });
 });

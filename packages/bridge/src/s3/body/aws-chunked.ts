@@ -83,7 +83,8 @@ async function readTrailer(
     if (line === undefined) break;
     if (line === '') {
       // Some signers put an empty line between the fields and their signature.
-      if (trailer !== null && signer !== undefined && signature === undefined && lines > 0) continue;
+      if (trailer !== null && signer !== undefined && signature === undefined && lines > 0)
+        continue;
       break;
     }
     if (trailer === null) throw malformedTrailer('no trailer was announced by x-amz-trailer');
@@ -97,7 +98,9 @@ async function readTrailer(
       continue;
     }
     if (!trailer.includes(name) || fields.has(name)) {
-      throw malformedTrailer(`${JSON.stringify(name.slice(0, 64))} was not announced by x-amz-trailer`);
+      throw malformedTrailer(
+        `${JSON.stringify(name.slice(0, 64))} was not announced by x-amz-trailer`,
+      );
     }
     fields.set(name, value);
   }
@@ -158,7 +161,8 @@ class ByteReader {
   /** A line without its end. */
   async line(): Promise<string> {
     const line = await this.lineOrEnd();
-    if (line === undefined) throw new S3Error('IncompleteBody', 'The body ended before its last chunk.');
+    if (line === undefined)
+      throw new S3Error('IncompleteBody', 'The body ended before its last chunk.');
     return line;
   }
 

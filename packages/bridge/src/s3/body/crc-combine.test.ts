@@ -13,7 +13,12 @@ describe.each(['CRC32', 'CRC32C', 'CRC64NVME'] as const)('%s', (algorithm) => {
   it('of a whole follows from its parts', () =>
     fc.assert(
       fc.asyncProperty(fc.uint8Array(), fc.uint8Array({ maxLength: 3000 }), async (a, b) => {
-        const combined = combineCrc(algorithm, await of(algorithm, a), await of(algorithm, b), b.length);
+        const combined = combineCrc(
+          algorithm,
+          await of(algorithm, a),
+          await of(algorithm, b),
+          b.length,
+        );
         expect(combined).toEqual(await of(algorithm, a, b));
       }),
     ));

@@ -88,7 +88,10 @@ function fromHeader(request: SignableRequest, authorization: string): SignatureC
   checkDay(date.text, scope, malformed);
   const hash = request.headers.get('x-amz-content-sha256');
   if (hash === undefined) {
-    throw new S3Error('InvalidRequest', 'Missing required header for this request: x-amz-content-sha256');
+    throw new S3Error(
+      'InvalidRequest',
+      'Missing required header for this request: x-amz-content-sha256',
+    );
   }
   return {
     how: 'header',
@@ -165,7 +168,8 @@ function parseCredential(
       'the Credential is not of the form "<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request"',
     );
   }
-  if (service !== 's3') throw malformed(`incorrect service "${service}"; this endpoint belongs to "s3"`);
+  if (service !== 's3')
+    throw malformed(`incorrect service "${service}"; this endpoint belongs to "s3"`);
   return { accessKeyId, scope: { day: day!, region: region!, service } };
 }
 
@@ -179,7 +183,8 @@ function parseSignedHeaders(text: string, malformed: Malformed): string[] {
 }
 
 function parseSignature(text: string, malformed: Malformed): string {
-  if (!/^[0-9a-f]{64}$/.test(text)) throw malformed('the signature is not 64 digits of lower-case hex');
+  if (!/^[0-9a-f]{64}$/.test(text))
+    throw malformed('the signature is not 64 digits of lower-case hex');
   return text;
 }
 

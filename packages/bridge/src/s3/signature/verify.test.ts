@@ -124,7 +124,8 @@ describe('an independent signer', () => {
   class Sha256 {
     private readonly hash;
     constructor(secret?: string | ArrayBuffer | ArrayBufferView) {
-      this.hash = secret === undefined ? createHash('sha256') : createHmac('sha256', secret as Buffer);
+      this.hash =
+        secret === undefined ? createHash('sha256') : createHmac('sha256', secret as Buffer);
     }
     update(data: Uint8Array | string) {
       this.hash.update(data);
@@ -142,7 +143,10 @@ describe('an independent signer', () => {
     uriEscapePath: false,
   });
   const encode = (text: string) =>
-    encodeURIComponent(text).replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
+    encodeURIComponent(text).replace(
+      /[!'()*]/g,
+      (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`,
+    );
   const names = fc.string({ unit: 'binary', minLength: 1, maxLength: 40 });
 
   it('agrees about keys and parameters of every kind', () =>
@@ -150,7 +154,10 @@ describe('an independent signer', () => {
       fc.asyncProperty(
         names,
         fc.dictionary(fc.stringMatching(/^[a-z-]{1,10}$/), names, { maxKeys: 4 }),
-        fc.dictionary(fc.stringMatching(/^x-amz-meta-[a-z]{1,8}$/), fc.stringMatching(/^[ -~]{0,30}$/)),
+        fc.dictionary(
+          fc.stringMatching(/^x-amz-meta-[a-z]{1,8}$/),
+          fc.stringMatching(/^[ -~]{0,30}$/),
+        ),
         async (key, query, meta) => {
           const path = `/bucket/${key.split('/').map(encode).join('/')}`;
           const signed = await signer.sign(
@@ -212,13 +219,17 @@ describe('a signature is refused', () => {
     expect(code({ 'x-amz-acl': 'public-read' })).toBe('AccessDenied');
     expect(code({ 'x-amz-copy-source': '/other/secret' })).toBe('AccessDenied');
     expect(code({ host: [HOST, 'other'] })).toBe('SignatureDoesNotMatch');
-    expect(code({ authorization: [base.authorization, base.authorization] })).toBe('InvalidArgument');
+    expect(code({ authorization: [base.authorization, base.authorization] })).toBe(
+      'InvalidArgument',
+    );
     expect(code({}, NOON, '/?lifecycle&X-Amz-Signature=00')).toBe('InvalidArgument');
   });
 
   it('when the payload is not said, or not as it should be', () => {
     expect(code({ 'x-amz-content-sha256': [] })).toBe('InvalidRequest');
-    expect(code({ 'x-amz-content-sha256': 'STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD' })).toBe('InvalidArgument');
+    expect(code({ 'x-amz-content-sha256': 'STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD' })).toBe(
+      'InvalidArgument',
+    );
     expect(code({ 'x-amz-content-sha256': 'UNSIGNED-PAYLOAD' })).toBe('SignatureDoesNotMatch');
   });
 });

@@ -83,7 +83,10 @@ function checkFields({ signedHeaders, how }: SignatureClaim, { headers }: Signab
   const signed = new Set(signedHeaders);
   const missing = signedHeaders.filter((name) => !headers.has(name));
   if (missing.length > 0) {
-    throw new S3Error('SignatureDoesNotMatch', `Signed headers are missing: ${missing.join(', ')}.`);
+    throw new S3Error(
+      'SignatureDoesNotMatch',
+      `Signed headers are missing: ${missing.join(', ')}.`,
+    );
   }
   const open = [...headers.names()].filter(
     (name) =>
