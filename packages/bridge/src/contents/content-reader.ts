@@ -11,7 +11,10 @@ const PARTS_PAGE = 100;
  * @throws ContentGoneError where the version was replaced meanwhile and its bytes are gone.
  */
 export async function* readBody(
-  sources: { readonly metadata: Pick<ObjectStore, 'versionParts'>; readonly backend: ObjectBackend },
+  sources: {
+    readonly metadata: Pick<ObjectStore, 'versionParts'>;
+    readonly backend: ObjectBackend;
+  },
   body: Body,
   { offset, length }: ContentRange,
   signal: AbortSignal,

@@ -35,6 +35,12 @@ export interface Place {
   readonly tags?: Tags;
 }
 
+const LISTINGS: ReadonlySet<Action> = new Set<Action>([
+  's3:ListBucket',
+  's3:ListBucketVersions',
+  's3:ListBucketMultipartUploads',
+]);
+
 /** One request that has been authenticated, and what its operation needs to answer it. */
 export class Call {
   readonly deps: S3Deps;
@@ -108,7 +114,8 @@ export class Call {
         ...(policy !== undefined && { policy }),
       },
       ...(key !== undefined && { key }),
-      ...(key === undefined && { prefix: this.request.parameters.get('prefix') ?? '' }),
+      // A parameter of this name means something to listings only.
+      ...(LISTINGS.has(action) && { prefix: this.request.parameters.get('prefix') ?? '' }),
       ...(version !== undefined && {
         object: { owner: version.owner, acl: parseAcl(version.details.acl) },
       }),

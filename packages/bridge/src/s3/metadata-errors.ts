@@ -13,7 +13,10 @@ const CODES: Partial<Record<MetadataError['code'], readonly [S3ErrorCode, string
   METADATA_NO_SUCH_UPLOAD: ['NoSuchUpload'],
   METADATA_INVALID_PART: ['InvalidPart'],
   METADATA_QUOTA: ['QuotaExceeded'],
-  METADATA_CONTENT_LOST: ['SlowDown', 'The upload took too long and was given up. Please try again.'],
+  METADATA_CONTENT_LOST: [
+    'SlowDown',
+    'The upload took too long and was given up. Please try again.',
+  ],
   METADATA_UNAVAILABLE: ['ServiceUnavailable'],
 };
 

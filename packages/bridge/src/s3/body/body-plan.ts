@@ -14,6 +14,8 @@ import {
 export interface BodyPlan {
   /** Bytes of the payload. */
   readonly length: number;
+  /** Set where the payload may end before that. */
+  readonly open?: true;
   /** Set where the body is in `aws-chunked` encoding. */
   readonly chunked?: { readonly signed: boolean; readonly trailer: readonly string[] | null };
   /** SHA-256 of the payload that was signed, in hex. */
@@ -60,7 +62,8 @@ function lengthOf(headers: HeaderList, encoded: boolean): number {
   const name = encoded ? 'x-amz-decoded-content-length' : 'content-length';
   const text = headers.get(name);
   if (text === undefined) {
-    if (encoded) throw new S3Error('MissingContentLength', `You must provide the ${name} HTTP header.`);
+    if (encoded)
+      throw new S3Error('MissingContentLength', `You must provide the ${name} HTTP header.`);
     // No body at all (RFC 9112, 6.3).
     if (!headers.has('transfer-encoding')) return 0;
     throw new S3Error('MissingContentLength');
@@ -76,7 +79,10 @@ function trailerOf(
   const text = headers.get('x-amz-trailer');
   if (payload?.kind !== 'chunks' || !payload.trailer) {
     if (text === undefined) return null;
-    throw new S3Error('InvalidRequest', 'x-amz-trailer needs an x-amz-content-sha256 that ends in -TRAILER.');
+    throw new S3Error(
+      'InvalidRequest',
+      'x-amz-trailer needs an x-amz-content-sha256 that ends in -TRAILER.',
+    );
   }
   const names = (text ?? '').split(',').map((name) => name.trim().toLowerCase());
   const known = CHECKSUM_ALGORITHMS.map(checksumHeader);
@@ -86,34 +92,48 @@ function trailerOf(
   return names;
 }
 
-function checksumOf(
-  headers: HeaderList,
-  trailer: readonly string[] | null,
-): BodyPlan['checksum'] {
+function checksumOf(headers: HeaderList, trailer: readonly string[] | null): BodyPlan['checksum'] {
   const given = CHECKSUM_ALGORITHMS.filter((algorithm) => headers.has(checksumHeader(algorithm)));
-  const inTrailer = CHECKSUM_ALGORITHMS.filter((algorithm) => trailer?.includes(checksumHeader(algorithm)));
+  const inTrailer = CHECKSUM_ALGORITHMS.filter((algorithm) =>
+    trailer?.includes(checksumHeader(algorithm)),
+  );
   if (given.length + inTrailer.length > 1) {
-    throw new S3Error('InvalidRequest', 'Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.');
+    throw new S3Error(
+      'InvalidRequest',
+      'Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.',
+    );
   }
   const algorithm = given[0] ?? inTrailer[0];
   const announced = headers.get('x-amz-sdk-checksum-algorithm');
   if (announced !== undefined) {
     const named = parseAlgorithm(announced);
     if (named === undefined) {
-      throw new S3Error('InvalidRequest', 'Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]');
+      throw new S3Error(
+        'InvalidRequest',
+        'Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]',
+      );
     }
     if (algorithm !== undefined && algorithm !== named) {
-      throw new S3Error('InvalidRequest', 'Value for x-amz-sdk-checksum-algorithm header is invalid: it is not the checksum that was sent.');
+      throw new S3Error(
+        'InvalidRequest',
+        'Value for x-amz-sdk-checksum-algorithm header is invalid: it is not the checksum that was sent.',
+      );
     }
     if (algorithm === undefined && !headers.has('content-md5')) {
-      throw new S3Error('InvalidRequest', 'x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found.');
+      throw new S3Error(
+        'InvalidRequest',
+        'x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found.',
+      );
     }
   }
   if (algorithm === undefined) return undefined;
   if (given.length === 0) return { algorithm };
   const value = parseChecksum(algorithm, headers.get(checksumHeader(algorithm))!);
   if (value === undefined) {
-    throw new S3Error('InvalidRequest', `Value for ${checksumHeader(algorithm)} header is invalid.`);
+    throw new S3Error(
+      'InvalidRequest',
+      `Value for ${checksumHeader(algorithm)} header is invalid.`,
+    );
   }
   return { algorithm, value };
 }

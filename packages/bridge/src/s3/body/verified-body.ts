@@ -72,18 +72,22 @@ export function verifiedBody(
       for (const hasher of hashers.values()) hasher.update(part);
       yield part;
     }
-    if (size !== plan.length) throw wrongLength();
+    if (size !== plan.length && plan.open !== true) throw wrongLength();
     if (sha256 !== undefined && sha256.digest('hex') !== plan.sha256) {
       throw new S3Error('XAmzContentSHA256Mismatch');
     }
     const md5Bytes = md5.digest();
     if (plan.md5 !== undefined && !plan.md5.equals(md5Bytes)) {
-      throw new S3Error('BadDigest', 'The Content-MD5 you specified did not match what we received.', {
-        fields: {
-          ExpectedDigest: plan.md5.toString('base64'),
-          CalculatedDigest: md5Bytes.toString('base64'),
+      throw new S3Error(
+        'BadDigest',
+        'The Content-MD5 you specified did not match what we received.',
+        {
+          fields: {
+            ExpectedDigest: plan.md5.toString('base64'),
+            CalculatedDigest: md5Bytes.toString('base64'),
+          },
         },
-      });
+      );
     }
     const digests = new Map([...hashers].map(([name, hasher]) => [name, hasher.digest()] as const));
     if (plan.checksum !== undefined) checkChecksum(plan.checksum, digests, trailer);
@@ -129,7 +133,10 @@ function checkChecksum(
     throw new S3Error('InvalidRequest', `Value for ${name} trailing header is invalid.`);
   }
   if (!expected.equals(digests.get(algorithm)!)) {
-    throw new S3Error('BadDigest', `The ${algorithm} you specified did not match the calculated checksum.`);
+    throw new S3Error(
+      'BadDigest',
+      `The ${algorithm} you specified did not match the calculated checksum.`,
+    );
   }
 }
 

@@ -24,7 +24,8 @@ export const bucketHandlers: Handlers = {
     if (!scopeAllows(caller.scope, 's3:ListAllMyBuckets', {})) throw new S3Error('AccessDenied');
     const { parameters } = call.request;
     const limit = parseLimit(parameters, 'max-buckets', 10_000) ?? 10_000;
-    if (limit === 0) throw invalidArgument('max-buckets', '0', 'max-buckets must be from 1 to 10000');
+    if (limit === 0)
+      throw invalidArgument('max-buckets', '0', 'max-buckets must be from 1 to 10000');
     const prefix = parameters.get('prefix') ?? '';
     const visible: { name: string; created: number }[] = [];
     let after = parameters.get('continuation-token') ?? '';
@@ -38,7 +39,8 @@ export const bucketHandlers: Handlers = {
       for (const { name, created } of page) {
         after = name;
         if (!name.startsWith(prefix)) continue;
-        if (!scopeAllows(withoutPrefixes(caller.scope), 's3:ListBucket', { bucket: name })) continue;
+        if (!scopeAllows(withoutPrefixes(caller.scope), 's3:ListBucket', { bucket: name }))
+          continue;
         if (visible.length === limit) {
           more = true;
           break scan;
@@ -94,7 +96,8 @@ export const bucketHandlers: Handlers = {
       await call.metadata.createBucket({
         name: bucketName,
         owner: caller.userId,
-        objectLock: request.headers.get('x-amz-bucket-object-lock-enabled')?.toLowerCase() === 'true',
+        objectLock:
+          request.headers.get('x-amz-bucket-object-lock-enabled')?.toLowerCase() === 'true',
         documents,
       });
     } catch (error) {

@@ -18,7 +18,10 @@ export const listingHandlers: Handlers = {
     const { parameters } = call.request;
     const marker = parameters.get('marker') ?? '';
     const { limit, prefix, delimiter, page, encode, type } = await listPage(call, marker);
-    const owners = await ownersOf(call, page.objects.map(({ owner }) => owner));
+    const owners = await ownersOf(
+      call,
+      page.objects.map(({ owner }) => owner),
+    );
     return xmlResponse(
       xml(
         'ListBucketResult',
@@ -43,7 +46,11 @@ export const listingHandlers: Handlers = {
     const { parameters } = call.request;
     const version = parameters.get('list-type');
     if (version !== '2') {
-      throw invalidArgument('list-type', (version ?? '').slice(0, 20), 'Invalid List Type specified in Request');
+      throw invalidArgument(
+        'list-type',
+        (version ?? '').slice(0, 20),
+        'Invalid List Type specified in Request',
+      );
     }
     await call.authorize('s3:ListBucket');
     const token = parameters.get('continuation-token');
@@ -52,7 +59,10 @@ export const listingHandlers: Handlers = {
     const { limit, prefix, delimiter, page, encode, type } = await listPage(call, after);
     const owners =
       parameters.get('fetch-owner') === 'true'
-        ? await ownersOf(call, page.objects.map(({ owner }) => owner))
+        ? await ownersOf(
+            call,
+            page.objects.map(({ owner }) => owner),
+          )
         : undefined;
     return xmlResponse(
       xml(
@@ -85,7 +95,11 @@ export const listingHandlers: Handlers = {
     const keyMarker = parameters.get('key-marker') ?? '';
     const versionMarker = parameters.get('version-id-marker');
     if (versionMarker !== undefined && versionMarker !== '' && keyMarker === '') {
-      throw invalidArgument('version-id-marker', versionMarker.slice(0, 100), 'A version-id marker cannot be specified without a key marker.');
+      throw invalidArgument(
+        'version-id-marker',
+        versionMarker.slice(0, 100),
+        'A version-id marker cannot be specified without a key marker.',
+      );
     }
     const page = await call.metadata.listVersions({
       bucket: call.bucketName,
@@ -93,9 +107,13 @@ export const listingHandlers: Handlers = {
       prefix,
       ...(delimiter !== undefined && { delimiter }),
       ...(keyMarker !== '' && { keyMarker }),
-      ...(versionMarker !== undefined && versionMarker !== '' && { versionIdMarker: versionMarker }),
+      ...(versionMarker !== undefined &&
+        versionMarker !== '' && { versionIdMarker: versionMarker }),
     });
-    const owners = await ownersOf(call, page.versions.map(({ owner }) => owner));
+    const owners = await ownersOf(
+      call,
+      page.versions.map(({ owner }) => owner),
+    );
     return xmlResponse(
       xml(
         'ListVersionsResult',
@@ -144,7 +162,10 @@ export const listingHandlers: Handlers = {
       // Without a key it means nothing.
       ...(keyMarker !== '' && uploadMarker !== '' && { uploadIdMarker: uploadMarker }),
     });
-    const owners = await ownersOf(call, page.uploads.map(({ owner }) => owner));
+    const owners = await ownersOf(
+      call,
+      page.uploads.map(({ owner }) => owner),
+    );
     return xmlResponse(
       xml(
         'ListMultipartUploadsResult',

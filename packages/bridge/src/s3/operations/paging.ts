@@ -15,10 +15,22 @@ export function parseLimit(
   name: string,
   most = MAX_PAGE,
 ): number | undefined {
-  const text = parameters.get(name);
+  return limitOf(name, parameters.get(name), most);
+}
+
+/** As {@link parseLimit}, from a text. @throws S3Error InvalidArgument. */
+export function limitOf(
+  name: string,
+  text: string | undefined,
+  most = MAX_PAGE,
+): number | undefined {
   if (text === undefined || text === '') return undefined;
   if (!/^\d{1,10}$/.test(text)) {
-    throw invalidArgument(name, text.slice(0, 50), `Provided ${name} not an integer or within integer range`);
+    throw invalidArgument(
+      name,
+      text.slice(0, 50),
+      `Provided ${name} not an integer or within integer range`,
+    );
   }
   return Math.min(Number(text), most);
 }
@@ -31,7 +43,11 @@ export function nameEncoder(parameters: Parameters): {
   const type = parameters.get('encoding-type');
   if (type === undefined || type === '') return { encode: (name) => name };
   if (type !== 'url') {
-    throw invalidArgument('encoding-type', type.slice(0, 50), 'Invalid Encoding Method specified in Request');
+    throw invalidArgument(
+      'encoding-type',
+      type.slice(0, 50),
+      'Invalid Encoding Method specified in Request',
+    );
   }
   return { type, encode: (name) => uriEncode(name, true) };
 }
