@@ -1,4 +1,5 @@
 export { MetadataError, type MetadataErrorCode } from './metadata/metadata-error.js';
+export { openMetadataStore, type MetadataParts } from './metadata/open-metadata.js';
 export type {
   BucketStore,
   ContentStore,
