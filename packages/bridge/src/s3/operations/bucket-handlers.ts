@@ -1,6 +1,6 @@
 import { MetadataError } from '../../metadata/metadata-error.js';
 import { aclHeader } from '../access/acl.js';
-import { scopeAllows } from '../access/key-scope.js';
+import { type KeyScope, scopeAllows } from '../access/key-scope.js';
 import { checkBucketName } from '../bucket-name.js';
 import type { Call } from '../call.js';
 import { isoDate } from '../http-date.js';
@@ -136,10 +136,8 @@ export const bucketHandlers: Handlers = {
 };
 
 /** A bucket is shown to a key that is good for a part of it. */
-function withoutPrefixes<T extends { prefixes?: unknown } | null>(scope: T): T {
-  if (scope === null) return scope;
-  const { prefixes: _all, ...rest } = scope;
-  return rest as T;
+function withoutPrefixes(scope: KeyScope | null): KeyScope | null {
+  return scope === null ? null : { ...scope, prefixes: undefined };
 }
 
 async function readConfiguration(call: Call): Promise<Tags> {

@@ -1,5 +1,5 @@
-import { MetadataError } from '../../metadata/metadata-error.js';
 import { readBody } from '../../contents/content-reader.js';
+import { sharedBody } from '../../contents/shared-body.js';
 import type { Checksum, Part, Upload } from '../../metadata/records.js';
 import type { BodyPlan } from '../body/body-plan.js';
 import { CHECKSUM_ALGORITHMS, type ChecksumAlgorithm, checksumHeader } from '../body/checksum.js';
@@ -103,7 +103,11 @@ export const multipartHandlers: Handlers = {
     const stream = readBody(call.deps, source.body, range, call.request.signal);
     const plan: BodyPlan = { length: range.length };
     const payload = verifiedBody(stream, plan, undefined, checksumOf(upload)?.algorithm);
-    const part = await storePart(call, upload, partNumber, payload);
+    const shared = await sharedBody(call.metadata, source.body, range);
+    const part =
+      shared === undefined
+        ? await storePart(call, upload, partNumber, payload)
+        : await sharePart(call, upload, partNumber, payload, shared);
     return xmlResponse(
       xml(
         'CopyPartResult',
@@ -289,6 +293,26 @@ async function storePart(
     await stored.abandon();
     throw error;
   }
+}
+
+/** Refer to bytes that are there already; they are read all the same, for their MD5. */
+async function sharePart(
+  call: Call,
+  { bucket, key, uploadId }: Upload,
+  partNumber: number,
+  payload: VerifiedBody,
+  body: Part['body'],
+): Promise<Part> {
+  const bytes = payload.stream[Symbol.asyncIterator]();
+  while ((await bytes.next()).done !== true) call.request.signal.throwIfAborted();
+  const facts = payload.facts();
+  return call.metadata.putPart(bucket, key, uploadId, {
+    partNumber,
+    size: facts.size,
+    etag: facts.md5,
+    checksums: fullChecksums(facts),
+    body,
+  });
 }
 
 function readParts(root: XmlNode): NamedPart[] {

@@ -1,6 +1,6 @@
 import { ContentGoneError } from '../../contents/object-backend.js';
 import { readBody } from '../../contents/content-reader.js';
-import type { Bucket, ObjectVersion, Part } from '../../metadata/records.js';
+import type { ObjectVersion, Part } from '../../metadata/records.js';
 import { type ByteRange, parseRange } from '../byte-range.js';
 import type { Call } from '../call.js';
 import { checkReadConditions } from '../conditional.js';
