@@ -4,7 +4,6 @@ import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import { silentLogger, systemClock, systemRandom } from '@granary/kad';
 import { Bridge, type BridgeParts } from '../bridge.js';
 import { ContentGoneError, type ObjectBackend } from '../contents/object-backend.js';
@@ -88,8 +87,6 @@ export interface RawAnswer {
 
 /** A bridge over SQLite and a {@link MemoryBackend}, with a user and its key. */
 export class TestBridge {
-  private readonly clients: S3Client[] = [];
-
   private constructor(
     readonly bridge: Bridge,
     readonly metadata: MetadataStore,
@@ -135,23 +132,6 @@ export class TestBridge {
   /** Another key of the owner. */
   key(scope: KeyScope | null, expires: number | null = null): Promise<Credentials> {
     return addKey(this.metadata, this.owner.id, scope, expires);
-  }
-
-  /** A client of the AWS SDK. */
-  client(
-    credentials: Credentials = this.owner.credentials,
-    config: Partial<S3ClientConfig> = {},
-  ): S3Client {
-    const client = new S3Client({
-      endpoint: this.bridge.url,
-      region: 'us-east-1',
-      forcePathStyle: true,
-      credentials,
-      maxAttempts: 1,
-      ...config,
-    });
-    this.clients.push(client);
-    return client;
   }
 
   /** Send a request that no SDK would, signed all the same. */
@@ -205,7 +185,6 @@ export class TestBridge {
   }
 
   async stop(): Promise<void> {
-    for (const client of this.clients) client.destroy();
     await this.bridge.close(1000);
     await this.metadata.close();
     await rm(this.directory, { recursive: true, force: true });

@@ -242,7 +242,7 @@ async function partsElement(call: Call, version: ObjectVersion): Promise<XmlElem
   const truncated = found.length > limit;
   const withChecksums = parts.some(({ checksums }) => checksums.length > 0);
   return xml('ObjectParts', [
-    xml('TotalPartsCount', body.count),
+    xml('PartsCount', body.count),
     xml('PartNumberMarker', marker),
     optional('NextPartNumberMarker', truncated ? parts.at(-1)?.partNumber : undefined),
     xml('MaxParts', limit),
