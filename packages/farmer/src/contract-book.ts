@@ -162,6 +162,11 @@ export class ContractBook {
     await this.root.flushed;
   }
 
+  /** The last receipt of a contract with the renter's signature. */
+  countersignature(hash: string): string | undefined {
+    return this.receipts.get(hash);
+  }
+
   /** Keep the renter's signature on the last receipt of a contract. */
   async putCountersignature(hash: string, receiptAndSignature: string): Promise<void> {
     await this.receipts.put(hash, receiptAndSignature);

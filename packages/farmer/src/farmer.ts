@@ -119,6 +119,7 @@ export class Farmer {
   private sweeper: unknown;
   private collector: unknown;
   private collecting: Promise<void> = Promise.resolve();
+  private recovering: Promise<void> = Promise.resolve();
   private rejoiner: unknown;
   private readonly stopping = new AbortController();
 
@@ -286,6 +287,7 @@ export class Farmer {
       farmer.scrubber.start();
       if (options.bootstrap.length > 0) await farmer.join(clock, random);
       farmer.offers.start();
+      farmer.recovering = farmer.recoverPayments();
       void store
         .reconcile(farmer.stopping.signal)
         .catch((error: unknown) =>
@@ -357,6 +359,7 @@ export class Farmer {
     await this.node.leave({ timeoutMs: GOODBYE_MS });
     await this.node.stop();
     await this.scrubber.stop();
+    await this.recovering;
     // Whatever is cut off here is taken up again at the next start.
     await Promise.race([
       this.collecting,
@@ -381,6 +384,17 @@ export class Farmer {
           if (!this.stopping.signal.aborted) this.sweep(clock);
         });
     }, pace);
+  }
+
+  /** Write down what a crash has kept out of the book of payments. */
+  private async recoverPayments(): Promise<void> {
+    const { logger } = this.options;
+    try {
+      const found = await this.payee.recover(this.store.stored(), this.stopping.signal);
+      if (found > 0) logger.info({ contracts: found }, 'made up what the book of payments lacked');
+    } catch (error) {
+      logger.error({ error: messageOf(error) }, 'the book of payments could not be completed');
+    }
   }
 
   /** Look at every channel, redeem what is worth it, and do so again in a while. */

@@ -5,6 +5,7 @@ import {
   type Contract,
   type ContractTerms,
   MAX_TOKEN_LIFETIME,
+  type Receipt,
   type Renewal,
   contractHash,
   fromHex,
@@ -320,6 +321,26 @@ export class ShardStore {
   async putCountersignature(hash: string, receiptAndSignature: string): Promise<void> {
     if (this.book.entry(hash)?.state === 'stored') {
       await this.book.putCountersignature(hash, receiptAndSignature);
+    }
+  }
+
+  /** Contracts whose shards are held, with the last receipt of each that the renter has signed. */
+  *stored(): Generator<{
+    contract: string;
+    terms: ContractTerms;
+    signed?: { receipt: Receipt; renterSignature: string };
+  }> {
+    for (let hash = this.book.next(''); hash !== undefined; hash = this.book.next(hash)) {
+      const terms = this.book.contract(hash)?.terms;
+      if (this.book.entry(hash)?.state !== 'stored' || terms === undefined) continue;
+      const text = this.book.countersignature(hash);
+      yield {
+        contract: hash,
+        terms,
+        ...(text !== undefined && {
+          signed: JSON.parse(text) as { receipt: Receipt; renterSignature: string },
+        }),
+      };
     }
   }
 

@@ -230,6 +230,12 @@ export class TransferSession {
       await store.commit(hash, terms, part);
       counters.uploads += 1;
       const receipt = this.receipt(token, hash, terms.shardSize - begin);
+      await payee.ready();
+      payee
+        .stored(hash, terms, receipt.body.time)
+        .catch((error: unknown) =>
+          this.context.logger.error({ error: messageOf(error) }, 'a shard was not written down'),
+        );
       this.answer({ type: 'stored', farmerSignature, receipt });
     } catch (error) {
       if (
@@ -338,8 +344,15 @@ export class TransferSession {
       request.contract,
       JSON.stringify({ receipt: last.receipt, renterSignature: request.signature }),
     );
-    await this.context.payee.countersigned(renter, terms, last.receipt, request.signature);
-    last.settled();
+    const { payee, logger } = this.context;
+    await payee.ready();
+    // Nobody waits for it: until it is written it counts as being served.
+    payee
+      .countersigned(renter, terms, last.receipt, request.signature)
+      .then(last.settled)
+      .catch((error: unknown) =>
+        logger.error({ error: messageOf(error) }, 'a receipt was not written down'),
+      );
   }
 
   /** @param settled - called when the receipt is written down, countersigned or not */

@@ -21,13 +21,13 @@ export { promisedIn, type Channel, type ChannelState, type SettlementKind } from
 export { type DayRow } from './day.js';
 export type { RowWriter, Rows } from './rows.js';
 export { LmdbRows } from './lmdb-rows.js';
-export { PaymentBook, type PendingRow, type ReceiptRow } from './payment-book.js';
+export { PaymentBook, type BookStep, type PendingRow, type ReceiptRow } from './payment-book.js';
 export type { ChannelParties, ChannelParty, ChannelView, Funds, Settlement } from './settlement.js';
 export { ledgerSettlement } from './ledger-settlement.js';
 export { deployChannelsContract, evmSettlement } from './evm-loader.js';
 export type { EvmOptions } from './evm-settlement.js';
 export { evmCurrencyName, parseEvmCurrency } from './evm-currency.js';
-export { Payee, type PayeeParts } from './payee.js';
+export { Payee, type PayeeParts, type StoredContract } from './payee.js';
 export {
   Payer,
   defaultPayerLimits,

@@ -31,6 +31,7 @@ import {
   PaymentBook,
   type Rows,
   type Settlement,
+  type StoredContract,
   defaultPayerLimits,
 } from './index.js';
 
@@ -68,6 +69,8 @@ export class Pair {
   payee!: Payee;
   /** Contracts by hash, as the renter's store has them. */
   readonly contracts = new Map<string, Contract>();
+  /** Shards by contract with their last countersigned receipt, as the farmer's store has them. */
+  readonly held = new Map<string, StoredContract>();
   /** Done with every call on its way; throw to lose it. */
   onCall: (method: string, when: 'before' | 'after') => void = () => undefined;
   wrapPayer: (rows: Rows) => Rows = (rows) => rows;
@@ -183,9 +186,25 @@ export class Pair {
     };
     const receipt = signReceipt(this.farmer, body);
     const signature = countersignReceipt(this.renter, receipt);
-    if (both) await this.payer.moved(terms.farmer, body, terms);
-    if (direction === 'delete') await this.payee.ended(terms.renter, body.contract, 'deleted');
-    await this.payee.countersigned(terms.renter, terms, receipt, signature);
+    const { contract } = body;
+    if (direction === 'delete') {
+      await this.payee.ended(terms.renter, contract, 'deleted');
+      this.held.delete(contract);
+    } else {
+      this.held.set(contract, { contract, terms, signed: { receipt, renterSignature: signature } });
+    }
+    const written = [
+      ...(both ? [this.payer.moved(terms.farmer, body, terms)] : []),
+      ...(direction === 'upload' ? [this.payee.stored(contract, terms, body.time)] : []),
+      this.payee.countersigned(terms.renter, terms, receipt, signature),
+    ];
+    const ends = await Promise.allSettled([...written, this.payer.flush(), this.payee.flush()]);
+    for (const end of ends) if (end.status === 'rejected') throw end.reason;
+  }
+
+  /** What a farmer does when it starts. */
+  recover(): Promise<number> {
+    return this.payee.recover(this.held.values(), new AbortController().signal);
   }
 
   /** An audit that is passed. @param both - whether the answer reaches the renter */

@@ -1,4 +1,10 @@
-import type { Clock, Identity, Logger, MethodContext } from '@granary/kad';
+import {
+  type Clock,
+  type Identity,
+  type Logger,
+  type MethodContext,
+  messageOf,
+} from '@granary/kad';
 import {
   type AccountAnswer,
   type ContractTerms,
@@ -26,9 +32,10 @@ import { FINE_PARTS, storageCharge, trafficCharge, wholeUnits } from './amounts.
 import { type Channel, promisedIn } from './channel.js';
 import { withinCredit } from './credit.js';
 import { PaymentError } from './errors.js';
-import type { PaymentBook } from './payment-book.js';
+import type { BookStep, PaymentBook } from './payment-book.js';
 import { egressPriceAt } from './position.js';
 import type { ChannelParties, ChannelView, Settlement } from './settlement.js';
+import { StepQueue } from './step-queue.js';
 
 /** What a {@link Payee} is made of. */
 export interface PayeeParts {
@@ -52,14 +59,58 @@ const MAX_REMEMBERED = 4096;
 /** How long what a chain said of a deposit is believed, in milliseconds. */
 const DEPOSIT_FRESH_MS = 30_000;
 
+/** Steps that may wait to be written; who has more has to wait. */
+const MAX_WAITING = 1024;
+/** Contracts that are written in one transaction when a crash is made good. */
+const BATCH = 256;
+/** How old receipts are that are looked for then, in milliseconds: less than the book remembers them. */
+const RECOVERED_MS = 150 * 24 * 3600 * 1000;
+
+/** A contract whose shard is held. */
+export interface StoredContract {
+  readonly contract: string;
+  readonly terms: ContractTerms;
+  /** The last receipt that the renter has countersigned. */
+  readonly signed?: { readonly receipt: Receipt; readonly renterSignature: string };
+}
+
+const isFree = ({ storagePrice, egressPrice }: ContractTerms) =>
+  storagePrice === '0' && egressPrice === '0';
+
+function receiptStep(
+  peer: string,
+  terms: ContractTerms | undefined,
+  receipt: Receipt,
+  renterSignature: string,
+): BookStep {
+  const { body } = receipt;
+  const { contract, direction, time } = body;
+  return {
+    peer,
+    ...(direction === 'upload' &&
+      terms !== undefined && {
+        open: { side: 'renter', contract, terms, since: time },
+      }),
+    receipt: body,
+    keep: { receipt, renterSignature },
+  };
+}
+
 /** The side that is paid: meters, gives credit up to a limit, takes vouchers, redeems them. */
 export class Payee {
   private readonly unaudited = new Map<string, { at: number; fine: bigint }>();
   private readonly looked = new Map<string, number>();
   /** Fine parts for what is being served now, by renter. */
   private readonly serving = new Map<string, bigint>();
+  private readonly steps: StepQueue;
+  /** Whether the book has everything that is not in `steps`. */
+  private recovered = false;
+  /** Whether something could not be written: it is looked for at the next start. */
+  private failed = false;
 
-  constructor(private readonly parts: PayeeParts) {}
+  constructor(private readonly parts: PayeeParts) {
+    this.steps = new StepQueue(parts.book, parts.clock);
+  }
 
   /** The book of what is owed to this node. */
   get book(): PaymentBook {
@@ -98,10 +149,15 @@ export class Payee {
    */
   admitDownload(renter: string, contract: string, bytes: number): () => void {
     const position = this.book.position(renter, contract);
-    if (position === undefined) return () => undefined;
-    const price = egressPriceAt(position, this.parts.clock.now());
+    const terms = this.steps.openingOf(contract)?.terms;
+    const currency = position?.currency ?? terms?.currency;
+    if (currency === undefined) return () => undefined;
+    const price =
+      position === undefined
+        ? BigInt(terms!.egressPrice)
+        : egressPriceAt(position, this.parts.clock.now());
     const charge = trafficCharge(price, bytes);
-    this.check(renter, position.currency, charge);
+    this.check(renter, currency, charge);
     this.serving.set(renter, (this.serving.get(renter) ?? 0n) + charge);
     let done = false;
     return () => {
@@ -113,38 +169,106 @@ export class Payee {
     };
   }
 
-  /** A renter has countersigned a receipt. @param terms - the contract's, while it is there */
+  /**
+   * A shard is stored, under a contract that both have signed: its position begins, whether or not the
+   * renter signs the receipt, too. On the disk when the promise resolves, which may take a moment.
+   *
+   * @param since - the time of the receipt
+   */
+  async stored(contract: string, terms: ContractTerms, since: number): Promise<void> {
+    if (isFree(terms)) return;
+    await this.write({ peer: terms.renter, open: { side: 'renter', contract, terms, since } });
+  }
+
+  /**
+   * A renter has countersigned a receipt. On the disk when the promise resolves, which may take a moment:
+   * what was countersigned within it is written at one time.
+   *
+   * @param terms - the contract's, while it is there
+   */
   async countersigned(
     renter: string,
     terms: ContractTerms | undefined,
     receipt: Receipt,
     renterSignature: string,
   ): Promise<void> {
-    const { body } = receipt;
-    if (body.direction === 'upload' && terms !== undefined) {
-      await this.book.open('renter', body.contract, terms, body.time);
+    await this.write(receiptStep(renter, terms, receipt, renterSignature));
+  }
+
+  /**
+   * What a crash has kept out of the book: positions of shards that are stored, and receipts that the
+   * renter has signed. What is in the book already counts for nothing more; after a good end there is
+   * nothing to look for. Whoever calls this keeps the only process that serves from this book.
+   *
+   * @param stored - contracts whose shards are held, with the last countersigned receipt of each
+   * @param signal - stops it between two batches
+   * @returns how many there were to write
+   */
+  async recover(stored: Iterable<StoredContract>, signal: AbortSignal): Promise<number> {
+    const { clock } = this.parts;
+    if (this.book.isWhole) {
+      await this.book.markWhole(false);
+      this.recovered = true;
+      return 0;
     }
-    await this.book.addReceipt(renter, body, { receipt, renterSignature });
+    let found = 0;
+    let batch: BookStep[] = [];
+    const write = async () => {
+      await this.book.record(batch);
+      batch = [];
+    };
+    for (const { contract, terms, signed } of stored) {
+      if (signal.aborted) break;
+      if (isFree(terms)) continue;
+      const { renter } = terms;
+      const isNew = this.book.position(renter, contract) === undefined;
+      const time = signed?.receipt.body.time ?? clock.now();
+      // Older receipts may have been forgotten as such: they were written down long ago.
+      const lost =
+        signed !== undefined &&
+        time > clock.now() - RECOVERED_MS &&
+        !this.book.knows(renter, signed.receipt.body.token);
+      if (!isNew && !lost) continue;
+      found += 1;
+      const uploaded = signed?.receipt.body.direction === 'upload' ? time : clock.now();
+      const open = { side: 'renter', contract, terms, since: uploaded } as const;
+      const receipt = lost
+        ? receiptStep(renter, undefined, signed.receipt, signed.renterSignature)
+        : {};
+      batch.push({ peer: renter, open, ...receipt });
+      if (batch.length >= BATCH) {
+        await write();
+        // Others get their turn: there may be millions.
+        await new Promise((resolve) => clock.setTimeout(() => resolve(undefined), 0));
+      }
+    }
+    await write();
+    this.recovered = !signal.aborted;
+    return found;
   }
 
   /** A download broke off before the renter could sign for these bytes. */
   async brokeOff(renter: string, body: ReceiptBody): Promise<void> {
+    await this.steps.flush();
     if (body.bytes > 0) await this.book.addPending(renter, body);
   }
 
   /** A shard is gone: the renter had it deleted, or it was lost. */
   async ended(renter: string, contract: string, why: 'deleted' | 'failed'): Promise<void> {
+    if (this.steps.openingOf(contract) !== undefined) await this.steps.flush();
     await this.book.end(renter, contract, why);
   }
 
   /** An audit of one of a renter's shards was answered, at a time that the answer bears. */
   async audited(renter: string, time: number): Promise<void> {
+    await this.steps.flush();
     await this.book.accrue(renter, time);
     this.unaudited.delete(renter);
   }
 
   /** A contract was renewed. */
   async renewed(renter: string, { body }: Renewal): Promise<void> {
+    await this.steps.flush();
     await this.book.extend(renter, body.contract, {
       until: body.end,
       storagePrice: BigInt(body.storagePrice),
@@ -158,6 +282,7 @@ export class Payee {
     { sender }: Pick<MethodContext, 'sender'>,
   ): Promise<AccountAnswer> {
     const request = parseAccountRequest(params);
+    await this.steps.flush();
     const renter = sender.nodeId;
     for (const { body, signature } of request.signed) {
       await this.takeSigned(renter, sender.publicKey, parseReceiptBody(body), signature);
@@ -344,7 +469,23 @@ export class Payee {
     return changed!;
   }
 
+  /** Resolves when more can be told: at once, unless the disk does not keep up. */
+  async ready(): Promise<void> {
+    if (this.steps.length >= MAX_WAITING) await this.steps.flush();
+  }
+
+  /** Write down now what {@link Payee.stored} and {@link Payee.countersigned} were told. */
+  flush(): Promise<void> {
+    return this.steps.flush();
+  }
+
   async close(): Promise<void> {
+    try {
+      await this.steps.flush();
+      if (this.recovered && !this.failed) await this.book.markWhole(true);
+    } catch (error) {
+      this.parts.logger.error({ error: messageOf(error) }, 'receipts were not written down');
+    }
     await this.parts.settlement.close();
     await this.book.close();
   }
@@ -367,6 +508,15 @@ export class Payee {
       `this would bring what is unpaid to ${units}, and the credit here is ${creditLimit} ` +
         `${currency}: pay first, or audit what is stored here so that it can be paid`,
     );
+  }
+
+  private async write(step: BookStep): Promise<void> {
+    try {
+      await this.steps.add(step);
+    } catch (error) {
+      this.failed = true;
+      throw error;
+    }
   }
 
   /** Vouchers count as far as their channels have the money. */

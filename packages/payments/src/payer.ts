@@ -1,4 +1,4 @@
-import type { Clock, Identity, Logger, Random } from '@granary/kad';
+import { type Clock, type Identity, type Logger, type Random, messageOf } from '@granary/kad';
 import {
   ACCOUNT_METHOD,
   type Contract,
@@ -29,8 +29,9 @@ import { owed } from './account.js';
 import { type Channel, promisedIn } from './channel.js';
 import { payable } from './credit.js';
 import { PaymentError } from './errors.js';
-import type { PaymentBook } from './payment-book.js';
+import type { BookStep, PaymentBook } from './payment-book.js';
 import type { ChannelParties, Settlement } from './settlement.js';
+import { StepQueue } from './step-queue.js';
 
 /** What a node is willing to pay. Amounts in whole units. */
 export interface PayerLimits {
@@ -92,8 +93,11 @@ const MAX_PAGES = 1_000;
 /** The side that pays: keeps its own count, checks claims against it, signs vouchers. */
 export class Payer {
   private readonly paying = new Map<string, Promise<PaymentResult>>();
+  private readonly steps: StepQueue;
 
-  constructor(private readonly parts: PayerParts) {}
+  constructor(private readonly parts: PayerParts) {
+    this.steps = new StepQueue(parts.book, parts.clock);
+  }
 
   /** The book of what this node owes. */
   get book(): PaymentBook {
@@ -120,20 +124,31 @@ export class Payer {
   }
 
   /**
-   * A receipt was countersigned: a shard is stored, read, or deleted.
+   * A receipt was countersigned: a shard is stored, read, or deleted. On the disk when the promise
+   * resolves, which may take a moment; {@link Payer.flush} hastens it. What a crash takes away in
+   * between, the farmer proves by our signature.
    *
    * @param terms - the contract's, when the shard is new
    */
   async moved(farmer: string, body: ReceiptBody, terms?: ContractTerms): Promise<void> {
-    if (body.direction === 'upload' && terms !== undefined) {
-      await this.book.open('farmer', body.contract, terms, body.time);
-    }
-    await this.book.addReceipt(farmer, body);
-    if (body.direction === 'delete') await this.book.end(farmer, body.contract, 'deleted');
+    const { contract, direction, time } = body;
+    await this.steps.add({
+      peer: farmer,
+      ...(direction === 'upload' &&
+        terms !== undefined && { open: { side: 'farmer', contract, terms, since: time } }),
+      receipt: body,
+      ...(direction === 'delete' && { ended: contract }),
+    });
+  }
+
+  /** Write down now what {@link Payer.moved} was told. */
+  flush(): Promise<void> {
+    return this.steps.flush();
   }
 
   /** A download broke off after some bytes. */
   async brokeOff(farmer: string, body: ReceiptBody): Promise<void> {
+    await this.steps.flush();
     if (body.bytes > 0) await this.book.addPending(farmer, body);
   }
 
@@ -144,16 +159,19 @@ export class Payer {
    * @param only - the one contract that this is good for, when the farmer is under suspicion
    */
   async audited(farmer: string, time: number, only?: string): Promise<void> {
+    await this.steps.flush();
     await this.book.accrue(farmer, Math.min(time, this.parts.clock.now()), only);
   }
 
   /** A farmer has not got a shard: nothing is paid for it from its last passed audit on. */
   async failed(farmer: string, contract: string): Promise<void> {
+    await this.steps.flush();
     await this.book.end(farmer, contract, 'failed');
   }
 
   /** A contract was renewed. */
   async renewed(farmer: string, { body }: Renewal): Promise<void> {
+    await this.steps.flush();
     await this.book.extend(farmer, body.contract, {
       until: body.end,
       storagePrice: BigInt(body.storagePrice),
@@ -202,6 +220,7 @@ export class Payer {
     signal: AbortSignal,
   ): Promise<Statement> {
     const { identity, call, clock } = this.parts;
+    await this.steps.flush();
     const claim = await this.askClaim(farmer, currency, signal);
     const promised = this.book.promised(farmer.nodeId, currency);
     if (claim.body.promised !== promised.toString()) {
@@ -354,6 +373,11 @@ export class Payer {
   }
 
   async close(): Promise<void> {
+    await this.steps
+      .flush()
+      .catch((error: unknown) =>
+        this.parts.logger.error({ error: messageOf(error) }, 'receipts were not written down'),
+      );
     await Promise.allSettled(this.paying.values());
     await this.book.close();
   }
@@ -367,6 +391,7 @@ export class Payer {
   ): Promise<PaymentResult> {
     const { identity, limits, call, settlementFor, logger } = this.parts;
     const peer = farmer.nodeId;
+    await this.steps.flush();
     await this.book.begin(peer, farmer.publicKey, currency);
     const claim = await this.askClaim(farmer, currency, signal);
     const account = this.book.account(peer, currency)!;
@@ -468,12 +493,17 @@ export class Payer {
         farmerKey: farmer.publicKey,
         currency,
       });
-      for (const { receipt: document, renterSignature, number } of answer.receipts) {
+      const steps: BookStep[] = [];
+      for (const { receipt: document, renterSignature } of answer.receipts) {
         const receipt = parseAnyReceipt(document, farmer);
         checkCountersignature(receipt, us, renterSignature);
         await this.adoptPosition(farmer.nodeId, receipt.body);
-        await this.book.addReceipt(farmer.nodeId, receipt.body);
-        await this.book.sawReceipts(farmer.nodeId, currency, number);
+        steps.push({ peer: farmer.nodeId, receipt: receipt.body });
+      }
+      await this.book.record(steps);
+      const last = answer.receipts.at(-1);
+      if (last !== undefined) {
+        await this.book.sawReceipts(farmer.nodeId, currency, last.number);
       }
       await this.adoptVouchers(farmer, currency, answer.vouchers);
       signed = answer.pending.flatMap((value) => this.signPending(farmer.nodeId, value));

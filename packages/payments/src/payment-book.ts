@@ -23,6 +23,24 @@ export interface ReceiptRow {
   readonly renterSignature: string;
 }
 
+/** Something that happened to a shard, to be written down: a step of {@link PaymentBook.record}. */
+export interface BookStep {
+  readonly peer: string;
+  /** A shard is stored: its position begins. Which side the peer is, the contract, and since when. */
+  readonly open?: {
+    readonly side: 'renter' | 'farmer';
+    readonly contract: string;
+    readonly terms: ContractTerms;
+    readonly since: number;
+  };
+  /** A transfer that both have signed for. */
+  readonly receipt?: ReceiptBody;
+  /** The signed receipt, for who is paid: it is numbered and kept as proof. */
+  readonly keep?: Pick<ReceiptRow, 'receipt' | 'renterSignature'>;
+  /** The contract whose shard is deleted with it: its storage stops to accrue. */
+  readonly ended?: string;
+}
+
 /** A transfer that broke off before the renter could sign: what this side knows of it. */
 export interface PendingRow {
   readonly body: ReceiptBody;
@@ -30,6 +48,7 @@ export interface PendingRow {
   readonly charge: bigint;
 }
 
+const WHOLE_KEY = 'meta/whole';
 const accountKey = (peer: string, currency: string) => `account/${peer}/${currency}`;
 const positionKey = (peer: string, contract: string) => `position/${peer}/${contract}`;
 const channelKey = (peer: string, id: string) => `channel/${peer}/${id}`;
@@ -38,6 +57,9 @@ const receiptPrefix = (peer: string, currency: string) => `receipt/${peer}/${cur
 const receiptKey = (peer: string, currency: string, number: number) =>
   `${receiptPrefix(peer, currency)}${number.toString(16).padStart(13, '0')}`;
 const pendingKey = (peer: string, nonce: string) => `pending/${peer}/${nonce}`;
+
+const isFree = ({ storagePrice, egressPrice }: ContractTerms) =>
+  storagePrice === '0' && egressPrice === '0';
 
 /** Positions charged in one transaction, so that none takes long. */
 const BATCH = 512;
@@ -60,6 +82,16 @@ export class PaymentBook {
 
   close(): Promise<void> {
     return this.rows.close();
+  }
+
+  /** Note that nothing is left to be written down, or that something may be. */
+  async markWhole(whole: boolean): Promise<void> {
+    await this.rows.transaction((t) => (whole ? t.put(WHOLE_KEY, true) : t.remove(WHOLE_KEY)));
+  }
+
+  /** Whether the last one to use this book had written everything down when it closed it. */
+  get isWhole(): boolean {
+    return this.rows.get(WHOLE_KEY) === true;
   }
 
   account(peer: string, currency: string): Account | undefined {
@@ -142,13 +174,32 @@ export class PaymentBook {
     since: number,
   ): Promise<void> {
     const peer = side === 'renter' ? terms.renter : terms.farmer;
-    const peerKey = side === 'renter' ? terms.renterKey : terms.farmerKey;
-    if (terms.storagePrice === '0' && terms.egressPrice === '0') return;
-    await this.rows.transaction((t) => {
-      if (this.position(peer, contract) !== undefined) return;
-      this.ensureAccount(t, peer, peerKey, terms.currency);
-      t.put(positionKey(peer, contract), openPosition(contract, terms, since));
-    });
+    await this.record([{ peer, open: { side, contract, terms, since } }]);
+  }
+
+  /**
+   * Write several steps down in one transaction, in their order. Each counts once, however often it is
+   * told; those of contracts that are for free count for nothing.
+   *
+   * @returns for each step, whether its receipt was new
+   */
+  async record(steps: readonly BookStep[]): Promise<boolean[]> {
+    const relevant = steps.some(
+      (step) =>
+        (step.open !== undefined && !isFree(step.open.terms)) ||
+        (step.receipt !== undefined &&
+          this.position(step.peer, step.receipt.contract) !== undefined) ||
+        (step.ended !== undefined && this.position(step.peer, step.ended) !== undefined),
+    );
+    if (!relevant) return steps.map(() => false);
+    return this.rows.transaction((t) =>
+      steps.map(({ peer, open, receipt, keep, ended }) => {
+        if (open !== undefined) this.openIn(t, peer, open);
+        const isNew = receipt !== undefined && this.addIn(t, peer, receipt, keep);
+        if (ended !== undefined) this.endIn(t, peer, ended, 'deleted');
+        return isNew;
+      }),
+    );
   }
 
   /** A contract was renewed. */
@@ -165,11 +216,7 @@ export class PaymentBook {
   async end(peer: string, contract: string, why: 'deleted' | 'failed'): Promise<void> {
     const position = this.position(peer, contract);
     if (position === undefined || position.ended !== null) return;
-    await this.rows.transaction((t) => {
-      const current = this.position(peer, contract);
-      if (current === undefined || current.ended !== null) return;
-      t.put(positionKey(peer, contract), { ...current, ended: why } satisfies Position);
-    });
+    await this.rows.transaction((t) => this.endIn(t, peer, contract, why));
   }
 
   /**
@@ -230,28 +277,15 @@ export class PaymentBook {
     body: ReceiptBody,
     keep?: Pick<ReceiptRow, 'receipt' | 'renterSignature'>,
   ): Promise<boolean> {
-    const { contract, direction, bytes, time, token } = body;
-    if (this.position(peer, contract) === undefined) return false;
-    return this.rows.transaction((t) => {
-      const position = this.position(peer, contract);
-      if (position === undefined || this.rows.get(seenKey(peer, token)) !== undefined) return false;
-      const { currency } = position;
-      const account = this.account(peer, currency)!;
-      const moved = direction === 'download' ? bytes : 0;
-      const charge = trafficCharge(egressPriceAt(position, time), moved);
-      t.put(seenKey(peer, token), { at: this.clock.now() });
-      t.remove(pendingKey(peer, token));
-      const number = account.receipts + 1;
-      if (keep !== undefined) {
-        const row: ReceiptRow = { number, ...keep };
-        t.put(receiptKey(peer, currency, number), row);
-      }
-      t.put(positionKey(peer, contract), { ...position, egress: position.egress + charge });
-      this.charge(t, peer, currency, 'egress', charge, {
-        ...(keep !== undefined && { receipts: number }),
-      });
-      return true;
-    });
+    const [isNew] = await this.record([
+      { peer, receipt: body, ...(keep !== undefined && { keep }) },
+    ]);
+    return isNew!;
+  }
+
+  /** Whether the receipt of a transfer is written down, by its token's nonce; for 180 days. */
+  knows(peer: string, token: string): boolean {
+    return this.rows.get(seenKey(peer, token)) !== undefined;
   }
 
   /** Receipts of an account after a number, in order; the farmer's side. */
@@ -419,6 +453,49 @@ export class PaymentBook {
       if ((row as ReceiptRow).receipt.body.time < before) old.push(key);
     }
     if (old.length > 0) await this.rows.transaction((t) => old.forEach((key) => t.remove(key)));
+  }
+
+  private openIn(t: RowWriter, peer: string, open: NonNullable<BookStep['open']>): void {
+    const { side, contract, terms, since } = open;
+    if (isFree(terms) || this.position(peer, contract) !== undefined) return;
+    this.ensureAccount(
+      t,
+      peer,
+      side === 'renter' ? terms.renterKey : terms.farmerKey,
+      terms.currency,
+    );
+    t.put(positionKey(peer, contract), openPosition(contract, terms, since));
+  }
+
+  private addIn(
+    t: RowWriter,
+    peer: string,
+    { contract, direction, bytes, time, token }: ReceiptBody,
+    keep: BookStep['keep'],
+  ): boolean {
+    const position = this.position(peer, contract);
+    if (position === undefined || this.rows.get(seenKey(peer, token)) !== undefined) return false;
+    const { currency } = position;
+    const account = this.account(peer, currency)!;
+    const moved = direction === 'download' ? bytes : 0;
+    const charge = trafficCharge(egressPriceAt(position, time), moved);
+    t.put(seenKey(peer, token), { at: this.clock.now() });
+    t.remove(pendingKey(peer, token));
+    const number = account.receipts + 1;
+    if (keep !== undefined) {
+      t.put(receiptKey(peer, currency, number), { number, ...keep } satisfies ReceiptRow);
+    }
+    t.put(positionKey(peer, contract), { ...position, egress: position.egress + charge });
+    this.charge(t, peer, currency, 'egress', charge, {
+      ...(keep !== undefined && { receipts: number }),
+    });
+    return true;
+  }
+
+  private endIn(t: RowWriter, peer: string, contract: string, why: 'deleted' | 'failed'): void {
+    const position = this.position(peer, contract);
+    if (position === undefined || position.ended !== null) return;
+    t.put(positionKey(peer, contract), { ...position, ended: why } satisfies Position);
   }
 
   private ensureAccount(t: RowWriter, peer: string, peerKey: string, currency: string): void {

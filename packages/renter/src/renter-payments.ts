@@ -76,7 +76,10 @@ export class RenterPayments implements TransferMeter {
 
   /** Everything that transfers had written down is on the disk. */
   async flush(): Promise<void> {
-    while (this.writing.size > 0) await Promise.allSettled(this.writing);
+    while (this.writing.size > 0) {
+      await this.payer.flush().catch(() => undefined); // whoever waits for it is told
+      await Promise.allSettled(this.writing);
+    }
   }
 
   /**

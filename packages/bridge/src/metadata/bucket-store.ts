@@ -57,7 +57,7 @@ function bucketOf(sealer: Sealer, row: BucketRow): Bucket {
 export function createBucketStore(context: StoreContext): BucketStore {
   const { sealer, clock, random } = context;
   return {
-    createBucket: ({ name, owner, objectLock = false, documents = {} }) => {
+    createBucket: async ({ name, owner, objectLock = false, documents = {} }) => {
       if (!/^[a-z0-9][a-z0-9.-]{0,62}$/.test(name)) {
         throw badInput(
           `"${name.slice(0, 100)}" is not a bucket's name: 1 to 63 of a-z, 0-9, "." and "-", the first a letter or digit`,
@@ -101,14 +101,14 @@ export function createBucketStore(context: StoreContext): BucketStore {
       });
     },
 
-    bucket: (name) =>
+    bucket: async (name) =>
       context.read(function* () {
         if (name.includes('\0')) return undefined;
         const row = yield* queryOne<BucketRow>(sql`SELECT * FROM buckets WHERE name = ${name}`);
         return row && bucketOf(sealer, row);
       }),
 
-    listBuckets: ({ after = '', limit, owner }) => {
+    listBuckets: async ({ after = '', limit, owner }) => {
       checkLimit(limit);
       const of = owner === undefined ? empty : sql`AND owner = ${checkedId(owner, "a user's ID")}`;
       return context.read(function* () {
@@ -119,7 +119,7 @@ export function createBucketStore(context: StoreContext): BucketStore {
       });
     },
 
-    changeBucket: (name, change) =>
+    changeBucket: async (name, change) =>
       context.write(function* () {
         const row = yield* bucketRow(name);
         const old = bucketOf(sealer, row);
@@ -142,7 +142,7 @@ export function createBucketStore(context: StoreContext): BucketStore {
         return { ...old, versioning, objectLock, documents };
       }),
 
-    deleteBucket: (name) =>
+    deleteBucket: async (name) =>
       context.write(function* () {
         const { id } = yield* bucketRow(name);
         const held =
@@ -159,7 +159,7 @@ export function createBucketStore(context: StoreContext): BucketStore {
         yield* query(sql`DELETE FROM usage_sums WHERE bucket = ${id}`);
       }),
 
-    bucketUsage: (name) =>
+    bucketUsage: async (name) =>
       context.read(function* () {
         const { id } = yield* bucketRow(name);
         return yield* usageOfBucket(id);

@@ -143,7 +143,7 @@ export function createContentStore(context: StoreContext): ContentStore {
       });
     },
 
-    inlineBodies: (limit, written) => {
+    inlineBodies: async (limit, written) => {
       checkLimit(limit, 10_000);
       return context.read(function* () {
         const rows = yield* query<{ ref: Buffer; bytes: Buffer }>(sql`SELECT ref, bytes FROM bodies
@@ -181,7 +181,7 @@ export function createContentStore(context: StoreContext): ContentStore {
       });
     },
 
-    sparseContents: (share, limit) => {
+    sparseContents: async (share, limit) => {
       checkLimit(limit);
       return context.read(function* () {
         const rows = yield* query<{ id: Buffer }>(sql`SELECT c.id FROM contents c
@@ -192,7 +192,7 @@ export function createContentStore(context: StoreContext): ContentStore {
       });
     },
 
-    extentsOf: (contentId, limit) => {
+    extentsOf: async (contentId, limit) => {
       const id = checkedId(contentId, "a content's ID");
       checkLimit(limit, 10_000);
       return context.read(function* () {

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe } from 'vitest';
 import { type PostgresServer, startPostgres } from '../sql/postgres-server.test-support.js';
 import type { Clock } from '@granary/kad';
 import { systemClock } from '@granary/kad';
@@ -37,12 +37,12 @@ export function onEveryDatabase(
     let server: PostgresServer | undefined;
     const places: DatabasePlace[] = [];
     beforeAll(async () => {
-      if (kind === 'postgres') server = await startPostgres();
+      if (kind === 'postgres') server = await startPostgres({ durable: false });
     }, 60_000);
-    afterAll(async () => {
-      for (const place of places) await place.close();
-      await server?.close();
+    afterEach(async () => {
+      for (const place of places.splice(0)) await place.close();
     }, 60_000);
+    afterAll(() => server?.close(), 60_000);
     suite(async () => {
       const directory = await mkdtemp(join(tmpdir(), 'granary-metadata-'));
       const url = server ? await server.createDatabase() : join(directory, 'bridge.db');

@@ -37,7 +37,7 @@ export function createJobStore(context: StoreContext): JobStore {
   }
 
   return {
-    addJob: ({ queue, id, payload, due }) => {
+    addJob: async ({ queue, id, payload, due }) => {
       checkName(queue, "a queue's name", 128);
       checkName(id, "a job's ID", 1024);
       return context.write(function* () {
@@ -51,7 +51,7 @@ export function createJobStore(context: StoreContext): JobStore {
       });
     },
 
-    takeJobs: (queue, limit, forMs) => {
+    takeJobs: async (queue, limit, forMs) => {
       checkLimit(limit);
       return context.write(function* () {
         const now = clock.now();
@@ -77,14 +77,14 @@ export function createJobStore(context: StoreContext): JobStore {
       });
     },
 
-    renewJob: (job, forMs) =>
+    renewJob: async (job, forMs) =>
       context.write(function* () {
         const expires = clock.now() + forMs;
         yield* change(sql`UPDATE jobs SET due = ${expires} WHERE ${lease(job)} RETURNING id`);
         return { ...job, expires };
       }),
 
-    finishJob: (job, again) =>
+    finishJob: async (job, again) =>
       context.write(function* () {
         if (again === undefined) {
           yield* change(sql`DELETE FROM jobs WHERE ${lease(job)} RETURNING id`);
@@ -96,7 +96,7 @@ export function createJobStore(context: StoreContext): JobStore {
           sealed = ${sealed}, error = NULL WHERE ${lease(job)} RETURNING id`);
       }),
 
-    failJob: (job, error, due) =>
+    failJob: async (job, error, due) =>
       context.write(function* () {
         const text = error.slice(0, ERROR_LENGTH);
         const sealed = sealer.seal(`error/${place(job.queue, job.id)}`, text);
@@ -104,7 +104,7 @@ export function createJobStore(context: StoreContext): JobStore {
           error = ${sealed} WHERE ${lease(job)} RETURNING id`);
       }),
 
-    countJobs: (queue) =>
+    countJobs: async (queue) =>
       context.read(function* () {
         const row = yield* queryOne<{ waiting: number; leased: number; failing: number }>(
           sql`SELECT

@@ -40,52 +40,56 @@ export function* groups(
   const seek = (at: Sql) => sql`(SELECT t.key FROM ${raw(table.name)} t
     WHERE t.bucket = ${bucket} AND t.key >= ${at} AND t.key < ${end} ${condition}
     ORDER BY t.key LIMIT 1)`;
-  const rows = yield* query<{ key: Buffer; rolled: Buffer | null }>(
-    dialect === 'postgres'
-      ? postgresWalk(seek, from, delimiter, skip, limit)
-      : sqliteWalk(seek, from, delimiter, skip, limit),
-  );
+  const d = dialects[dialect];
+  // Where the delimiter begins in the key behind the prefix (from 1), or 0.
+  const at = (key: Sql) => d.position(d.slice(key, skip + 1), delimiter);
+  const head = (key: Sql, more: number) => d.head(key, sql`${d.int(skip + more)} + ${at(key)}`);
+  // Behind the key, or behind all keys of its common prefix: the delimiter's last byte one higher.
+  const key = sql`w.key`;
+  const next = sql`CASE WHEN ${at(key)} > 0
+    THEN ${d.join(head(key, -1), d.bytes(successor(delimiter)))}
+    ELSE ${d.join(key, d.bytes(Buffer.of(0)))} END`;
+  const rows = yield* query<{ key: Buffer; rolled: Buffer | null }>(sql`
+    WITH RECURSIVE walk (n, key) AS (
+      SELECT 1, ${seek(d.bytes(from))}
+      UNION ALL
+      SELECT w.n + 1, ${seek(next)} FROM walk w WHERE w.key IS NOT NULL AND w.n < ${d.int(limit)})
+    SELECT w.key, CASE WHEN ${at(key)} > 0 THEN ${head(key, delimiter.length - 1)} END AS rolled
+    FROM walk w WHERE w.key IS NOT NULL ORDER BY w.n`);
   return rows.map(({ key, rolled }) => ({
     text: (rolled ?? key).toString('utf8'),
     rolled: rolled !== null,
   }));
 }
 
-type Seek = (at: Sql) => Sql;
-
-// In both: `at` is where the delimiter begins in the key behind the prefix (from 1), or 0. The next seek is
-// behind the key, or behind all keys of its common prefix: there the delimiter's last byte is one higher.
-
-function postgresWalk(seek: Seek, from: Buffer, delimiter: Buffer, skip: number, limit: number) {
-  const at = (key: Sql) =>
-    sql`position(${delimiter}::bytea in substring(${key} from ${skip + 1}::int))`;
-  const next = sql`CASE WHEN w.at > 0
-    THEN substring(w.key from 1 for ${skip}::int + w.at - 1) || ${successor(delimiter)}::bytea
-    ELSE w.key || '\\x00'::bytea END`;
-  return sql`WITH RECURSIVE walk (n, key, at) AS (
-      SELECT 1, f.key, ${at(sql`f.key`)} FROM (SELECT ${seek(sql`${from}`)} AS key) f
-      UNION ALL
-      SELECT s.n, s.key, ${at(sql`s.key`)} FROM (
-        SELECT w.n + 1 AS n, ${seek(next)} AS key FROM walk w
-        WHERE w.key IS NOT NULL AND w.n < ${limit}::int) s)
-    SELECT key, CASE WHEN at > 0
-      THEN substring(key from 1 for ${skip}::int + at - 1 + ${delimiter.length}::int) END AS rolled
-    FROM walk WHERE key IS NOT NULL ORDER BY n`;
+/** How bytes are cut and put together. */
+interface ByteFunctions {
+  bytes(value: Buffer): Sql;
+  int(value: number): Sql;
+  /** From a byte on, counted from 1. */
+  slice(value: Sql, from: number): Sql;
+  head(value: Sql, length: Sql): Sql;
+  /** Where bytes are first in others, counted from 1; 0: nowhere. */
+  position(within: Sql, what: Buffer): Sql;
+  join(a: Sql, b: Sql): Sql;
 }
 
-function sqliteWalk(seek: Seek, from: Buffer, delimiter: Buffer, skip: number, limit: number) {
-  // "||" makes text of bytes without changing them.
-  const at = (key: Sql) => sql`instr(substr(${key}, ${skip + 1}), ${delimiter})`;
-  const next = sql`CAST(CASE WHEN w.at > 0
-    THEN substr(w.key, 1, ${skip} + w.at - 1) || ${successor(delimiter)}
-    ELSE w.key || x'00' END AS BLOB)`;
-  return sql`WITH RECURSIVE walk (n, key, at) AS (
-      SELECT 1, f.key, ${at(sql`f.key`)} FROM (SELECT ${seek(sql`${from}`)} AS key) f
-      UNION ALL
-      SELECT s.n, s.key, ${at(sql`s.key`)} FROM (
-        SELECT w.n + 1 AS n, ${seek(next)} AS key FROM walk w
-        WHERE w.key IS NOT NULL AND w.n < ${limit}) s)
-    SELECT key, CASE WHEN at > 0
-      THEN substr(key, 1, ${skip} + at - 1 + ${delimiter.length}) END AS rolled
-    FROM walk WHERE key IS NOT NULL ORDER BY n`;
-}
+const dialects: Record<Dialect, ByteFunctions> = {
+  postgres: {
+    bytes: (value) => sql`${value}::bytea`,
+    int: (value) => sql`${value}::int`,
+    slice: (value, from) => sql`substring(${value} from ${from}::int)`,
+    head: (value, length) => sql`substring(${value} from 1 for ${length})`,
+    position: (within, what) => sql`position(${what}::bytea in ${within})`,
+    join: (a, b) => sql`${a} || ${b}`,
+  },
+  sqlite: {
+    bytes: (value) => sql`${value}`,
+    int: (value) => sql`${value}`,
+    slice: (value, from) => sql`substr(${value}, ${from})`,
+    head: (value, length) => sql`substr(${value}, 1, ${length})`,
+    position: (within, what) => sql`instr(${within}, ${what})`,
+    // "||" calls the bytes text, without changing them.
+    join: (a, b) => sql`CAST(${a} || ${b} AS BLOB)`,
+  },
+};

@@ -212,7 +212,7 @@ export function createObjectStore(context: StoreContext): ObjectStore {
       return version;
     },
 
-    version: (bucket, name, versionId) => {
+    version: async (bucket, name, versionId) => {
       const key = keyBytes(name);
       return context.read(function* () {
         let row: VersionRow | undefined;
@@ -229,7 +229,7 @@ export function createObjectStore(context: StoreContext): ObjectStore {
       });
     },
 
-    versionParts: (partsId, from, limit) => {
+    versionParts: async (partsId, from, limit) => {
       const upload = checkedId(partsId, "a parts' ID");
       checkLimit(limit, 10_000);
       return context.read(function* () {
@@ -250,7 +250,7 @@ export function createObjectStore(context: StoreContext): ObjectStore {
       });
     },
 
-    changeVersion: (bucket, name, versionId, change) => {
+    changeVersion: async (bucket, name, versionId, change) => {
       const key = keyBytes(name);
       return context.write(function* () {
         const { id, ...rest } = yield* bucketRow(bucket);
@@ -301,12 +301,12 @@ export function createObjectStore(context: StoreContext): ObjectStore {
       return outcome;
     },
 
-    listObjects: (request) => {
+    listObjects: async (request) => {
       checkLimit(request.limit);
       return context.read(() => listObjects(context, request));
     },
 
-    listVersions: (request) => {
+    listVersions: async (request) => {
       checkLimit(request.limit);
       return context.read(() => listVersions(context, request));
     },

@@ -81,7 +81,7 @@ export function createUploadStore(context: StoreContext): UploadStore {
   }
 
   return {
-    createUpload: (given) => {
+    createUpload: async (given) => {
       const key = keyBytes(given.key);
       const id = newId(clock, random);
       const { bucket, key: name, ...rest } = given;
@@ -96,7 +96,7 @@ export function createUploadStore(context: StoreContext): UploadStore {
       });
     },
 
-    upload: (bucket, name, uploadId) => {
+    upload: async (bucket, name, uploadId) => {
       const key = keyBytes(name);
       return context.read(function* () {
         const { id } = yield* bucketRow(bucket);
@@ -105,7 +105,7 @@ export function createUploadStore(context: StoreContext): UploadStore {
       });
     },
 
-    listUploads: (request) => {
+    listUploads: async (request) => {
       const { limit, bucket, prefix = '', delimiter = '', keyMarker, uploadIdMarker } = request;
       checkLimit(limit);
       return context.read(function* () {
@@ -153,7 +153,7 @@ export function createUploadStore(context: StoreContext): UploadStore {
       });
     },
 
-    putPart: (bucket, name, uploadId, given) => {
+    putPart: async (bucket, name, uploadId, given) => {
       const key = keyBytes(name);
       const { partNumber, size, body } = given;
       checkPartNumber(partNumber);
@@ -174,7 +174,7 @@ export function createUploadStore(context: StoreContext): UploadStore {
       });
     },
 
-    listParts: (bucket, name, uploadId, after, limit) => {
+    listParts: async (bucket, name, uploadId, after, limit) => {
       const key = keyBytes(name);
       checkLimit(limit, MAX_PARTS);
       return context.read(function* () {
@@ -188,7 +188,7 @@ export function createUploadStore(context: StoreContext): UploadStore {
       });
     },
 
-    completeUpload: (bucket, name, uploadId, { parts, etag, checksums, precondition }) => {
+    completeUpload: async (bucket, name, uploadId, { parts, etag, checksums, precondition }) => {
       const key = keyBytes(name);
       if (parts.length < 1 || parts.length > MAX_PARTS) {
         throw badInput(`an upload is completed of 1 to ${MAX_PARTS} parts`);
@@ -238,7 +238,7 @@ export function createUploadStore(context: StoreContext): UploadStore {
       });
     },
 
-    abortUpload: (bucket, name, uploadId) => {
+    abortUpload: async (bucket, name, uploadId) => {
       const key = keyBytes(name);
       return context.write(function* () {
         const { id: bucketId } = yield* bucketRow(bucket);

@@ -73,7 +73,7 @@ export function createUserStore(context: StoreContext): UserStore {
   }
 
   return {
-    createUser: (given) => {
+    createUser: async (given) => {
       checkUser(given);
       const id = newId(clock, random);
       const user: User = { ...given, id: id.toString('hex'), created: clock.now() };
@@ -87,7 +87,7 @@ export function createUserStore(context: StoreContext): UserStore {
       });
     },
 
-    user: (id) =>
+    user: async (id) =>
       context.read(function* () {
         const bytes = idFrom(id);
         if (bytes === undefined) return undefined;
@@ -95,14 +95,14 @@ export function createUserStore(context: StoreContext): UserStore {
         return row && userOf(row);
       }),
 
-    userByName: (name) =>
+    userByName: async (name) =>
       context.read(function* () {
         if (name.includes('\0')) return undefined;
         const row = yield* queryOne<UserRow>(sql`SELECT * FROM users WHERE name = ${name}`);
         return row && userOf(row);
       }),
 
-    listUsers: ({ after = '', limit }) => {
+    listUsers: async ({ after = '', limit }) => {
       checkLimit(limit);
       return context.read(function* () {
         const rows = yield* query<UserRow>(
@@ -112,7 +112,7 @@ export function createUserStore(context: StoreContext): UserStore {
       });
     },
 
-    changeUser: (id, change) => {
+    changeUser: async (id, change) => {
       const bytes = checkedId(id, "a user's ID");
       return context.write(function* () {
         const row = yield* queryOne<UserRow>(sql`SELECT * FROM users WHERE id = ${bytes}`);
@@ -128,7 +128,7 @@ export function createUserStore(context: StoreContext): UserStore {
       });
     },
 
-    deleteUser: (id) => {
+    deleteUser: async (id) => {
       const bytes = checkedId(id, "a user's ID");
       return context.write(function* () {
         const bucket = yield* queryOne<{ name: string }>(
@@ -146,12 +146,12 @@ export function createUserStore(context: StoreContext): UserStore {
       });
     },
 
-    userUsage: (id) => {
+    userUsage: async (id) => {
       const bytes = checkedId(id, "a user's ID");
       return context.read(() => usageOfUser(bytes));
     },
 
-    createAccessKey: (given) => {
+    createAccessKey: async (given) => {
       const key: AccessKey = { ...given, created: clock.now() };
       if (!/^[\w-]{3,128}$/.test(key.id)) {
         throw badInput('an access key ID has 3 to 128 of A-Z, a-z, 0-9, "_" and "-"');
@@ -171,7 +171,7 @@ export function createUserStore(context: StoreContext): UserStore {
       });
     },
 
-    accessKey: (id) =>
+    accessKey: async (id) =>
       context.read(function* () {
         // Who asks is not known yet: it may be anything.
         if (!/^[\w-]{3,128}$/.test(id)) return undefined;
@@ -182,7 +182,7 @@ export function createUserStore(context: StoreContext): UserStore {
         return row && { key: keyOf(row), user: userOf(row) };
       }),
 
-    listAccessKeys: (userId, { after = '', limit }) => {
+    listAccessKeys: async (userId, { after = '', limit }) => {
       checkLimit(limit);
       const user = checkedId(userId, "a user's ID");
       return context.read(function* () {
@@ -194,14 +194,14 @@ export function createUserStore(context: StoreContext): UserStore {
       });
     },
 
-    changeAccessKey: (id, change) =>
+    changeAccessKey: async (id, change) =>
       context.write(function* () {
         const key: AccessKey = { ...(yield* keyRow(id)), ...change };
         yield* query(sql`UPDATE access_keys SET sealed = ${sealKey(key)} WHERE id = ${id}`);
         return key;
       }),
 
-    deleteAccessKey: (id) =>
+    deleteAccessKey: async (id) =>
       context.write(function* () {
         const gone = yield* query(sql`DELETE FROM access_keys WHERE id = ${id} RETURNING id`);
         if (gone.length === 0) throw noSuchKey();

@@ -113,7 +113,6 @@ export class PostgresDatabase implements SqlDatabase {
     try {
       const generator = work();
       let step = generator.next();
-      // Work that asks nothing needs no transaction; a single question of a reader is one by itself.
       await client.query(begin);
       while (!step.done) step = generator.next(await rowsOf(client, step.value));
       state.committing = true;
@@ -121,9 +120,7 @@ export class PostgresDatabase implements SqlDatabase {
       return step.value;
     } catch (error) {
       if (kindOf(error) === 'lost') broken ??= error as Error;
-      else if (!state.committing || broken === undefined) {
-        await client.query('ROLLBACK').catch((failed: Error) => void (broken = failed));
-      }
+      else await client.query('ROLLBACK').catch((failed: Error) => void (broken = failed));
       throw error;
     } finally {
       client.off('error', onError);
@@ -179,9 +176,9 @@ function kindOf(error: unknown): 'own' | 'overtaken' | 'lost' | 'refused' {
   const { code } = error as { code?: unknown };
   if (error instanceof pg.DatabaseError && code !== undefined) {
     // serialization_failure, deadlock_detected; unique and foreign-key violations are races, since
-    // work looks before it writes; 25006: a standby that was not yet promoted.
-    if (/^(40001|40P01|23505|23503|55P03)$/.test(String(code))) return 'overtaken';
-    // connection exceptions, shut down, starting up, too many connections.
+    // work looks before it writes, and so are things made twice when a new database is opened.
+    if (/^(40001|40P01|23505|23503|55P03|42710|42P07)$/.test(String(code))) return 'overtaken';
+    // connection exceptions, shut down, starting up, too many connections; a standby not yet promoted.
     if (/^(08...|57P0[123]|53300|25006)$/.test(String(code))) return 'lost';
     return 'refused';
   }

@@ -20,8 +20,12 @@ export interface PostgresServer {
   close(): Promise<void>;
 }
 
-/** Start Debian's PostgreSQL as an unprivileged user, as it demands. */
-export async function startPostgres(): Promise<PostgresServer> {
+/**
+ * Start Debian's PostgreSQL as an unprivileged user, as it demands.
+ *
+ * @param options - `durable: false` leaves out syncing, for tests that are not about crashes
+ */
+export async function startPostgres({ durable = true } = {}): Promise<PostgresServer> {
   const bin = await binaries();
   const directory = await mkdtemp(join(tmpdir(), 'granary-postgres-'));
   const data = join(directory, 'data');
@@ -56,6 +60,7 @@ export async function startPostgres(): Promise<PostgresServer> {
       max_connections: '60',
       shared_buffers: '64MB',
       lc_messages: 'C',
+      ...(durable ? {} : { fsync: 'off', full_page_writes: 'off' }),
     };
     const options = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
     server = spawn(join(bin, 'postgres'), ['-D', data, '-p', String(port), ...options], {
