@@ -19,3 +19,9 @@ export async function deployChannelsContract(
   const { deployChannels } = await import('./evm-settlement.js');
   return deployChannels(rpcUrl, identity, options);
 }
+
+/** How much of a chain's coin an identity has, in its smallest unit. @throws PaymentError. */
+export async function chainCoinBalance(rpcUrl: string, identity: Identity): Promise<bigint> {
+  const { coinBalance } = await import('./evm-settlement.js');
+  return coinBalance(rpcUrl, identity);
+}

@@ -264,7 +264,7 @@ export class EvmSettlement implements Settlement {
     const result = this.sending
       .catch(() => undefined)
       .then(() => this.check())
-      .then(() => guard(work));
+      .then(() => guard(work, this.wallet.account.address));
     this.sending = result;
     return result;
   }
@@ -397,7 +397,17 @@ export async function deployChannels(
       throw new PaymentError('PAYMENT_CHAIN', `the chain refused transaction ${hash}`);
     }
     return receipt.contractAddress.toLowerCase();
-  });
+  }, wallet.account.address);
+}
+
+/**
+ * How much of a chain's coin an identity has, in its smallest unit: it pays for transactions.
+ *
+ * @throws PaymentError PAYMENT_CHAIN_UNREACHABLE or PAYMENT_CHAIN.
+ */
+export async function coinBalance(rpcUrl: string, identity: Identity): Promise<bigint> {
+  const { reader, wallet } = await connect({ rpcUrl, identity }, 10_000);
+  return guard(() => reader.getBalance({ address: wallet.account.address }));
 }
 
 async function connect(
@@ -437,7 +447,7 @@ function isPaymentError(error: unknown, code: PaymentError['code']): boolean {
 }
 
 /** Turn what viem throws into errors of ours, that say what to do. */
-async function guard<T>(work: () => Promise<T>): Promise<T> {
+async function guard<T>(work: () => Promise<T>, payer?: Address): Promise<T> {
   try {
     return await work();
   } catch (error) {
@@ -460,10 +470,22 @@ async function guard<T>(work: () => Promise<T>): Promise<T> {
       revert instanceof ContractFunctionRevertedError
         ? (revert.data?.errorName ?? revert.reason ?? revert.shortMessage)
         : error.shortMessage;
+    if (reason === 'TooEarly') {
+      throw new PaymentError(
+        'PAYMENT_CHANNEL',
+        'the challenge period is not over yet: withdraw when it is',
+        { cause: error },
+      );
+    }
     if (/insufficient funds|exceeds the balance/i.test(error.message)) {
-      throw new PaymentError('PAYMENT_FUNDS', `too little of the chain's coin: ${reason}`, {
-        cause: error,
-      });
+      const where = payer === undefined ? '' : ` at ${payer.toLowerCase()}: send some there`;
+      throw new PaymentError(
+        'PAYMENT_FUNDS',
+        `too little of the chain's coin${where} (${reason})`,
+        {
+          cause: error,
+        },
+      );
     }
     throw new PaymentError('PAYMENT_CHAIN', `the chain refused: ${reason}`, { cause: error });
   }

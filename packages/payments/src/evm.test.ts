@@ -110,7 +110,7 @@ describe('paying on a chain', () => {
     const settlement = await settlementOf(one.renter);
     const closing = await one.payer.requestClose(theChannel(one), settlement);
     expect(closing.state).toBe('closing');
-    await expect(one.payer.withdraw(closing, settlement)).rejects.toThrow(/TooEarly/);
+    await expect(one.payer.withdraw(closing, settlement)).rejects.toThrow(/challenge period is not over/);
     await node.pass((3 * DAY) / 1000 + 1);
     expect((await one.payer.withdraw(closing, settlement)).state).toBe('closed');
     expect(await balanceOf(one.renter)).toBe(1_000_000n - 1600n);
@@ -198,7 +198,7 @@ describe('a cheating renter', () => {
     await settlement.redeem(old.channel, old);
     await settlement.requestClose(old.channel);
     await node.pass((2 * DAY) / 1000);
-    await expect(settlement.withdraw(old.channel)).rejects.toThrow(/TooEarly/);
+    await expect(settlement.withdraw(old.channel)).rejects.toThrow(/challenge period is not over/);
     // The farmer looks at its channels more often than the challenge is long.
     await one.payee.collect();
     expect(await balanceOf(one.farmer)).toBe(800n);

@@ -24,7 +24,7 @@ export { LmdbRows } from './lmdb-rows.js';
 export { PaymentBook, type BookStep, type PendingRow, type ReceiptRow } from './payment-book.js';
 export type { ChannelParties, ChannelParty, ChannelView, Funds, Settlement } from './settlement.js';
 export { ledgerSettlement } from './ledger-settlement.js';
-export { deployChannelsContract, evmSettlement } from './evm-loader.js';
+export { chainCoinBalance, deployChannelsContract, evmSettlement } from './evm-loader.js';
 export type { EvmOptions } from './evm-settlement.js';
 export { evmCurrencyName, parseEvmCurrency } from './evm-currency.js';
 export { Payee, type PayeeParts, type StoredContract } from './payee.js';

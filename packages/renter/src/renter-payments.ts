@@ -18,6 +18,8 @@ export interface PaymentReport {
     readonly currency: string;
     readonly amount: string;
   }[];
+  /** Farmers that take their vouchers when the chain has confirmed our deposit; they go out again. */
+  readonly waiting: readonly { readonly farmer: string }[];
   readonly failures: readonly { readonly farmer: string; readonly reason: string }[];
 }
 
@@ -27,6 +29,11 @@ const LEDGER: PaymentTerms = { settlement: 'ledger', contract: null, creditLimit
 const PARALLEL = 8;
 /** A farmer is paid when it is owed this part of the credit that it gives. */
 const CREDIT_SHARE = 4n;
+
+/** Whether a farmer waits for the chain: we top up before we promise, so that it is a matter of time. */
+function isUnconfirmed(error: unknown): boolean {
+  return (error as { remoteCode?: unknown }).remoteCode === 'PAYMENT_DEPOSIT';
+}
 
 /**
  * What a renter owes and pays: counts what transfers, audits and renewals cost, and pays as it goes. What
@@ -105,6 +112,7 @@ export class RenterPayments implements TransferMeter {
     await this.flush();
     const paid: { farmer: string; currency: string; amount: string }[] = [];
     const disputed: { farmer: string; currency: string; amount: string }[] = [];
+    const waiting: { farmer: string }[] = [];
     const failures: { farmer: string; reason: string }[] = [];
     const queue = [...new Set([...this.payer.book.accounts()].map(({ peer }) => peer))];
     const work = async () => {
@@ -120,12 +128,13 @@ export class RenterPayments implements TransferMeter {
           }
         } catch (error) {
           signal.throwIfAborted();
-          failures.push({ farmer, reason: messageOf(error) });
+          if (isUnconfirmed(error)) waiting.push({ farmer });
+          else failures.push({ farmer, reason: messageOf(error) });
         }
       }
     };
     await Promise.all(Array.from({ length: PARALLEL }, work));
-    return { paid, disputed, failures };
+    return { paid, disputed, waiting, failures };
   }
 
   async close(): Promise<void> {

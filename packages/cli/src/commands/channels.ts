@@ -58,8 +58,14 @@ export async function pay(context: Context): Promise<void> {
     for (const { farmer, amount, currency } of report.disputed) {
       output.note(`${farmer} claims ${amount} ${currency} more than was audited and received.`);
     }
+    for (const { farmer } of report.waiting) {
+      output.line(
+        `${farmer} takes its voucher when the chain has confirmed the deposit: pay again then.`,
+      );
+    }
     for (const { farmer, reason } of report.failures) output.note(`${farmer}: ${reason}`);
-    if (report.paid.length === 0 && report.failures.length === 0) output.line('Nothing is due.');
+    const { paid, waiting, failures } = report;
+    if (paid.length + waiting.length + failures.length === 0) output.line('Nothing is due.');
     if (report.failures.length > 0) {
       const count = report.failures.length;
       throw new CliError('CLI_UNPAID', `${count} farmers could not be paid: try again later`);
@@ -131,7 +137,8 @@ export async function received(
   await withBook(context, options.data, async ({ identity, book, settlement }) => {
     const known = [...book.channels()].filter(({ settlement: kind }) => kind === 'ledger');
     const peer = known.find((channel) => channel.peer.startsWith(renter))?.peer;
-    if (peer === undefined || renter.length < 8) {
+    needDigits('renter', renter);
+    if (peer === undefined) {
       throw new CliError('CLI_USAGE', `no renter ${renter} has promised this farmer anything`);
     }
     const payee = new Payee({
@@ -154,8 +161,9 @@ export async function received(
 export async function statement(context: Context, farmer: string): Promise<void> {
   const { output, signal } = context;
   await withRenter(context, async (renter) => {
+    needDigits('farmer', farmer);
     const found = [...renter.payer.book.accounts()].filter(({ peer }) => peer.startsWith(farmer));
-    if (found.length === 0 || farmer.length < 8) {
+    if (found.length === 0) {
       throw new CliError('CLI_USAGE', `there is no account with a farmer ${farmer}`);
     }
     for (const { peer, peerKey, currency } of found) {
@@ -182,9 +190,16 @@ export async function deploy(context: Context): Promise<void> {
   );
 }
 
+/** Few digits may mean somebody else by accident. */
+function needDigits(what: string, id: string): void {
+  if (id.length >= 8) return;
+  throw new CliError('CLI_USAGE', `${what} ${id}: give at least 8 digits of its ID`);
+}
+
 function find(channels: readonly Channel[], wanted: string): Channel {
+  needDigits('channel', wanted);
   const found = channels.filter(({ id }) => id.startsWith(wanted));
-  if (found.length === 1 && wanted.length >= 8) return found[0]!;
+  if (found.length === 1) return found[0]!;
   throw new CliError(
     'CLI_USAGE',
     `${found.length === 0 ? 'there is no channel' : 'give more digits of the channel'} ${wanted}: ` +

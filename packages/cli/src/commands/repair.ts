@@ -70,6 +70,9 @@ function show({ output }: Context, report: CareReport): void {
       ? [`${renewals.renewed} contracts renewed, ${renewals.refused} not`]
       : []),
     ...(payments.paid.length > 0 ? [`${payments.paid.length} farmers paid`] : []),
+    ...(payments.waiting.length > 0
+      ? [`${payments.waiting.length} payments wait for the chain`]
+      : []),
     ...(garbage.confirmed > 0 ? [`${garbage.confirmed} shards deleted`] : []),
   ];
   output.line(`${new Date().toISOString().slice(0, 19)}  ${parts.join('; ')}`);

@@ -1,5 +1,5 @@
 import { evmAddressOf, toHex } from '@granary/protocol';
-import { promisedIn } from '@granary/payments';
+import { chainCoinBalance, promisedIn } from '@granary/payments';
 import type { Context } from '../context.js';
 import { table } from '../output.js';
 import { withBook } from '../payment-context.js';
@@ -7,9 +7,15 @@ import { withBook } from '../payment-context.js';
 /** `granary wallet`: what a node has to pay with, and what lies in channels. */
 export async function wallet(context: Context, options: { data?: string }): Promise<void> {
   const { output } = context;
-  await withBook(context, options.data, async ({ identity, book, role, settlement }) => {
+  const { rpc, contract, ...rest } = context.config;
+  // Before there is a contract one has to know where to send the coin that its deployment costs.
+  const bare = rpc !== undefined && contract === undefined;
+  const used = bare ? { ...context, config: rest } : context;
+  await withBook(used, options.data, async ({ identity, book, role, settlement }) => {
     const address = evmAddressOf(toHex(identity.publicKey));
-    const funds = await settlement.funds();
+    const funds = bare
+      ? { balance: null, gas: await chainCoinBalance(rpc, identity) }
+      : await settlement.funds();
     let [locked, unredeemed] = [0n, 0n];
     for (const channel of book.channels()) {
       if (channel.currency !== settlement.currency || channel.state === 'closed') continue;
@@ -39,6 +45,7 @@ export async function wallet(context: Context, options: { data?: string }): Prom
     ];
     if (funds.balance !== null) rows.push(['balance', funds.balance.toString()]);
     if (funds.gas !== null) rows.push(['for transactions', `${funds.gas} of the chain's coin`]);
+    if (bare) rows.push(['contract', 'none named: --contract, or "granary channels deploy"']);
     if (settlement.kind === 'evm') {
       const whose = role === 'renter' ? 'of ours' : 'that pay us';
       rows.push(['in channels', `${locked} ${whose}`]);
