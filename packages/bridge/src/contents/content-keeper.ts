@@ -1,5 +1,6 @@
 import type { Clock, Logger, Random } from '@granary/kad';
 import { randomFraction } from '@granary/kad';
+import { errorText } from '../error-text.js';
 import type { ContentStore, JobStore } from '../metadata/metadata-store.js';
 import type { Job } from '../metadata/records.js';
 import type { ObjectBackend } from './object-backend.js';
@@ -72,7 +73,10 @@ export class ContentKeeper {
         if (job !== undefined) await this.turn(job);
       } catch (error) {
         if (!signal.aborted)
-          logger.warn({ error }, 'contents were not looked after; trying again later');
+          logger.warn(
+            { error: errorText(error) },
+            'contents were not looked after; trying again later',
+          );
       }
       await this.pause(roundMs * (0.75 + randomFraction(random) / 2));
     }
@@ -118,7 +122,10 @@ export class ContentKeeper {
           gone.push(contentId);
         } catch (error) {
           signal.throwIfAborted();
-          logger.warn({ contentId, error }, 'a content could not be deleted; trying again later');
+          logger.warn(
+            { contentId, error: errorText(error) },
+            'a content could not be deleted; trying again later',
+          );
         }
       }
       await metadata.forgetContents(gone);

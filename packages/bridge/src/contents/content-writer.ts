@@ -1,4 +1,5 @@
 import type { Clock, Logger, Random } from '@granary/kad';
+import { errorText } from '../error-text.js';
 import type { ContentStore } from '../metadata/metadata-store.js';
 import type { NewBody } from '../metadata/records.js';
 import type { ObjectBackend } from './object-backend.js';
@@ -92,7 +93,7 @@ export class ContentWriter {
       await this.parts.metadata.abandonContents([contentId]);
     } catch (error) {
       // Its claim runs out by itself.
-      this.parts.logger.warn({ contentId, error: String(error) }, 'a content was not abandoned');
+      this.parts.logger.warn({ contentId, error: errorText(error) }, 'a content was not abandoned');
     }
   }
 }

@@ -2,6 +2,7 @@ import { type IncomingMessage, type Server, type ServerResponse, createServer } 
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Clock, Logger, Random } from '@granary/kad';
+import { errorText } from '../error-text.js';
 import { errorResponse } from '../s3/error-response.js';
 import { S3Error } from '../s3/s3-error.js';
 import type { Outcome, S3Service } from '../s3/s3-service.js';
@@ -186,7 +187,10 @@ export class BridgeServer {
       if (unread) await drain(request, limits.drain);
       if (close) request.socket.destroySoon();
     } catch (error) {
-      parts.logger.error({ requestId: id, error }, 'a request could not be answered');
+      parts.logger.error(
+        { requestId: id, error: errorText(error) },
+        'a request could not be answered',
+      );
       response.destroy();
     } finally {
       this.running -= 1;
@@ -238,7 +242,7 @@ export class BridgeServer {
       await this.parts.ready(AbortSignal.any([signal, AbortSignal.timeout(READY_MS)]));
       return answer(200, { status: 'ready' });
     } catch (error) {
-      this.parts.logger.warn({ error }, 'not ready');
+      this.parts.logger.warn({ error: errorText(error) }, 'not ready');
       return answer(503, { status: 'not ready' });
     }
   }
@@ -282,13 +286,13 @@ export class BridgeServer {
         sent: sent.bytes,
         ms,
         userAgent: request.headers['user-agent'],
-        ...(sent.failure !== undefined && { cutOff: String(sent.failure) }),
+        ...(sent.failure !== undefined && { cutOff: errorText(sent.failure) }),
       },
       'request',
     );
     if (error !== undefined && error.status >= 500) {
       this.parts.logger.error(
-        { requestId: id, code: error.code, error: error.cause },
+        { requestId: id, code: error.code, error: errorText(error.cause) },
         'a request failed',
       );
     }

@@ -120,7 +120,7 @@ async function openMetrics(
 async function care({ logger, signal }: Context, renter: Renter): Promise<void> {
   await renter
     .keepCare(signal, (result) => {
-      if ('error' in result) logger.warn({ error: result.error }, 'a round of care failed');
+      if ('error' in result) logger.warn({ error: String(result.error) }, 'a round of care failed');
       else logger.info(result, 'a round of care');
     })
     .catch((error: unknown) => {
