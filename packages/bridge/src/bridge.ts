@@ -2,6 +2,7 @@ import type { Clock, Logger, Random } from '@granary/kad';
 import { ContentKeeper } from './contents/content-keeper.js';
 import { ContentWriter } from './contents/content-writer.js';
 import type { ObjectBackend } from './contents/object-backend.js';
+import { Slots } from './contents/slots.js';
 import type { BridgeMetrics } from './http/bridge-metrics.js';
 import { BridgeServer, type ServerLimits } from './http/bridge-server.js';
 import type { MetadataStore } from './metadata/metadata-store.js';
@@ -61,7 +62,7 @@ export class Bridge {
     const writer = new ContentWriter({ metadata, backend, inlineBytes, clock, random, logger });
     const limits = { ...DEFAULT_LIMITS, ...parts.s3Limits };
     const service = new S3Service(
-      { metadata, backend, writer, region, limits, clock, random, logger },
+      { metadata, backend, writer, copies: new Slots(1), region, limits, clock, random, logger },
       parts.domains ?? [],
       parts.pace ?? DEFAULT_PACE,
     );

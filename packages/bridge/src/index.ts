@@ -55,7 +55,7 @@ export {
   type ContentRange,
   type ObjectBackend,
 } from './contents/object-backend.js';
-export { CONTENT_BUCKET, RenterBackend } from './contents/renter-backend.js';
+export { CONTENT_BUCKET, DEFAULT_TRANSFERS, RenterBackend } from './contents/renter-backend.js';
 export { BridgeMetrics, type RequestFigures } from './http/bridge-metrics.js';
 export { DEFAULT_SERVER_LIMITS, type ServerLimits } from './http/bridge-server.js';
 export { type KeyScope, RIGHTS, type Right, keyScopeSchema } from './s3/access/key-scope.js';

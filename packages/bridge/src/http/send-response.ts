@@ -9,6 +9,9 @@ export interface Sent {
   readonly failure?: unknown;
 }
 
+/** Bytes that are given to the connection at one time: a slow client is to be seen moving. */
+const PIECE = 64 * 1024;
+
 /**
  * Send an answer, no faster than the client takes it. An answer that can't be finished ends the
  * connection, so that nobody takes a part for the whole.
@@ -35,9 +38,12 @@ export async function sendResponse(
       response.end(text);
     } else if (body !== undefined && typeof body !== 'string' && !bodiless) {
       for await (const part of body) {
-        if (response.destroyed) throw new Error('the client went away');
-        bytes += part.length;
-        if (!response.write(part)) await drained(response, stallMs);
+        for (let at = 0; at < part.length; at += PIECE) {
+          const piece = part.subarray(at, at + PIECE);
+          if (response.destroyed) throw new Error('the client went away');
+          bytes += piece.length;
+          if (!response.write(piece)) await drained(response, stallMs);
+        }
       }
       const announced = headers['content-length'];
       if (announced !== undefined && Number(announced) !== bytes) {

@@ -1,6 +1,7 @@
 import type { Clock, Logger, Random } from '@granary/kad';
 import type { ContentWriter } from '../contents/content-writer.js';
 import type { ObjectBackend } from '../contents/object-backend.js';
+import type { Slots } from '../contents/slots.js';
 import type { MetadataStore } from '../metadata/metadata-store.js';
 
 /** Bounds on what requests may cost. */
@@ -25,6 +26,11 @@ export interface S3Deps {
   readonly metadata: MetadataStore;
   readonly backend: ObjectBackend;
   readonly writer: ContentWriter;
+  /**
+   * Of copies that read from the network and store into it one goes on at a time: several could wait
+   * for each other's transfers for ever.
+   */
+  readonly copies: Slots;
   /** The region that clients must sign for. */
   readonly region: string;
   readonly limits: S3Limits;

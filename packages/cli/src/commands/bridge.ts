@@ -18,6 +18,7 @@ export interface BridgeOptions extends BridgeDatabaseOptions {
   readonly metrics?: string;
   readonly inline: string;
   readonly requests: string;
+  readonly transfers: string;
   readonly grace: string;
   readonly care: boolean;
 }
@@ -33,10 +34,8 @@ export async function bridge(context: Context, options: BridgeOptions): Promise<
       `--listen ${options.listen}: write HOST:PORT, such as 127.0.0.1:9000`,
     );
   }
-  const requests = Number(options.requests);
-  if (!Number.isInteger(requests) || requests < 1) {
-    throw new CliError('CLI_USAGE', `--requests ${options.requests}: a number from 1`);
-  }
+  const requests = countOf('--requests', options.requests);
+  const transfers = countOf('--transfers', options.transfers);
   const settings = {
     host,
     port,
@@ -57,7 +56,7 @@ export async function bridge(context: Context, options: BridgeOptions): Promise<
       const running = await Bridge.start({
         ...settings,
         metadata,
-        backend: new RenterBackend(renter),
+        backend: new RenterBackend(renter, transfers),
         ...(tls !== undefined && { tls }),
         ...(metrics !== undefined && { metrics }),
         logger,
@@ -76,6 +75,12 @@ export async function bridge(context: Context, options: BridgeOptions): Promise<
       }
     }),
   );
+}
+
+function countOf(option: string, text: string): number {
+  const count = Number(text);
+  if (Number.isInteger(count) && count >= 1 && count <= 100_000) return count;
+  throw new CliError('CLI_USAGE', `${option} ${text}: a number from 1 to 100000`);
 }
 
 async function tlsOf({

@@ -106,7 +106,7 @@ export const multipartHandlers: Handlers = {
     const shared = await sharedBody(call.metadata, source.body, range);
     const part =
       shared === undefined
-        ? await storePart(call, upload, partNumber, payload)
+        ? await copyPart(call, upload, partNumber, payload)
         : await sharePart(call, upload, partNumber, payload, shared);
     return xmlResponse(
       xml(
@@ -292,6 +292,20 @@ async function storePart(
   } catch (error) {
     await stored.abandon();
     throw error;
+  }
+}
+
+async function copyPart(
+  call: Call,
+  upload: Upload,
+  partNumber: number,
+  payload: VerifiedBody,
+): Promise<Part> {
+  const give = await call.deps.copies.take(call.request.signal);
+  try {
+    return await storePart(call, upload, partNumber, payload);
+  } finally {
+    give();
   }
 }
 
