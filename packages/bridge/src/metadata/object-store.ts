@@ -1,6 +1,12 @@
 import sql from 'sql-template-tag';
 import { randomFraction } from '@granary/kad';
-import { type SqlWork, query, queryOne, returning } from '../sql/sql-database.js';
+import {
+  type SqlWork,
+  type TransactionOptions,
+  query,
+  queryOne,
+  returning,
+} from '../sql/sql-database.js';
 import { addBody, bodiesOf, checkBody, checkFound, holdContents, insertExtents } from './bodies.js';
 import { type BucketRow, bucketRow, noSuchBucket, versioningOf } from './bucket-store.js';
 import { badInput, checkLimit, checkedId, keyBytes, newId } from './identifiers.js';
@@ -212,7 +218,7 @@ export function createObjectStore(context: StoreContext): ObjectStore {
             ? yield* whole(given.bucket, found.row)
             : versionOf(sealer, found, body);
         return [written, target.id] as const;
-      });
+      }, ofKey(given));
       await fold(bucket);
       return version;
     },
@@ -301,7 +307,7 @@ export function createObjectStore(context: StoreContext): ObjectStore {
           returning(markerBy(target.owner.toString('hex'))),
         );
         return done({ versionId: row.version, deleteMarker: true });
-      });
+      }, ofKey(deletion));
       await fold(bucket);
       return outcome;
     },
@@ -316,6 +322,11 @@ export function createObjectStore(context: StoreContext): ObjectStore {
       return context.read(() => listVersions(context, request));
     },
   };
+}
+
+/** Writers of one key meet. */
+function ofKey({ bucket, key }: { bucket: string; key: string }): TransactionOptions {
+  return { contention: `key ${bucket}/${key}` };
 }
 
 function markerBy(owner: string): VersionContent {

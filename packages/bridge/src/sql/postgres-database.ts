@@ -11,6 +11,8 @@ const PATIENCE_MS = 20_000;
 /** How long a statement, or a wait within a transaction, may take, in milliseconds. */
 const STATEMENT_MS = 30_000;
 const CONNECT_MS = 5_000;
+/** Attempts that are made before a transaction waits for others that it keeps meeting. */
+const OVERTAKEN_BEFORE_TURN = 2;
 /** Statements with more values are not kept ready: their text changes with the number of values. */
 const MAX_PREPARED_VALUES = 40;
 
@@ -75,9 +77,12 @@ export class PostgresDatabase implements SqlDatabase {
   }
 
   write<T>(work: () => SqlWork<T>, options: TransactionOptions = {}): Promise<T> {
-    const { isolation = 'snapshot', turn } = options;
+    const { isolation = 'snapshot', turn, contention } = options;
     const begin = BEGIN[isolation];
-    if (turn === undefined) return this.transaction(begin, work);
+    if (turn === undefined) {
+      const number = contention === undefined ? undefined : turnNumber(contention);
+      return this.transaction(begin, work, number, OVERTAKEN_BEFORE_TURN);
+    }
     // In this process they wait without a connection each; the first of every process waits in the database.
     const last = this.turns.get(turn) ?? Promise.resolve();
     const mine = last.then(() => this.transaction(begin, work, turnNumber(turn)));
@@ -102,7 +107,7 @@ export class PostgresDatabase implements SqlDatabase {
     for (let attempt = 1; ; attempt += 1) {
       const state: { committing: boolean } = { committing: false };
       try {
-        return await this.attempt(begin, work, state, turn);
+        return await this.attempt(begin, work, state, attempt > turnAfter ? turn : undefined);
       } catch (error) {
         const kind = kindOf(error);
         if (kind === 'own') throw error;

@@ -27,6 +27,8 @@ export interface TransactionOptions {
   readonly isolation?: Isolation;
   /** Transactions that name the same turn wait for each other before they begin, in every process. */
   readonly turn?: string;
+  /** The turn that it takes when it has been overtaken some times. */
+  readonly contention?: string;
 }
 
 /** A database with transactions that any number of processes may use at a time. */
