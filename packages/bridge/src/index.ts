@@ -64,3 +64,7 @@ export { OPERATIONS, type OperationName } from './s3/operation.js';
 export { DEFAULT_LIMITS, type S3Limits } from './s3/s3-deps.js';
 export { type CorsRule } from './s3/cors.js';
 export { type LifecycleRule, expiryOf } from './s3/lifecycle.js';
+export { SqlRecords } from './records/sql-records.js';
+export { DatabaseError, type DatabaseErrorCode } from './sql/database-error.js';
+export { openDatabase } from './sql/open-database.js';
+export type { Dialect, Isolation, Row, SqlDatabase, SqlWork } from './sql/sql-database.js';

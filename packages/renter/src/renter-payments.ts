@@ -58,7 +58,7 @@ export class RenterPayments implements TransferMeter {
   receipt(farmer: string, receipt: Receipt, contract?: Contract): void {
     this.write(async () => {
       await this.payer.moved(farmer, receipt.body, contract?.terms);
-      this.payIfDue(farmer);
+      await this.payIfDue(farmer);
     });
   }
 
@@ -69,7 +69,7 @@ export class RenterPayments implements TransferMeter {
   /** A farmer passed an audit. See {@link Payer.audited}. */
   async audited(farmer: string, time: number, only?: string): Promise<void> {
     await this.payer.audited(farmer, time, only);
-    this.payIfDue(farmer);
+    await this.payIfDue(farmer);
   }
 
   /** A farmer has not got a shard: nothing more is paid for it. */
@@ -97,7 +97,7 @@ export class RenterPayments implements TransferMeter {
    */
   async settle(farmer: string, signal: AbortSignal, ahead = 0n): Promise<PaymentResult[]> {
     await this.flush();
-    const record = this.directory.record(farmer);
+    const record = await this.directory.record(farmer);
     const results: PaymentResult[] = [];
     for (const { peerKey, currency } of [...this.payer.book.accountsWith(farmer)]) {
       const terms = record?.terms.currency === currency ? record.terms.payment : LEDGER;
@@ -144,8 +144,8 @@ export class RenterPayments implements TransferMeter {
   }
 
   /** Pay in the background when a farmer is owed a good part of the credit that it gives. */
-  private payIfDue(farmer: string): void {
-    const terms = this.directory.record(farmer)?.terms;
+  private async payIfDue(farmer: string): Promise<void> {
+    const terms = (await this.directory.record(farmer))?.terms;
     if (terms === undefined || this.closing.signal.aborted) return;
     const account = this.payer.book.account(farmer, terms.currency);
     if (account === undefined) return;

@@ -41,16 +41,21 @@ export function noSuchBucket(name: string): MetadataError {
   return new MetadataError('METADATA_NO_SUCH_BUCKET', `there is no bucket "${name}"`);
 }
 
+/** What is sealed of a bucket: its documents, and its columns once more. */
+function sealBucket(sealer: Sealer, bucket: Bucket): Buffer {
+  return sealer.seal(place(Buffer.from(bucket.id, 'hex')), bucket);
+}
+
+/** A bucket from its row. @throws MetadataError METADATA_DAMAGED when it was altered. */
 function bucketOf(sealer: Sealer, row: BucketRow): Bucket {
-  return {
-    id: row.id.toString('hex'),
-    name: row.name,
-    owner: row.owner.toString('hex'),
-    created: row.created,
-    versioning: versioningOf(row),
-    objectLock: row.locking === 1,
-    documents: sealer.open(place(row.id), row.sealed) as Bucket['documents'],
-  };
+  const bucket = sealer.open(place(row.id), row.sealed) as Bucket;
+  const same =
+    bucket.name === row.name &&
+    bucket.owner === row.owner.toString('hex') &&
+    bucket.versioning === versioningOf(row) &&
+    bucket.objectLock === (row.locking === 1);
+  if (!same) throw new MetadataError('METADATA_DAMAGED', 'a bucket was altered in the database');
+  return bucket;
 }
 
 /** Buckets in a database. */
@@ -96,7 +101,7 @@ export function createBucketStore(context: StoreContext): BucketStore {
         yield* query(sql`INSERT INTO buckets
           (id, name, owner, created, versioning, locking, sealed) VALUES (${id}, ${name}, ${user},
           ${bucket.created}, ${VERSIONING.indexOf(bucket.versioning)}, ${objectLock ? 1 : 0},
-          ${sealer.seal(place(id), documents)})`);
+          ${sealBucket(sealer, bucket)})`);
         return bucket;
       });
     },
@@ -136,10 +141,11 @@ export function createBucketStore(context: StoreContext): BucketStore {
             'a bucket with object lock has versioning enabled',
           );
         }
+        const next: Bucket = { ...old, versioning, objectLock, documents };
         yield* query(sql`UPDATE buckets SET versioning = ${VERSIONING.indexOf(versioning)},
-          locking = ${objectLock ? 1 : 0}, sealed = ${sealer.seal(place(row.id), documents)}
+          locking = ${objectLock ? 1 : 0}, sealed = ${sealBucket(sealer, next)}
           WHERE id = ${row.id}`);
-        return { ...old, versioning, objectLock, documents };
+        return next;
       }),
 
     deleteBucket: async (name) =>

@@ -1,6 +1,12 @@
 import sql from 'sql-template-tag';
 import { randomFraction } from '@granary/kad';
-import { type SqlWork, query, queryOne, returning } from '../sql/sql-database.js';
+import {
+  type SqlWork,
+  type TransactionOptions,
+  query,
+  queryOne,
+  returning,
+} from '../sql/sql-database.js';
 import { addBody, bodiesOf, checkBody, checkFound, holdContents, insertExtents } from './bodies.js';
 import { type BucketRow, bucketRow, noSuchBucket, versioningOf } from './bucket-store.js';
 import { badInput, checkLimit, checkedId, keyBytes, newId } from './identifiers.js';
@@ -18,6 +24,7 @@ import { changeUsage, foldUsage } from './usage.js';
 import {
   COLUMNS,
   type Details,
+  type FoundVersion,
   type VersionContent,
   type VersionRow,
   detailsOf,
@@ -68,7 +75,7 @@ export function* putOnTop(
   key: Buffer,
   precondition: NewVersion['precondition'],
   make: () => SqlWork<VersionContent>,
-): SqlWork<VersionRow> {
+): SqlWork<FoundVersion> {
   const { sealer } = context;
   const latest = yield* latestRow(bucket.id, key);
   checkPrecondition(precondition, latest && summaryOf(sealer, bucket.name, latest));
@@ -92,9 +99,9 @@ export function* putOnTop(
   }
   const at = { bucket: bucket.id, key, rank };
   const id = keeps ? newVersionId(context, rank) : 'null';
-  const row = yield* insertVersion(context, at, id, content);
+  const version = yield* insertVersion(context, bucket.name, at, id, content);
   yield* changeUsage(context, bucket.id, { objects, bytes }, limitOf(bucket));
-  return row;
+  return version;
 }
 
 /** Check that a bucket can have locked versions. @throws MetadataError METADATA_BUCKET_STATE. */
@@ -205,9 +212,13 @@ export function createObjectStore(context: StoreContext): ObjectStore {
           const { etag, owner, storageClass, checksums } = given;
           return { ...held, marker: false, etag, owner, storageClass, checksums, details };
         };
-        const row = yield* putOnTop(context, target, key, given.precondition, make);
-        return [yield* whole(given.bucket, row), target.id] as const;
-      });
+        const found = yield* putOnTop(context, target, key, given.precondition, make);
+        const written =
+          body.kind === 'copy'
+            ? yield* whole(given.bucket, found.row)
+            : versionOf(sealer, found, body);
+        return [written, target.id] as const;
+      }, ofKey(given));
       await fold(bucket);
       return version;
     },
@@ -292,11 +303,11 @@ export function createObjectStore(context: StoreContext): ObjectStore {
           yield* deleteForGood(target, key, 'null', deletion);
           return done({ versionId: null, deleteMarker: false });
         }
-        const row = yield* putOnTop(context, target, key, precondition, () =>
+        const { row } = yield* putOnTop(context, target, key, precondition, () =>
           returning(markerBy(target.owner.toString('hex'))),
         );
         return done({ versionId: row.version, deleteMarker: true });
-      });
+      }, ofKey(deletion));
       await fold(bucket);
       return outcome;
     },
@@ -311,6 +322,11 @@ export function createObjectStore(context: StoreContext): ObjectStore {
       return context.read(() => listVersions(context, request));
     },
   };
+}
+
+/** Writers of one key meet. */
+function ofKey({ bucket, key }: { bucket: string; key: string }): TransactionOptions {
+  return { contention: `key ${bucket}/${key}` };
 }
 
 function markerBy(owner: string): VersionContent {

@@ -12,6 +12,8 @@ export interface Sealer {
 }
 
 const NONCE = 12;
+/** Nonces drawn from the system at one time: a draw costs as much as a seal. */
+const DRAWN = 256;
 const TAG = 16;
 /** Bytes that sealing adds. */
 export const SEAL_BYTES = NONCE + TAG;
@@ -19,8 +21,15 @@ export const SEAL_BYTES = NONCE + TAG;
 /** @param key - 32 bytes; good for 2^32 seals (random nonces of 96 bits, NIST SP 800-38D, 8.3) */
 export function createSealer(key: Uint8Array): Sealer {
   if (key.length !== 32) throw new RangeError('a sealing key has 32 bytes');
+  let drawn = Buffer.alloc(0);
+  const newNonce = () => {
+    if (drawn.length < NONCE) drawn = randomBytes(NONCE * DRAWN);
+    const nonce = drawn.subarray(0, NONCE);
+    drawn = drawn.subarray(NONCE);
+    return nonce;
+  };
   const sealBytes = (place: string, bytes: Uint8Array) => {
-    const nonce = randomBytes(NONCE);
+    const nonce = newNonce();
     const cipher = createCipheriv('aes-256-gcm', key, nonce);
     cipher.setAAD(Buffer.from(place));
     const body = cipher.update(bytes);

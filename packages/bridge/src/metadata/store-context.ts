@@ -1,6 +1,6 @@
 import { type Clock, type Random, messageOf } from '@granary/kad';
 import { DatabaseError } from '../sql/database-error.js';
-import type { Dialect, SqlDatabase, SqlWork } from '../sql/sql-database.js';
+import type { Dialect, SqlDatabase, SqlWork, TransactionOptions } from '../sql/sql-database.js';
 import { MetadataError } from './metadata-error.js';
 import type { Sealer } from './sealer.js';
 
@@ -13,7 +13,7 @@ export interface StoreContext {
   /** As {@link SqlDatabase.read}. @throws MetadataError. */
   read<T>(work: () => SqlWork<T>): Promise<T>;
   /** As {@link SqlDatabase.write}. @throws MetadataError. */
-  write<T>(work: () => SqlWork<T>): Promise<T>;
+  write<T>(work: () => SqlWork<T>, options?: TransactionOptions): Promise<T>;
 }
 
 /** A context over a database, with its errors as the metadata store's. */
@@ -25,7 +25,7 @@ export function createContext(
     ...parts,
     dialect: database.dialect,
     read: (work) => database.read(work).catch(rethrow),
-    write: (work) => database.write(work).catch(rethrow),
+    write: (work, options) => database.write(work, options).catch(rethrow),
   };
 }
 

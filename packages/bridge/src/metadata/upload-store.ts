@@ -158,20 +158,23 @@ export function createUploadStore(context: StoreContext): UploadStore {
       const { partNumber, size, body } = given;
       checkPartNumber(partNumber);
       checkBody(body, size);
-      return context.write(function* () {
-        const target = yield* targetOf(bucket);
-        const upload = yield* marked(target.id, key, uploadId);
-        const [old] = yield* query<PartRow>(sql`DELETE FROM parts
+      return context.write(
+        function* () {
+          const target = yield* targetOf(bucket);
+          const upload = yield* marked(target.id, key, uploadId);
+          const [old] = yield* query<PartRow>(sql`DELETE FROM parts
           WHERE upload = ${upload} AND number = ${partNumber} RETURNING *`);
-        if (old !== undefined) yield* removeBody(context, old.ref);
-        const ref = yield* addBody(context, body);
-        const part: Part = { ...given, modified: clock.now(), start: 0 };
-        yield* query(sql`INSERT INTO parts (upload, number, ref, size, sealed) VALUES
+          if (old !== undefined) yield* removeBody(context, old.ref);
+          const ref = yield* addBody(context, body);
+          const part: Part = { ...given, modified: clock.now(), start: 0 };
+          yield* query(sql`INSERT INTO parts (upload, number, ref, size, sealed) VALUES
           (${upload}, ${partNumber}, ${ref}, ${size}, ${sealPart(sealer, upload, ref, part)})`);
-        const change = { objects: 0, bytes: size - (old?.size ?? 0) };
-        yield* changeUsage(context, target.id, change, limitOf(target));
-        return part;
-      });
+          const change = { objects: 0, bytes: size - (old?.size ?? 0) };
+          yield* changeUsage(context, target.id, change, limitOf(target));
+          return part;
+        },
+        { contention: `upload ${uploadId}` },
+      );
     },
 
     listParts: async (bucket, name, uploadId, after, limit) => {
@@ -233,8 +236,7 @@ export function createUploadStore(context: StoreContext): UploadStore {
             details: { ...details, retention, legalHold, count: list.length },
           }),
         );
-        const summary = summaryOf(sealer, bucket, version);
-        return versionOf(sealer, { row: version, summary }, partsBody(uploadId, list.length));
+        return versionOf(sealer, version, partsBody(uploadId, list.length));
       });
     },
 

@@ -33,21 +33,18 @@ const noSuchKey = () =>
 export function createUserStore(context: StoreContext): UserStore {
   const { sealer, clock, random } = context;
 
-  const sealUser = (id: Buffer, { disabled, admin, passwordHash, attributes }: Omit<User, 'id'>) =>
-    sealer.seal(userPlace(id), { disabled, admin, passwordHash, attributes });
+  const sealUser = (id: Buffer, user: User) => sealer.seal(userPlace(id), user);
 
   const userOf = (row: UserRow): User => {
-    const sealed = sealer.open(userPlace(row.id), row.sealed) as Omit<
-      User,
-      'id' | 'name' | 'created' | 'quota'
-    >;
-    return {
-      id: row.id.toString('hex'),
-      name: row.name,
-      created: row.created,
-      quota: { bytes: row.quota_bytes, objects: row.quota_objects, buckets: row.quota_buckets },
-      ...sealed,
-    };
+    const user = sealer.open(userPlace(row.id), row.sealed) as User;
+    const { bytes, objects, buckets } = user.quota;
+    const same =
+      user.name === row.name &&
+      bytes === row.quota_bytes &&
+      objects === row.quota_objects &&
+      buckets === row.quota_buckets;
+    if (!same) throw new MetadataError('METADATA_DAMAGED', 'a user was altered in the database');
+    return user;
   };
 
   const sealKey = ({ id, userId, ...rest }: AccessKey) =>

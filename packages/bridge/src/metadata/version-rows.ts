@@ -55,6 +55,8 @@ export interface Details extends VersionDetails {
 export interface FoundVersion {
   readonly row: VersionRow;
   readonly summary: VersionSummary;
+  /** When they are known already. */
+  readonly details?: Details;
 }
 
 const place = (row: Pick<VersionRow, 'bucket' | 'key' | 'rank'>, what: string) =>
@@ -85,6 +87,14 @@ export function summaryOf(sealer: Sealer, bucket: string, row: VersionRow): Vers
   if (!same) {
     throw new MetadataError('METADATA_DAMAGED', 'a version was altered in the database');
   }
+  return shownSummary(bucket, row, sealed);
+}
+
+function shownSummary(
+  bucket: string,
+  row: Pick<VersionRow, 'key' | 'version' | 'latest'>,
+  sealed: Summary,
+): VersionSummary {
   return {
     bucket,
     key: row.key.toString('utf8'),
@@ -156,10 +166,11 @@ export interface VersionContent {
 /** Write a version on top of its key. The one that was newest must have been moved down or removed. */
 export function* insertVersion(
   context: StoreContext,
+  bucket: string,
   at: { readonly bucket: Buffer; readonly key: Buffer; readonly rank: number },
   versionId: string,
   content: VersionContent,
-): SqlWork<VersionRow> {
+): SqlWork<FoundVersion> {
   const { sealer, clock } = context;
   const { marker, size, etag, owner, storageClass, checksums, body, parts } = content;
   const summary: Summary = {
@@ -189,7 +200,7 @@ export function* insertVersion(
     (bucket, key, rank, version, latest, listed, size, body, parts, summary, details) VALUES
     (${row.bucket}, ${row.key}, ${row.rank}, ${row.version}, 1, ${row.listed}, ${size}, ${body},
     ${parts}, ${row.summary}, ${row.details})`);
-  return row;
+  return { row, summary: shownSummary(bucket, row, summary), details: content.details };
 }
 
 /** Another version is the newest now. @throws Overtaken when the row is not there any more. */
@@ -212,10 +223,11 @@ export function* removeVersion(context: StoreContext, row: VersionRow): SqlWork<
 /** The whole of a version, from its parts. */
 export function versionOf(
   sealer: Sealer,
-  { row, summary }: FoundVersion,
+  { row, summary, details: known }: FoundVersion,
   body: ObjectVersion['body'],
 ): ObjectVersion {
-  const { retention, legalHold, headers, metadata, tags, acl, encryption } = detailsOf(sealer, row);
+  const { retention, legalHold, headers, metadata, tags, acl, encryption } =
+    known ?? detailsOf(sealer, row);
   const details = { headers, metadata, tags, acl, encryption };
   return { ...summary, details, retention, legalHold, body };
 }

@@ -4,13 +4,15 @@ import { type Clock, type Logger, type Random, messageOf } from '@granary/kad';
 import type { Sql } from 'sql-template-tag';
 import { backOff } from './backoff.js';
 import { DatabaseError, Overtaken } from './database-error.js';
-import type { Isolation, Row, SqlDatabase, SqlWork } from './sql-database.js';
+import type { Isolation, Row, SqlDatabase, SqlWork, TransactionOptions } from './sql-database.js';
 
 /** How long a transaction is tried, in milliseconds. */
 const PATIENCE_MS = 20_000;
 /** How long a statement, or a wait within a transaction, may take, in milliseconds. */
 const STATEMENT_MS = 30_000;
 const CONNECT_MS = 5_000;
+/** Attempts that are made before a transaction waits for others that it keeps meeting. */
+const OVERTAKEN_BEFORE_TURN = 2;
 /** Statements with more values are not kept ready: their text changes with the number of values. */
 const MAX_PREPARED_VALUES = 40;
 
@@ -37,6 +39,7 @@ const BEGIN: Record<Isolation, string> = {
 export class PostgresDatabase implements SqlDatabase {
   readonly dialect = 'postgres';
   private readonly pool: pg.Pool;
+  private readonly turns = new Map<string, Promise<void>>();
 
   /** Connections are made when they are needed. @throws DatabaseError when the URL is none. */
   constructor(private readonly parts: PostgresParts) {
@@ -73,21 +76,38 @@ export class PostgresDatabase implements SqlDatabase {
     return this.transaction('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY', work);
   }
 
-  write<T>(work: () => SqlWork<T>, isolation: Isolation = 'snapshot'): Promise<T> {
-    return this.transaction(BEGIN[isolation], work);
+  write<T>(work: () => SqlWork<T>, options: TransactionOptions = {}): Promise<T> {
+    const { isolation = 'snapshot', turn, contention } = options;
+    const begin = BEGIN[isolation];
+    if (turn === undefined) {
+      const number = contention === undefined ? undefined : turnNumber(contention);
+      return this.transaction(begin, work, number, OVERTAKEN_BEFORE_TURN);
+    }
+    // In this process they wait without a connection each; the first of every process waits in the database.
+    const last = this.turns.get(turn) ?? Promise.resolve();
+    const mine = last.then(() => this.transaction(begin, work, turnNumber(turn)));
+    const over = mine.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.turns.set(turn, over);
+    void over.then(() => {
+      if (this.turns.get(turn) === over) this.turns.delete(turn);
+    });
+    return mine;
   }
 
   async close(): Promise<void> {
     if (!this.pool.ended) await this.pool.end();
   }
 
-  private async transaction<T>(begin: string, work: () => SqlWork<T>): Promise<T> {
+  private async transaction<T>(begin: string, work: () => SqlWork<T>, turn?: string): Promise<T> {
     const { clock, random } = this.parts;
     const begun = clock.now();
     for (let attempt = 1; ; attempt += 1) {
       const state: { committing: boolean } = { committing: false };
       try {
-        return await this.attempt(begin, work, state);
+        return await this.attempt(begin, work, state, attempt > turnAfter ? turn : undefined);
       } catch (error) {
         const kind = kindOf(error);
         if (kind === 'own') throw error;
@@ -104,6 +124,7 @@ export class PostgresDatabase implements SqlDatabase {
     begin: string,
     work: () => SqlWork<T>,
     state: { committing: boolean },
+    turn: string | undefined,
   ): Promise<T> {
     const client = await this.pool.connect();
     // Without a listener a connection that breaks between two statements would end the process.
@@ -113,6 +134,7 @@ export class PostgresDatabase implements SqlDatabase {
     try {
       const generator = work();
       let step = generator.next();
+      if (turn !== undefined) await client.query('SELECT pg_advisory_lock($1)', [turn]);
       await client.query(begin);
       while (!step.done) step = generator.next(await rowsOf(client, step.value));
       state.committing = true;
@@ -123,6 +145,11 @@ export class PostgresDatabase implements SqlDatabase {
       else await client.query('ROLLBACK').catch((failed: Error) => void (broken = failed));
       throw error;
     } finally {
+      if (turn !== undefined && broken === undefined) {
+        await client
+          .query('SELECT pg_advisory_unlock_all()')
+          .catch((failed: Error) => void (broken = failed));
+      }
       client.off('error', onError);
       client.release(broken);
     }
@@ -138,6 +165,12 @@ async function rowsOf(client: pg.PoolClient, statement: Sql): Promise<Row[]> {
   const prepared = values.length <= MAX_PREPARED_VALUES ? { name: nameOf(text) } : {};
   const { rows } = await client.query<Record<string, unknown>>({ text, values, ...prepared });
   return rows;
+}
+
+/** The number that a turn's lock has in the database: 63 bits of a hash of its name. */
+function turnNumber(turn: string): string {
+  const hash = createHash('sha256').update(`granary turn ${turn}`).digest();
+  return String(hash.readBigUInt64BE() >> 1n);
 }
 
 const names = new Map<string, string>();
@@ -176,8 +209,9 @@ function kindOf(error: unknown): 'own' | 'overtaken' | 'lost' | 'refused' {
   const { code } = error as { code?: unknown };
   if (error instanceof pg.DatabaseError && code !== undefined) {
     // serialization_failure, deadlock_detected; unique and foreign-key violations are races, since
-    // work looks before it writes, and so are things made twice when a new database is opened.
-    if (/^(40001|40P01|23505|23503|55P03|42710|42P07)$/.test(String(code))) return 'overtaken';
+    // work looks before it writes; waits that took too long; and so are things made twice when a new database is opened.
+    if (/^(40001|40P01|23505|23503|55P03|57014|42710|42P07)$/.test(String(code)))
+      return 'overtaken';
     // connection exceptions, shut down, starting up, too many connections; a standby not yet promoted.
     if (/^(08...|57P0[123]|53300|25006)$/.test(String(code))) return 'lost';
     return 'refused';

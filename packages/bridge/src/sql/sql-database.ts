@@ -21,6 +21,16 @@ export type Isolation =
   /** As if one ran after the other. */
   | 'serializable';
 
+/** How a transaction is to be run. */
+export interface TransactionOptions {
+  /** Default `snapshot`. */
+  readonly isolation?: Isolation;
+  /** Transactions that name the same turn wait for each other before they begin, in every process. */
+  readonly turn?: string;
+  /** The turn that it takes when it has been overtaken some times. */
+  readonly contention?: string;
+}
+
 /** A database with transactions that any number of processes may use at a time. */
 export interface SqlDatabase {
   readonly dialect: Dialect;
@@ -32,7 +42,7 @@ export interface SqlDatabase {
    *
    * @throws DatabaseError, and what the work throws (then nothing has happened).
    */
-  write<T>(work: () => SqlWork<T>, isolation?: Isolation): Promise<T>;
+  write<T>(work: () => SqlWork<T>, options?: TransactionOptions): Promise<T>;
   close(): Promise<void>;
 }
 
