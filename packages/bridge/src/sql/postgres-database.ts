@@ -101,7 +101,12 @@ export class PostgresDatabase implements SqlDatabase {
     if (!this.pool.ended) await this.pool.end();
   }
 
-  private async transaction<T>(begin: string, work: () => SqlWork<T>, turn?: string): Promise<T> {
+  private async transaction<T>(
+    begin: string,
+    work: () => SqlWork<T>,
+    turn?: string,
+    turnAfter = 0,
+  ): Promise<T> {
     const { clock, random } = this.parts;
     const begun = clock.now();
     for (let attempt = 1; ; attempt += 1) {
