@@ -79,8 +79,9 @@ export class AuditAnswers {
   /** Storage is owed up to the time of a passed audit; nothing more for what is lost. */
   private async charge(renter: string, hash: string, result: AuditResult, time: number) {
     try {
-      if (result.kind === 'lost') await this.payee.ended(renter, hash, 'failed');
-      else await this.payee.audited(renter, time);
+      if (result.kind === 'lost') {
+        await Promise.all([this.payee.ended(renter, hash, 'failed'), this.payee.flush()]);
+      } else await this.payee.audited(renter, time);
     } catch (error) {
       // The next audit charges for this time, too.
       this.logger.error({ error: messageOf(error) }, 'an audit could not be charged for');

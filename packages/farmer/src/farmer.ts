@@ -287,9 +287,9 @@ export class Farmer {
       farmer.scrubber.start();
       if (options.bootstrap.length > 0) await farmer.join(clock, random);
       farmer.offers.start();
-      farmer.recovering = farmer.recoverPayments();
-      void store
+      farmer.recovering = store
         .reconcile(farmer.stopping.signal)
+        .then(() => farmer?.recoverPayments())
         .catch((error: unknown) =>
           logger.warn({ error: messageOf(error) }, 'the shard files could not be looked through'),
         );
@@ -390,7 +390,13 @@ export class Farmer {
   private async recoverPayments(): Promise<void> {
     const { logger } = this.options;
     try {
-      const found = await this.payee.recover(this.store.stored(), this.stopping.signal);
+      const found = await this.payee.recover(
+        {
+          all: () => this.store.stored(),
+          has: (contract) => this.store.entry(contract)?.state === 'stored',
+        },
+        this.stopping.signal,
+      );
       if (found > 0) logger.info({ contracts: found }, 'made up what the book of payments lacked');
     } catch (error) {
       logger.error({ error: messageOf(error) }, 'the book of payments could not be completed');

@@ -320,7 +320,13 @@ export class TransferSession {
     }
     await uploads.get(hash)?.stop();
     const freed = await store.delete(hash, JSON.stringify(token));
-    await this.context.payee.ended(token.body.renter, hash, 'deleted');
+    const { payee, logger } = this.context;
+    await payee.ready();
+    payee
+      .ended(token.body.renter, hash, 'deleted')
+      .catch((error: unknown) =>
+        logger.error({ error: messageOf(error) }, 'the end of a contract was not written down'),
+      );
     counters.deletes += 1;
     this.answer({ type: 'deleted', receipt: this.receipt(token, hash, freed) });
   }

@@ -110,7 +110,9 @@ describe('paying on a chain', () => {
     const settlement = await settlementOf(one.renter);
     const closing = await one.payer.requestClose(theChannel(one), settlement);
     expect(closing.state).toBe('closing');
-    await expect(one.payer.withdraw(closing, settlement)).rejects.toThrow(/challenge period is not over/);
+    await expect(one.payer.withdraw(closing, settlement)).rejects.toThrow(
+      /challenge period is not over/,
+    );
     await node.pass((3 * DAY) / 1000 + 1);
     expect((await one.payer.withdraw(closing, settlement)).state).toBe('closed');
     expect(await balanceOf(one.renter)).toBe(1_000_000n - 1600n);

@@ -27,7 +27,7 @@ export { ledgerSettlement } from './ledger-settlement.js';
 export { chainCoinBalance, deployChannelsContract, evmSettlement } from './evm-loader.js';
 export type { EvmOptions } from './evm-settlement.js';
 export { evmCurrencyName, parseEvmCurrency } from './evm-currency.js';
-export { Payee, type PayeeParts, type StoredContract } from './payee.js';
+export { Payee, type PayeeParts, type StoredContract, type StoredContracts } from './payee.js';
 export {
   Payer,
   defaultPayerLimits,

@@ -8,6 +8,9 @@ import { type RowWriter, type Rows, decodeRow, encodeRow } from './rows.js';
  * call returns after its pages are on the disk.
  */
 export class LmdbRows implements Rows {
+  /** Rows that the transaction at work has changed, so that each is written once; null removes. */
+  private changed: Map<string, unknown> | undefined;
+
   private constructor(private readonly db: RootDatabase<string, string>) {}
 
   /** @throws PaymentError PAYMENT_BOOK when the file can't be used. */
@@ -26,11 +29,13 @@ export class LmdbRows implements Rows {
   }
 
   get(key: string): unknown {
+    if (this.changed?.has(key) === true) return this.changed.get(key) ?? undefined;
     const text = this.db.get(key);
     return text === undefined ? undefined : decodeRow(text);
   }
 
   *range(prefix: string, from = prefix): Iterable<readonly [string, unknown]> {
+    this.write();
     for (const { key, value } of this.db.getRange({ start: from, end: `${prefix}\u{10ffff}` })) {
       yield [key, decodeRow(value)];
     }
@@ -38,12 +43,29 @@ export class LmdbRows implements Rows {
 
   async transaction<T>(work: (writer: RowWriter) => T): Promise<T> {
     const writer: RowWriter = {
-      put: (key, value) => void this.db.put(key, encodeRow(value)),
-      remove: (key) => void this.db.remove(key),
+      put: (key, value) => void this.changed!.set(key, value),
+      remove: (key) => void this.changed!.set(key, null),
     };
-    const result = await this.db.transaction(() => work(writer));
+    const result = await this.db.transaction(() => {
+      this.changed = new Map();
+      try {
+        const done = work(writer);
+        this.write();
+        return done;
+      } finally {
+        this.changed = undefined;
+      }
+    });
     await this.db.flushed;
     return result;
+  }
+
+  private write(): void {
+    for (const [key, value] of this.changed ?? []) {
+      if (value === null) void this.db.remove(key);
+      else void this.db.put(key, encodeRow(value));
+    }
+    this.changed?.clear();
   }
 
   async close(): Promise<void> {

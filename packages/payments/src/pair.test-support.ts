@@ -188,13 +188,13 @@ export class Pair {
     const signature = countersignReceipt(this.renter, receipt);
     const { contract } = body;
     if (direction === 'delete') {
-      await this.payee.ended(terms.renter, contract, 'deleted');
       this.held.delete(contract);
     } else {
       this.held.set(contract, { contract, terms, signed: { receipt, renterSignature: signature } });
     }
     const written = [
       ...(both ? [this.payer.moved(terms.farmer, body, terms)] : []),
+      ...(direction === 'delete' ? [this.payee.ended(terms.renter, contract, 'deleted')] : []),
       ...(direction === 'upload' ? [this.payee.stored(contract, terms, body.time)] : []),
       this.payee.countersigned(terms.renter, terms, receipt, signature),
     ];
@@ -204,7 +204,11 @@ export class Pair {
 
   /** What a farmer does when it starts. */
   recover(): Promise<number> {
-    return this.payee.recover(this.held.values(), new AbortController().signal);
+    const store = {
+      all: () => this.held.values(),
+      has: (contract: string) => this.held.has(contract),
+    };
+    return this.payee.recover(store, new AbortController().signal);
   }
 
   /** An audit that is passed. @param both - whether the answer reaches the renter */

@@ -54,6 +54,8 @@ export interface PayeeParts {
 
 /** How long the sum of what is unaudited is believed, in milliseconds. */
 const FRESH_MS = 5_000;
+/** How long another process's change of the book may go unseen, in milliseconds. */
+const STANDING_MS = 1_000;
 /** Peers whose sums are remembered. */
 const MAX_REMEMBERED = 4096;
 /** How long what a chain said of a deposit is believed, in milliseconds. */
@@ -72,6 +74,20 @@ export interface StoredContract {
   readonly terms: ContractTerms;
   /** The last receipt that the renter has countersigned. */
   readonly signed?: { readonly receipt: Receipt; readonly renterSignature: string };
+}
+
+/** How a renter stands: fine parts owed and not signed for, and units promised. */
+interface Standing {
+  readonly owedFine: bigint;
+  readonly unproved: bigint;
+  readonly promised: bigint;
+}
+
+/** What a farmer's store knows of contracts. */
+export interface StoredContracts {
+  all(): Iterable<StoredContract>;
+  /** Whether a contract's shard is held. */
+  has(contract: string): boolean;
 }
 
 const isFree = ({ storagePrice, egressPrice }: ContractTerms) =>
@@ -99,6 +115,10 @@ function receiptStep(
 /** The side that is paid: meters, gives credit up to a limit, takes vouchers, redeems them. */
 export class Payee {
   private readonly unaudited = new Map<string, { at: number; fine: bigint }>();
+  private readonly standings = new Map<
+    string,
+    { at: number; version: number; standing: Standing }
+  >();
   private readonly looked = new Map<string, number>();
   /** Fine parts for what is being served now, by renter. */
   private readonly serving = new Map<string, bigint>();
@@ -196,15 +216,15 @@ export class Payee {
   }
 
   /**
-   * What a crash has kept out of the book: positions of shards that are stored, and receipts that the
-   * renter has signed. What is in the book already counts for nothing more; after a good end there is
-   * nothing to look for. Whoever calls this keeps the only process that serves from this book.
+   * What a crash has kept out of the book: positions of shards that are stored, receipts that the
+   * renter has signed, and the end of what is stored no more. What is in the book already counts for nothing more; after a good end there is
+   * nothing to look for. Whoever calls this is the only process that serves from this book, and its store
+   * is complete.
    *
-   * @param stored - contracts whose shards are held, with the last countersigned receipt of each
    * @param signal - stops it between two batches
    * @returns how many there were to write
    */
-  async recover(stored: Iterable<StoredContract>, signal: AbortSignal): Promise<number> {
+  async recover(store: StoredContracts, signal: AbortSignal): Promise<number> {
     const { clock } = this.parts;
     if (this.book.isWhole) {
       await this.book.markWhole(false);
@@ -216,8 +236,10 @@ export class Payee {
     const write = async () => {
       await this.book.record(batch);
       batch = [];
+      // Others get their turn: there may be millions.
+      await new Promise((resolve) => clock.setTimeout(() => resolve(undefined), 0));
     };
-    for (const { contract, terms, signed } of stored) {
+    for (const { contract, terms, signed } of store.all()) {
       if (signal.aborted) break;
       if (isFree(terms)) continue;
       const { renter } = terms;
@@ -236,13 +258,20 @@ export class Payee {
         ? receiptStep(renter, undefined, signed.receipt, signed.renterSignature)
         : {};
       batch.push({ peer: renter, open, ...receipt });
-      if (batch.length >= BATCH) {
-        await write();
-        // Others get their turn: there may be millions.
-        await new Promise((resolve) => clock.setTimeout(() => resolve(undefined), 0));
-      }
+      if (batch.length >= BATCH) await write();
     }
     await write();
+    // What is held no more was deleted, and its end was not written down.
+    for (let from: string | undefined = ''; from !== undefined && !signal.aborted;) {
+      const page = this.book.openPositions(from, BATCH);
+      for (const [peer, { contract }] of page.positions) {
+        if (store.has(contract)) continue;
+        found += 1;
+        batch.push({ peer, ended: { contract, why: 'deleted' } });
+      }
+      await write();
+      from = page.next;
+    }
     this.recovered = !signal.aborted;
     return found;
   }
@@ -253,10 +282,13 @@ export class Payee {
     if (body.bytes > 0) await this.book.addPending(renter, body);
   }
 
-  /** A shard is gone: the renter had it deleted, or it was lost. */
+  /**
+   * A shard is gone: the renter had it deleted, or it was lost. On the disk when the promise resolves,
+   * which may take a moment.
+   */
   async ended(renter: string, contract: string, why: 'deleted' | 'failed'): Promise<void> {
-    if (this.steps.openingOf(contract) !== undefined) await this.steps.flush();
-    await this.book.end(renter, contract, why);
+    const known = this.book.position(renter, contract) ?? this.steps.openingOf(contract);
+    if (known !== undefined) await this.write({ peer: renter, ended: { contract, why } });
   }
 
   /** An audit of one of a renter's shards was answered, at a time that the answer bears. */
@@ -493,12 +525,11 @@ export class Payee {
   /** @param next - fine parts */
   private check(renter: string, currency: string, next: bigint): void {
     const { creditLimit } = this.parts;
-    const account = this.book.account(renter, currency);
+    const known = this.standing(renter, currency);
     const exposure = {
-      owedFine: account === undefined ? 0n : owedFine(account),
-      unproved: this.book.unproved(renter) + (this.serving.get(renter) ?? 0n),
+      ...known,
+      unproved: known.unproved + (this.serving.get(renter) ?? 0n),
       unaudited: this.unauditedOf(renter, currency),
-      promised: this.good(renter, currency),
     };
     if (withinCredit(exposure, creditLimit, next)) return;
     const open = exposure.owedFine + exposure.unproved + exposure.unaudited + next;
@@ -517,6 +548,25 @@ export class Payee {
       this.failed = true;
       throw error;
     }
+  }
+
+  /** What the book says of a renter. Asked before every transfer, so it is not read anew each time. */
+  private standing(renter: string, currency: string): Standing {
+    const key = `${renter}/${currency}`;
+    const { version } = this.book;
+    const now = this.parts.clock.now();
+    const known = this.standings.get(key);
+    const fresh = known?.version === version && now - known.at < STANDING_MS && now >= known.at;
+    if (fresh) return known.standing;
+    const account = this.book.account(renter, currency);
+    const standing = {
+      owedFine: account === undefined ? 0n : owedFine(account),
+      unproved: this.book.unproved(renter),
+      promised: this.good(renter, currency),
+    };
+    if (this.standings.size >= MAX_REMEMBERED) this.standings.clear();
+    this.standings.set(key, { at: now, version, standing });
+    return standing;
   }
 
   /** Vouchers count as far as their channels have the money. */

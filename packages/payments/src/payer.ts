@@ -139,7 +139,7 @@ export class Payer {
       ...(direction === 'upload' &&
         terms !== undefined && { open: { side: 'farmer', contract, terms, since: time } }),
       receipt: body,
-      ...(direction === 'delete' && { ended: contract }),
+      ...(direction === 'delete' && { ended: { contract, why: 'deleted' } }),
     });
   }
 

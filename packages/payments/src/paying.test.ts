@@ -421,6 +421,11 @@ it('writes what came within a moment at one time, and none of it twice', async (
   expect(account().receipts).toBe(50);
   expect(await pair.recover()).toBe(0);
   expect(account().receipts).toBe(50);
+  // A shard was deleted, and its end was not written down: it is not charged for any more.
+  const [gone] = pair.held.keys();
+  pair.held.delete(gone!);
+  expect(await pair.recover()).toBe(1);
+  expect(pair.payee.book.position(pair.renter.nodeId, gone!)?.ended).toBe('deleted');
 });
 
 it('charges storage from the upload on, whether or not the renter signs for it', async () => {

@@ -37,8 +37,8 @@ export interface BookStep {
   readonly receipt?: ReceiptBody;
   /** The signed receipt, for who is paid: it is numbered and kept as proof. */
   readonly keep?: Pick<ReceiptRow, 'receipt' | 'renterSignature'>;
-  /** The contract whose shard is deleted with it: its storage stops to accrue. */
-  readonly ended?: string;
+  /** A contract whose storage stops to accrue: its shard was deleted, or is lost. */
+  readonly ended?: { readonly contract: string; readonly why: 'deleted' | 'failed' };
 }
 
 /** A transfer that broke off before the renter could sign: what this side knows of it. */
@@ -75,6 +75,9 @@ const KEEP_PENDING_MS = 24 * 3600 * 1000;
  * and on the disk when its promise resolves. Nothing is counted twice, however often it is told.
  */
 export class PaymentBook {
+  /** Grows with every change that is made through this object; other processes may change the book, too. */
+  version = 0;
+
   constructor(
     private readonly rows: Rows,
     private readonly clock: Clock,
@@ -86,7 +89,7 @@ export class PaymentBook {
 
   /** Note that nothing is left to be written down, or that something may be. */
   async markWhole(whole: boolean): Promise<void> {
-    await this.rows.transaction((t) => (whole ? t.put(WHOLE_KEY, true) : t.remove(WHOLE_KEY)));
+    await this.transaction((t) => (whole ? t.put(WHOLE_KEY, true) : t.remove(WHOLE_KEY)));
   }
 
   /** Whether the last one to use this book had written everything down when it closed it. */
@@ -114,6 +117,21 @@ export class PaymentBook {
   /** Positions with one node, in order of contract. */
   *positions(peer: string): Generator<Position> {
     for (const [, row] of this.rows.range(`position/${peer}/`)) yield row as Position;
+  }
+
+  /** Some of the positions that accrue, with their peers, and where to go on. @param from - '' at first */
+  openPositions(
+    from: string,
+    limit: number,
+  ): { positions: (readonly [string, Position])[]; next: string | undefined } {
+    const positions: (readonly [string, Position])[] = [];
+    let looked = 0;
+    for (const [key, row] of this.rows.range('position/', from === '' ? undefined : from)) {
+      if ((looked += 1) > limit) return { positions, next: key };
+      const position = row as Position;
+      if (position.ended === null) positions.push([key.split('/')[1]!, position]);
+    }
+    return { positions, next: undefined };
   }
 
   *channels(): Generator<Channel> {
@@ -157,7 +175,7 @@ export class PaymentBook {
   /** Begin an account. One that is there stays as it is. */
   async begin(peer: string, peerKey: string, currency: string): Promise<void> {
     if (this.account(peer, currency) !== undefined) return;
-    await this.rows.transaction((t) => this.ensureAccount(t, peer, peerKey, currency));
+    await this.transaction((t) => this.ensureAccount(t, peer, peerKey, currency));
   }
 
   /**
@@ -189,14 +207,14 @@ export class PaymentBook {
         (step.open !== undefined && !isFree(step.open.terms)) ||
         (step.receipt !== undefined &&
           this.position(step.peer, step.receipt.contract) !== undefined) ||
-        (step.ended !== undefined && this.position(step.peer, step.ended) !== undefined),
+        (step.ended !== undefined && this.position(step.peer, step.ended.contract) !== undefined),
     );
     if (!relevant) return steps.map(() => false);
-    return this.rows.transaction((t) =>
+    return this.transaction((t) =>
       steps.map(({ peer, open, receipt, keep, ended }) => {
         if (open !== undefined) this.openIn(t, peer, open);
         const isNew = receipt !== undefined && this.addIn(t, peer, receipt, keep);
-        if (ended !== undefined) this.endIn(t, peer, ended, 'deleted');
+        if (ended !== undefined) this.endIn(t, peer, ended.contract, ended.why);
         return isNew;
       }),
     );
@@ -205,7 +223,7 @@ export class PaymentBook {
   /** A contract was renewed. */
   async extend(peer: string, contract: string, period: Period): Promise<void> {
     if (this.position(peer, contract) === undefined) return;
-    await this.rows.transaction((t) => {
+    await this.transaction((t) => {
       const position = this.position(peer, contract);
       if (position === undefined) return;
       t.put(positionKey(peer, contract), extendPosition(position, period));
@@ -216,7 +234,7 @@ export class PaymentBook {
   async end(peer: string, contract: string, why: 'deleted' | 'failed'): Promise<void> {
     const position = this.position(peer, contract);
     if (position === undefined || position.ended !== null) return;
-    await this.rows.transaction((t) => this.endIn(t, peer, contract, why));
+    await this.transaction((t) => this.endIn(t, peer, contract, why));
   }
 
   /**
@@ -227,7 +245,7 @@ export class PaymentBook {
     if ([...this.accountsWith(peer)].length === 0) return;
     for (let from: string | undefined = `position/${peer}/${only ?? ''}`; from !== undefined;) {
       const start: string = from;
-      from = await this.rows.transaction((t) => {
+      from = await this.transaction((t) => {
         let count = 0;
         const sums = new Map<string, bigint>();
         let next: string | undefined;
@@ -301,7 +319,7 @@ export class PaymentBook {
 
   /** Take note of how far the farmer's receipts were seen; the renter's side. */
   async sawReceipts(peer: string, currency: string, number: number): Promise<void> {
-    await this.rows.transaction((t) => {
+    await this.transaction((t) => {
       const account = this.account(peer, currency);
       if (account === undefined || account.receipts >= number) return;
       t.put(accountKey(peer, currency), { ...account, receipts: number } satisfies Account);
@@ -312,7 +330,7 @@ export class PaymentBook {
   async addPending(peer: string, body: ReceiptBody): Promise<void> {
     const { contract, bytes, time, token } = body;
     if (this.position(peer, contract) === undefined) return;
-    await this.rows.transaction((t) => {
+    await this.transaction((t) => {
       const position = this.position(peer, contract);
       if (position === undefined || this.rows.get(seenKey(peer, token)) !== undefined) return;
       const charge = trafficCharge(egressPriceAt(position, time), bytes);
@@ -337,7 +355,7 @@ export class PaymentBook {
 
   /** Give up what was sent in a transfer that broke off. */
   async dropPending(peer: string, token: string): Promise<void> {
-    await this.rows.transaction((t) => t.remove(pendingKey(peer, token)));
+    await this.transaction((t) => t.remove(pendingKey(peer, token)));
   }
 
   /**
@@ -350,7 +368,7 @@ export class PaymentBook {
     receipt: { session: string; bytes: number; currency: string; price: string },
   ): Promise<bigint> {
     const { session, bytes, currency } = receipt;
-    return this.rows.transaction((t) => {
+    return this.transaction((t) => {
       const key = `tunnel/${peer}/${session}`;
       const known = this.rows.get(key) as { bytes: number; price: string } | undefined;
       if (known !== undefined && known.price !== receipt.price) {
@@ -371,7 +389,7 @@ export class PaymentBook {
 
   /** Accept units on the other side's word. */
   async concede(peer: string, currency: string, units: bigint): Promise<void> {
-    await this.rows.transaction((t) => {
+    await this.transaction((t) => {
       const account = this.account(peer, currency);
       if (account === undefined) return;
       t.put(accountKey(peer, currency), { ...account, conceded: account.conceded + units });
@@ -380,7 +398,7 @@ export class PaymentBook {
 
   /** At least so many units were owed: they had been promised before this book was lost. */
   async raiseFloor(peer: string, currency: string, units: bigint): Promise<void> {
-    await this.rows.transaction((t) => {
+    await this.transaction((t) => {
       const account = this.account(peer, currency);
       if (account === undefined || account.floor >= units) return;
       t.put(accountKey(peer, currency), { ...account, floor: units } satisfies Account);
@@ -393,7 +411,7 @@ export class PaymentBook {
     id: string,
     change: (known: Channel | undefined) => Channel | undefined,
   ): Promise<Channel | undefined> {
-    return this.rows.transaction((t) => {
+    return this.transaction((t) => {
       const known = this.channel(peer, id);
       const next = change(known);
       if (next === undefined) return known;
@@ -431,7 +449,7 @@ export class PaymentBook {
 
   async putStatement(peer: string, time: number, statement: unknown): Promise<void> {
     const key = `statement/${time.toString(16).padStart(12, '0')}/${peer}`;
-    await this.rows.transaction((t) => t.put(key, statement));
+    await this.transaction((t) => t.put(key, statement));
   }
 
   /** Forget old receipts, and positions that are over and were charged to their end. */
@@ -452,7 +470,13 @@ export class PaymentBook {
     for (const [key, row] of this.rows.range('receipt/')) {
       if ((row as ReceiptRow).receipt.body.time < before) old.push(key);
     }
-    if (old.length > 0) await this.rows.transaction((t) => old.forEach((key) => t.remove(key)));
+    if (old.length > 0) await this.transaction((t) => old.forEach((key) => t.remove(key)));
+  }
+
+  private async transaction<T>(work: (writer: RowWriter) => T): Promise<T> {
+    const result = await this.rows.transaction(work);
+    this.version += 1;
+    return result;
   }
 
   private openIn(t: RowWriter, peer: string, open: NonNullable<BookStep['open']>): void {

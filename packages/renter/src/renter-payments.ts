@@ -41,6 +41,8 @@ function isUnconfirmed(error: unknown): boolean {
  */
 export class RenterPayments implements TransferMeter {
   private readonly writing = new Set<Promise<unknown>>();
+  /** Farmers that something was written down of, in this turn. */
+  private readonly moved = new Set<string>();
   private readonly closing = new AbortController();
 
   constructor(
@@ -58,7 +60,9 @@ export class RenterPayments implements TransferMeter {
   receipt(farmer: string, receipt: Receipt, contract?: Contract): void {
     this.write(async () => {
       await this.payer.moved(farmer, receipt.body, contract?.terms);
-      await this.payIfDue(farmer);
+      // Receipts are written together: one look for all of them is enough.
+      if (this.moved.size === 0) queueMicrotask(() => this.payMoved());
+      this.moved.add(farmer);
     });
   }
 
@@ -154,6 +158,11 @@ export class RenterPayments implements TransferMeter {
     const peer = { nodeId: farmer, publicKey: account.peerKey };
     const { signal } = this.closing;
     this.write(() => this.payer.settle(peer, terms.currency, terms.payment, signal));
+  }
+
+  private payMoved(): void {
+    for (const farmer of this.moved) this.write(() => this.payIfDue(farmer));
+    this.moved.clear();
   }
 
   private dueOf(account: Account): bigint {
