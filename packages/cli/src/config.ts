@@ -26,6 +26,7 @@ const configSchema = z.strictObject({
   token: z.string().optional(),
   confirmations: z.coerce.number().int().min(0).max(10_000).optional(),
   challenge: z.string().optional(),
+  records: z.string().optional(),
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).optional(),
 });
 
@@ -62,6 +63,7 @@ function fromEnvironment(env: NodeJS.ProcessEnv): Record<string, unknown> {
     token: env['GRANARY_TOKEN'],
     confirmations: env['GRANARY_CONFIRMATIONS'],
     challenge: env['GRANARY_CHALLENGE'],
+    records: env['GRANARY_RECORDS'],
     logLevel: env['GRANARY_LOG_LEVEL'],
   };
 }

@@ -71,6 +71,8 @@ const BY_CODE: Record<string, ExitName> = {
   CLI_SOURCE: 'source',
   CLI_DESTINATION: 'destination',
   CLI_FARMER: 'internal',
+  DATABASE_UNAVAILABLE: 'networkUnreachable',
+  DATABASE_REFUSED: 'usage',
   METADATA_UNAVAILABLE: 'networkUnreachable',
   METADATA_MISMATCH: 'noKeys',
   METADATA_DAMAGED: 'noKeys',

@@ -103,6 +103,12 @@ export class ContentKeeper {
     try {
       const report = await this.round(AbortSignal.any([this.stopping.signal, lost.signal]));
       if (report.deleted + report.packed > 0) logger.info(report, 'contents looked after');
+    } catch (error) {
+      clock.clearTimeout(timer);
+      // Others, or we after a start, need not wait for the lease to end.
+      const due = this.stopping.signal.aborted ? clock.now() : clock.now() + roundMs;
+      if (!lost.signal.aborted) await metadata.failJob(lease, errorText(error), due);
+      throw error;
     } finally {
       clock.clearTimeout(timer);
     }
