@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,6 +18,7 @@ import { Upload } from '@aws-sdk/lib-storage';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { Client as MinioClient } from 'minio';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startPostgres } from '../../packages/bridge/src/sql/postgres-server.test-support.js';
 import {
   type BridgeKey,
   type BridgeProcess,
@@ -286,6 +287,53 @@ describe('then', () => {
     const file = join(network.home, 'bridge', 'bridge.db');
     expect((await stat(file)).mode & 0o077).toBe(0);
     expect((await readFile(file)).includes(key.secretAccessKey)).toBe(false);
+  });
+
+  it('two bridges over one PostgreSQL are one, and either is enough', async () => {
+    const postgres = await startPostgres();
+    const place = await postgres.createDatabase();
+    const homes = [join(directory, 'shared-a'), join(directory, 'shared-b')] as const;
+    await granary(['init'], { home: homes[0] });
+    await mkdir(homes[1]);
+    const config = JSON.stringify({
+      bootstrap: network.farmers.slice(0, 3).map(({ address }) => address),
+      scheme: '2/3/4/5',
+      records: place,
+    });
+    await copyFile(join(homes[0], 'keys.json'), join(homes[1], 'keys.json'));
+    for (const home of homes) await writeFile(join(home, 'config.json'), config);
+    const options = ['--listen', '127.0.0.1:0', '--database', place];
+    const running: BridgeProcess[] = [];
+    try {
+      const first = await startBridge(homes[0], options);
+      running.push(first);
+      const second = await startBridge(homes[1], options);
+      running.push(second);
+      const [a, b] = [first, second].map(
+        ({ url }) =>
+          new S3Client({
+            endpoint: url,
+            region: 'us-east-1',
+            forcePathStyle: true,
+            credentials: first.key!,
+          }),
+      ) as [S3Client, S3Client];
+      const [small, large] = [randomBytes(100), randomBytes(MIB)];
+      await a.send(new CreateBucketCommand({ Bucket: 'shared' }));
+      await a.send(new PutObjectCommand({ Bucket: 'shared', Key: 'small', Body: small }));
+      await a.send(new PutObjectCommand({ Bucket: 'shared', Key: 'large', Body: large }));
+      expect((await read(b, 'shared', 'large')).equals(large)).toBe(true);
+      await stopBridge(first, 'SIGKILL');
+      expect((await read(b, 'shared', 'small')).equals(small)).toBe(true);
+      expect((await read(b, 'shared', 'large')).equals(large)).toBe(true);
+      await b.send(new PutObjectCommand({ Bucket: 'shared', Key: 'more', Body: large }));
+      expect((await read(b, 'shared', 'more')).equals(large)).toBe(true);
+      a.destroy();
+      b.destroy();
+    } finally {
+      for (const one of running) await stopBridge(one, 'SIGKILL');
+      await postgres.close();
+    }
   });
 
   it('what is deleted goes from the farmers, and nothing is left over', async () => {
