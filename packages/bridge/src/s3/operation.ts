@@ -133,6 +133,9 @@ export function operationOf({
     if (parameters.has(name))
       throw notImplemented(`The operation ${method} ?${name} on a ${level}`);
   }
+  if (level === 'bucket' && method === 'DELETE' && parameters.has('encryption')) {
+    throw notImplemented('DeleteBucketEncryption');
+  }
   const named = new Set(
     TABLE.filter(([, route]) => route.level === level).flatMap(([, route]) => route.by),
   );
