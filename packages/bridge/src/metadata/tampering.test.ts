@@ -40,11 +40,14 @@ onEveryDatabase('a database that lies', (place) => {
         sql`UPDATE versions SET body = (SELECT v.body FROM versions v WHERE v.key = ${b}) WHERE key = ${a}`,
         () => store.version('bucket', 'a'),
       );
-      await lie(sql`UPDATE bodies SET bytes = (SELECT o.bytes FROM bodies o ORDER BY o.ref LIMIT 1)`, async () => {
-        // One of both has the other's bytes now.
-        await store.version('bucket', 'b');
-        await store.version('bucket', 'a');
-      });
+      await lie(
+        sql`UPDATE bodies SET bytes = (SELECT o.bytes FROM bodies o ORDER BY o.ref LIMIT 1)`,
+        async () => {
+          // One of both has the other's bytes now.
+          await store.version('bucket', 'b');
+          await store.version('bucket', 'a');
+        },
+      );
       await lie(sql`UPDATE versions SET size = 3`, () =>
         store.listObjects({ bucket: 'bucket', limit: 5 }),
       );

@@ -45,6 +45,8 @@ export class SqliteCheckpointer {
     this.worker = undefined;
     this.busy = true;
     if (worker === undefined) return;
+    // It must not keep the process alive as long as it idles, but its end is waited for.
+    worker.ref();
     const exited = new Promise((resolve) => worker.once('exit', resolve));
     worker.postMessage('close');
     await exited;

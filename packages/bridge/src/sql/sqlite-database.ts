@@ -14,6 +14,25 @@ const PATIENCE_MS = 20_000;
 /** Statements kept ready. */
 const MAX_STATEMENTS = 300;
 
+/** How long a batch of transactions goes on, in milliseconds: nothing else runs meanwhile. */
+const BATCH_MS = 10;
+/** Attempts of work that says that it was overtaken; here nothing overtakes it, so it is at fault. */
+const MAX_ATTEMPTS = 10;
+
+/** Work that waits. */
+interface Waiting {
+  attempts: number;
+  /** Do it; what is returned tells its caller. */
+  run(): () => void;
+  reject(error: unknown): void;
+}
+
+/** Work that was done, and is not yet on the disk. */
+interface Done {
+  resolve(): void;
+  reject(error: unknown): void;
+}
+
 /** What an {@link SqliteDatabase} is made of. */
 export interface SqliteParts {
   /** Its file. */
@@ -25,13 +44,15 @@ export interface SqliteParts {
 /**
  * SQLite in a file of this machine.
  *
- * Transactions run at once, in memory of the system: microseconds. What makes them durable, a sync of
- * the write-ahead log, is done by a thread of the pool, once for all transactions that wait; moving
- * the log into the database is done by a thread of its own. So nothing holds up the event loop.
+ * Transactions of one moment are committed together, which takes microseconds each. What makes them durable,
+ * a sync of the write-ahead log, is done by a thread of the pool, once for all of them; moving the log into the
+ * database is done by a thread of its own. So nothing holds up the event loop for long.
  */
 export class SqliteDatabase implements SqlDatabase {
   readonly dialect = 'sqlite';
   private readonly statements = new Map<string, StatementSyncInstance>();
+  private readonly waiting: Waiting[] = [];
+  private draining: Promise<void> | undefined;
 
   private constructor(
     private readonly db: InstanceType<typeof DatabaseSync>,
@@ -61,39 +82,107 @@ export class SqliteDatabase implements SqlDatabase {
   }
 
   async read<T>(work: () => SqlWork<T>): Promise<T> {
-    return this.transaction('BEGIN', work);
+    return patiently(this.parts, () => {
+      this.do('BEGIN');
+      try {
+        return this.run(work());
+      } finally {
+        if (this.db.isTransaction) this.do('COMMIT');
+      }
+    });
   }
 
-  async write<T>(work: () => SqlWork<T>): Promise<T> {
-    const result = await this.transaction('BEGIN IMMEDIATE', work);
-    try {
-      const size = await this.log.sync();
-      this.checkpointer.grown(size);
-    } catch (error) {
-      throw refused(error, 'the database did not get onto the disk');
-    }
-    return result;
+  write<T>(work: () => SqlWork<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      this.waiting.push({
+        attempts: 0,
+        run: () => {
+          const result = this.run(work());
+          return () => resolve(result);
+        },
+        reject,
+      });
+      this.draining ??= this.drain();
+    });
   }
 
   async close(): Promise<void> {
+    await this.draining;
     await this.checkpointer.close();
     await this.log.close();
     this.statements.clear();
     if (this.db.isOpen) this.db.close();
   }
 
-  private async transaction<T>(begin: string, work: () => SqlWork<T>): Promise<T> {
-    return patiently(this.parts, () => {
-      this.db.exec(begin);
+  /** Do what waits, as long as there is something: who comes during a sync goes into the next batch. */
+  private async drain(): Promise<void> {
+    while (this.waiting.length > 0) {
+      // Whoever else writes in this turn of the event loop goes along.
+      await new Promise((resolve) => setImmediate(resolve));
+      await this.commitWaiting();
+    }
+    this.draining = undefined;
+  }
+
+  private async commitWaiting(): Promise<void> {
+    let done: readonly Done[];
+    try {
+      done = await patiently(this.parts, () => this.batch());
+    } catch (error) {
+      for (const { reject } of this.waiting.splice(0)) reject(error);
+      return;
+    }
+    try {
+      const size = await this.log.sync();
+      for (const { resolve } of done) resolve();
+      this.checkpointer.grown(size);
+    } catch (error) {
+      const failed = refused(error, 'the database did not get onto the disk');
+      for (const { reject } of done) reject(failed);
+    }
+  }
+
+  /** Several transactions as one: pages that all of them change are written once. */
+  private batch(): readonly Done[] {
+    const { clock } = this.parts;
+    const begun = clock.now();
+    const done: Done[] = [];
+    this.do('BEGIN IMMEDIATE');
+    for (let next = this.waiting.shift(); next !== undefined; next = this.waiting.shift()) {
       try {
-        const result = this.run(work());
-        this.db.exec('COMMIT');
-        return result;
+        this.do('SAVEPOINT one');
+        const resolve = next.run();
+        this.do('RELEASE one');
+        done.push({ resolve, reject: next.reject });
       } catch (error) {
-        if (this.db.isTransaction) this.db.exec('ROLLBACK');
-        throw error;
+        if (!this.db.isTransaction) {
+          // The database gave the whole transaction up: its disk is full, or broken.
+          next.reject(error);
+          for (const { reject } of done) reject(error);
+          return [];
+        }
+        this.do('ROLLBACK TO one');
+        this.do('RELEASE one');
+        const again = error instanceof Overtaken && (next.attempts += 1) < MAX_ATTEMPTS;
+        if (again) this.waiting.push(next);
+        else next.reject(error);
+        if (again) break;
       }
-    });
+      if (clock.now() - begun >= BATCH_MS) break;
+    }
+    try {
+      this.do('COMMIT');
+    } catch (error) {
+      if (this.db.isTransaction) this.do('ROLLBACK');
+      const failed = refused(error, 'the database did not take a change');
+      for (const { reject } of done) reject(failed);
+      return [];
+    }
+    return done;
+  }
+
+  private do(statement: string): void {
+    this.prepared(statement).run();
   }
 
   private run<T>(work: SqlWork<T>): T {
