@@ -44,6 +44,58 @@ const layerRules = packages.map((name) => ({
   },
 }));
 
+/**
+ * Nodes open connections through a `Dialer` and in no other way, or a proxy would be walked around.
+ * These files are that way, or take connections. What looks for a router (nat) asks the dialer whether
+ * it may.
+ */
+const dialing = [
+  'packages/kad/src/direct-dialer.ts',
+  'packages/kad/src/https-transport.ts',
+  'packages/kad/src/tls.ts',
+  'packages/kad/src/websocket-dial.ts',
+  'packages/kad/src/websocket-listener.ts',
+  'packages/renter/src/farmer-connection.ts',
+];
+const dialRules = {
+  files: ['packages/*/src/**/*.ts'],
+  ignores: [...dialing, 'packages/nat/src/**', '**/*.test.ts', '**/*.test-support.ts'],
+  rules: {
+    '@typescript-eslint/no-restricted-imports': [
+      'error',
+      {
+        paths: [
+          ...['node:dns', 'node:dns/promises', 'node:dgram', 'node:http2', 'undici'].map(
+            (name) => ({
+              name,
+              message: 'Open connections through a Dialer (packages/kad/src/dialer.ts).',
+            }),
+          ),
+          ...Object.entries({
+            'node:net': ['connect', 'createConnection', 'Socket'],
+            'node:tls': ['connect', 'TLSSocket'],
+            'node:http': ['request', 'get'],
+            'node:https': ['request', 'get'],
+            ws: ['WebSocket'],
+          }).map(([name, importNames]) => ({
+            name,
+            importNames,
+            allowTypeImports: true,
+            message: 'Open connections through a Dialer (packages/kad/src/dialer.ts).',
+          })),
+        ],
+      },
+    ],
+    'no-restricted-globals': [
+      'error',
+      ...['fetch', 'WebSocket'].map((name) => ({
+        name,
+        message: 'Open connections through a Dialer (packages/kad/src/dialer.ts).',
+      })),
+    ],
+  },
+};
+
 export default tseslint.config(
   {
     ignores: [
@@ -90,6 +142,7 @@ export default tseslint.config(
     },
   },
   ...layerRules,
+  dialRules,
   {
     files: ['**/*.js', '**/*.mjs'],
     languageOptions: {

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
@@ -6,7 +7,7 @@ const source = (name: string) =>
 
 // Unit tests run on the sources; end-to-end tests run the built command, as a user would.
 const alias = Object.fromEntries(
-  ['erasure', 'kad', 'protocol', 'payments', 'farmer', 'renter', 'bridge'].map((name) => [
+  ['erasure', 'kad', 'nat', 'protocol', 'payments', 'farmer', 'renter', 'bridge'].map((name) => [
     `@granary/${name}`,
     source(name),
   ]),
@@ -23,6 +24,8 @@ const imports = Object.fromEntries(
 export default defineConfig({
   resolve: { alias: { ...alias, ...imports } },
   test: {
+    // Many tests wait more than they reckon; by itself vitest would use one worker on two cores.
+    maxWorkers: Math.max(2, availableParallelism()),
     projects: [
       {
         extends: true,

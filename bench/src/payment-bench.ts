@@ -9,10 +9,11 @@ import { type Contact, Identity, silentLogger, systemClock } from '@granary/kad'
 import { LmdbRows, Payee, PaymentBook, ledgerSettlement } from '@granary/payments';
 import { LEDGER_DOMAIN, checkVoucher, payRequest, signVoucher, toHex } from '@granary/protocol';
 import { Renter, RenterKeys } from '@granary/renter';
+import { childCpuMs } from './child-cpu.js';
 
 const GRANARY = new URL('../../packages/cli/bin/granary.mjs', import.meta.url).pathname;
 const SIZE = 128 * 1024 * 1024;
-const ROUNDS = 5;
+const ROUNDS = 9;
 const median = (values: number[]) =>
   [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
 const rate = (count: number, ms: number) => `${Math.round((count * 1000) / ms)} a second`;
@@ -41,7 +42,12 @@ async function openNetwork(directory: string, price: string) {
     child.kill('SIGTERM');
     await gone;
   };
-  return { renter, stop };
+  /** CPU of the farmers and of this process, in milliseconds. */
+  const cpuMs = async () => {
+    const { user, system } = process.cpuUsage();
+    return ((await childCpuMs(child.pid!)) ?? NaN) + (user + system) / 1000;
+  };
+  return { renter, cpuMs, stop };
 }
 
 async function benchVouchers(directory: string, report: (line: string) => void): Promise<void> {
@@ -92,28 +98,37 @@ export async function benchPayments(report: (line: string) => void): Promise<voi
     try {
       const path = { bucket: 'bench', name: 'object' };
       const times: Record<string, number[]> = {};
+      const cpus: Record<string, number[]> = {};
       for (let round = 0; round <= ROUNDS; round += 1) {
         const order = round % 2 === 0 ? [free, paid] : [paid, free];
-        for (const { renter } of order) {
+        for (const { renter, cpuMs } of order) {
           const name = renter === free.renter ? 'free' : 'paid';
-          let begun = performance.now();
-          await renter.put(path, { kind: 'file', path: source });
-          const put = performance.now() - begun;
-          begun = performance.now();
-          for await (const part of renter.get(path)) void part;
-          // The first round warms up.
-          if (round === 0) continue;
-          (times[`put ${name}`] ??= []).push(put);
-          (times[`get ${name}`] ??= []).push(performance.now() - begun);
+          const measure = async (what: 'put' | 'get', work: () => Promise<void>) => {
+            const [cpu, begun] = [await cpuMs(), performance.now()];
+            await work();
+            // The first round warms up.
+            if (round === 0) return;
+            (times[`${what} ${name}`] ??= []).push(performance.now() - begun);
+            (cpus[`${what} ${name}`] ??= []).push((await cpuMs()) - cpu);
+          };
+          await measure('put', async () => {
+            await renter.put(path, { kind: 'file', path: source });
+          });
+          await measure('get', async () => {
+            for await (const part of renter.get(path)) void part;
+          });
         }
       }
-      for (const what of ['put', 'get']) {
+      for (const what of ['put', 'get'] as const) {
         const [without, withPay] = [median(times[`${what} free`]!), median(times[`${what} paid`]!)];
+        const [cpu, cpuWithPay] = [median(cpus[`${what} free`]!), median(cpus[`${what} paid`]!)];
         const mb = (ms: number) => `${(SIZE / 1000 / ms).toFixed(0)} MB/s`;
         const lost = 100 * (1 - without / withPay);
+        const more = 100 * (cpuWithPay / cpu - 1);
         report(
-          `  ${what}  free ${mb(without)}, paid ${mb(withPay)}: ${lost.toFixed(1)} % of throughput lost ` +
-            `(median of ${ROUNDS} rounds in turns)`,
+          `  ${what}  free ${mb(without)}, paid ${mb(withPay)}: ${lost.toFixed(1)} % of throughput lost; ` +
+            `CPU of all processes ${cpu.toFixed(0)} and ${cpuWithPay.toFixed(0)} ms: ${more.toFixed(1)} % more ` +
+            `(medians of ${ROUNDS} rounds in turns)`,
         );
       }
       const promised = [...paid.renter.payer.book.channels()].filter(({ voucher }) => voucher);

@@ -10,6 +10,7 @@ import {
   type TlsCredentials,
   createTlsCredentials,
   dialTls,
+  directDialer,
   openEnvelope,
   sealEnvelope,
   signContact,
@@ -188,6 +189,7 @@ it('refuses 2,500 damaged messages', async () => {
 
 async function connect(): Promise<TLSSocket> {
   return dialTls({
+    dialer: directDialer,
     host: '127.0.0.1',
     port: victim.port,
     credentials,

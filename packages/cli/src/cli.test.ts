@@ -9,6 +9,7 @@ import { CliError } from './cli-error.js';
 import { homeOf, loadConfig } from './config.js';
 import { EXIT_CODES, EXIT_MEANINGS, explain } from './exit-codes.js';
 import { table } from './output.js';
+import { chainFetch, dialerOf } from './proxy.js';
 import { parseRemotePath } from './remote-path.js';
 import { formatDuration, formatSize, parseDuration, parseSize } from './units.js';
 
@@ -128,4 +129,52 @@ it('lays out tables', () => {
       ['ccc', 'd'],
     ]),
   ).toBe('a    bb\nccc  d');
+});
+
+describe('a proxy', () => {
+  const proxy = 'socks5h://127.0.0.1:9050';
+
+  it('is only there when it is named, and can be taken back', async () => {
+    expect(await dialerOf({})).toBeUndefined();
+    expect(await dialerOf({ proxy: 'none' })).toBeUndefined();
+    expect(await dialerOf({ proxy })).toMatchObject({ direct: false, proxy });
+    for (const wrong of ['', 'direct', 'http://127.0.0.1:9050', 'socks5h://tor:9050']) {
+      await expect(dialerOf({ proxy: wrong })).rejects.toMatchObject({ code: 'NAT_BAD_SETTING' });
+    }
+  });
+
+  it('comes from the file, then the environment, then the flag, and no empty one turns it off', async () => {
+    const home = await mkdtemp(join(tmpdir(), 'granary-config-'));
+    await writeFile(join(home, 'config.json'), JSON.stringify({ proxy }));
+    expect(await loadConfig(home, {}, {})).toEqual({ proxy });
+    expect(await loadConfig(home, { GRANARY_PROXY: 'none' }, {})).toEqual({ proxy: 'none' });
+    const flags = { proxy: 'socks5h://127.0.0.1:1' };
+    expect(await loadConfig(home, { GRANARY_PROXY: 'none' }, flags)).toEqual(flags);
+    const empty = await loadConfig(home, { GRANARY_PROXY: '' }, {});
+    await expect(dialerOf(empty)).rejects.toMatchObject({ code: 'NAT_BAD_SETTING' });
+  });
+
+  it('leads to no bootstrap address of this machine', async () => {
+    const dialled = ['https://203.0.113.1:4600', 'https://localhost.example.org:4600'];
+    expect(await dialerOf({ proxy, bootstrap: dialled })).toBeDefined();
+    for (const own of ['https://127.0.0.1:4600', 'https://[::1]:4600', 'https://localhost:4600']) {
+      const config = { proxy, bootstrap: [...dialled, own] };
+      await expect(dialerOf(config)).rejects.toMatchObject({ code: 'CLI_USAGE' });
+      expect(await dialerOf({ ...config, proxy: 'none' })).toBeUndefined();
+    }
+  });
+
+  it('leads to chains, but for one of this machine that is named by its address', async () => {
+    const { ownMachineFetch } = await import('@granary/nat');
+    const dialer = await dialerOf({ proxy });
+    expect(await chainFetch('http://127.0.0.1:8545', undefined)).toBeUndefined();
+    expect(await chainFetch('http://127.0.0.1:8545', dialer)).toBe(ownMachineFetch);
+    expect(await chainFetch('http://[::1]:8545', dialer)).toBe(ownMachineFetch);
+    await expect(chainFetch('http://localhost:8545', dialer)).rejects.toMatchObject({
+      code: 'CLI_USAGE',
+    });
+    const away = await chainFetch('https://chain.example.org', dialer);
+    expect(away).toBeDefined();
+    expect(away).not.toBe(ownMachineFetch);
+  });
 });

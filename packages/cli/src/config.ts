@@ -6,6 +6,7 @@ import { CliError } from './cli-error.js';
 
 const configSchema = z.strictObject({
   bootstrap: z.array(z.string()).optional(),
+  proxy: z.string().optional(),
   scheme: z.string().optional(),
   duration: z.string().optional(),
   difficulty: z.coerce.number().int().min(0).max(64).optional(),
@@ -27,6 +28,10 @@ const configSchema = z.strictObject({
   confirmations: z.coerce.number().int().min(0).max(10_000).optional(),
   challenge: z.string().optional(),
   records: z.string().optional(),
+  portMapping: z.enum(['auto', 'always', 'never']).optional(),
+  dialBack: z.enum(['auto', 'never']).optional(),
+  tunnels: z.enum(['auto', 'always', 'never']).optional(),
+  offerTunnel: z.enum(['auto', 'always', 'never']).optional(),
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).optional(),
 });
 
@@ -43,6 +48,7 @@ function fromEnvironment(env: NodeJS.ProcessEnv): Record<string, unknown> {
   const bootstrap = env['GRANARY_BOOTSTRAP']?.split(/[\s,]+/).filter((part) => part !== '');
   return {
     bootstrap: bootstrap?.length === 0 ? undefined : bootstrap,
+    proxy: env['GRANARY_PROXY'],
     scheme: env['GRANARY_SCHEME'],
     duration: env['GRANARY_DURATION'],
     diversity: env['GRANARY_DIVERSITY'],
@@ -64,6 +70,10 @@ function fromEnvironment(env: NodeJS.ProcessEnv): Record<string, unknown> {
     confirmations: env['GRANARY_CONFIRMATIONS'],
     challenge: env['GRANARY_CHALLENGE'],
     records: env['GRANARY_RECORDS'],
+    portMapping: env['GRANARY_PORT_MAPPING'],
+    dialBack: env['GRANARY_DIAL_BACK'],
+    tunnels: env['GRANARY_TUNNELS'],
+    offerTunnel: env['GRANARY_OFFER_TUNNEL'],
     logLevel: env['GRANARY_LOG_LEVEL'],
   };
 }

@@ -1,11 +1,13 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import type { Logger } from '@granary/kad';
+import type { ProxiedDialer } from '@granary/nat';
 import type { RecordDatabase, Renter, RenterKeys, RenterSettings } from '@granary/renter';
 import { type Config, homeOf, loadConfig } from './config.js';
 import { type Output, terminalOutput } from './output.js';
 import { askPassword, givenPassword } from './password.js';
 import { chainSettlement, payingSettings } from './paying.js';
+import { dialerOf } from './proxy.js';
 import { parseDuration, parseSize } from './units.js';
 
 /** Options that every command takes. */
@@ -14,6 +16,7 @@ export interface GlobalFlags {
   readonly json?: boolean;
   readonly logLevel?: Config['logLevel'];
   readonly bootstrap?: string[];
+  readonly proxy?: string;
   readonly passwordFile?: string;
   readonly difficulty?: string;
   readonly maxPrice?: string;
@@ -22,6 +25,10 @@ export interface GlobalFlags {
   readonly chainId?: number;
   readonly contract?: string;
   readonly token?: string;
+  readonly portMapping?: Config['portMapping'];
+  readonly dialBack?: Config['dialBack'];
+  readonly tunnels?: Config['tunnels'];
+  readonly offerTunnel?: Config['offerTunnel'];
 }
 
 /** What a command works with. */
@@ -31,6 +38,8 @@ export interface Context {
   readonly flags: GlobalFlags;
   readonly output: Output;
   readonly logger: Logger;
+  /** How connections are opened; not there when they go out from this machine itself. */
+  readonly dialer?: ProxiedDialer;
   /** Aborted by Ctrl-C and SIGTERM. */
   readonly signal: AbortSignal;
 }
@@ -45,6 +54,7 @@ export async function contextOf(
   const home = homeOf(flags.home, process.env);
   const config = await loadConfig(home, process.env, {
     bootstrap: flags.bootstrap,
+    proxy: flags.proxy,
     difficulty: flags.difficulty,
     logLevel: flags.logLevel,
     maxPrice: flags.maxPrice,
@@ -53,10 +63,23 @@ export async function contextOf(
     chainId: flags.chainId,
     contract: flags.contract,
     token: flags.token,
+    portMapping: flags.portMapping,
+    dialBack: flags.dialBack,
+    tunnels: flags.tunnels,
+    offerTunnel: flags.offerTunnel,
   });
   const { createLogger } = await import('./logger.js');
   const logger = createLogger(config.logLevel ?? defaultLevel);
-  return { home, config, flags, output: terminalOutput(flags.json === true), logger, signal };
+  const dialer = await dialerOf(config);
+  return {
+    home,
+    config,
+    flags,
+    output: terminalOutput(flags.json === true),
+    logger,
+    ...(dialer !== undefined && { dialer }),
+    signal,
+  };
 }
 
 /** The keys of the home directory; asks for their password when it has to. */
@@ -79,11 +102,12 @@ export async function withRenter<T>(
   work: (renter: Renter) => Promise<T>,
   settings: Partial<RenterSettings> = {},
 ): Promise<T> {
+  const { HolePuncher } = await import('@granary/nat');
   const { Renter } = await import('@granary/renter');
   const { parseScheme } = await import('@granary/protocol');
-  const { config, home, logger } = context;
+  const { config, dialer, home, logger } = context;
   const keys = await loadKeys(context);
-  const settlement = await chainSettlement(config, keys.identity);
+  const settlement = await chainSettlement(config, keys.identity, dialer);
   const records = await openRecords(context, keys.identity.nodeId);
   const renter = await Renter.open({
     directory: join(home, 'store'),
@@ -91,6 +115,9 @@ export async function withRenter<T>(
     bootstrap: config.bootstrap ?? [],
     logger,
     ...(records !== undefined && { records }),
+    // Behind a proxy nothing may go out in another way.
+    ...(dialer === undefined && { paths: new HolePuncher() }),
+    ...(dialer !== undefined && { dialer }),
     ...(settlement !== undefined && { settlement }),
     settings: {
       ...payingSettings(config),

@@ -1,9 +1,14 @@
 import type { Identity } from '@granary/kad';
+import type { ProxiedDialer } from '@granary/nat';
 import type { Settlement } from '@granary/payments';
 import type { RenterSettings } from '@granary/renter';
 import { CliError } from './cli-error.js';
 import type { Config } from './config.js';
+import { chainFetch } from './proxy.js';
 import { parseDuration } from './units.js';
+
+/** For one question to a chain's node behind a proxy, where a connection alone may take ten seconds. */
+const PROXIED_TIMEOUT_MS = 40_000;
 
 /** What of the configuration names a chain. */
 export type ChainConfig = Pick<
@@ -20,10 +25,15 @@ export function parseAmount(where: string, text: string): bigint {
   );
 }
 
-/** The settlement on a chain that the configuration names; undefined when it names none. */
+/**
+ * The settlement on a chain that the configuration names; undefined when it names none.
+ *
+ * @param dialer - how its node is reached; in the usual way when not given
+ */
 export async function chainSettlement(
   config: ChainConfig,
   identity: Identity,
+  dialer: ProxiedDialer | undefined,
 ): Promise<Settlement | undefined> {
   const { rpc, contract, chainId, confirmations, challenge } = config;
   if (rpc === undefined && contract === undefined) return undefined;
@@ -34,11 +44,14 @@ export async function chainSettlement(
     );
   }
   const { evmSettlement } = await import('@granary/payments');
+  const fetch = await chainFetch(rpc, dialer);
   return evmSettlement({
     rpcUrl: rpc,
     contract,
     token: config.token ?? 'native',
     identity,
+    ...(fetch !== undefined && { fetch }),
+    ...(dialer !== undefined && { timeoutMs: PROXIED_TIMEOUT_MS }),
     ...(chainId !== undefined && { chainId }),
     ...(confirmations !== undefined && { confirmations }),
     ...(challenge !== undefined && { challengeMs: parseDuration(challenge) }),

@@ -41,7 +41,7 @@ export async function withBook<T>(
   const book = new PaymentBook(LmdbRows.open(join(directory, 'payments.lmdb')), systemClock);
   try {
     const settlement =
-      (await chainSettlement(context.config, identity)) ??
+      (await chainSettlement(context.config, identity, context.dialer)) ??
       ledgerSettlement('credit', identity.nodeId);
     return await work({ identity, book, role, settlement });
   } finally {

@@ -2,6 +2,8 @@ import { Command, Option } from 'commander';
 import type { AddKeyOptions } from './commands/access-keys.js';
 import type { AccountOptions } from './commands/accounts.js';
 import type { BridgeOptions } from './commands/bridge.js';
+import type { DoctorOptions } from './commands/doctor.js';
+import type { TunnelCommandOptions } from './commands/tunnel.js';
 import type { FarmOptions } from './commands/farm.js';
 import type { IdentityOptions } from './commands/identity.js';
 import type { NetworkOptions } from './commands/network.js';
@@ -24,6 +26,10 @@ function withCommon(command: Command): Command {
       collect,
     )
     .option(
+      '--proxy <url>',
+      'open every connection through a SOCKS5 proxy, socks5h://[USER:PASSWORD@]HOST:PORT, or none (GRANARY_PROXY)',
+    )
+    .option(
       '--difficulty <bits>',
       'work that the network asks of node identities: leading zero bits (GRANARY_DIFFICULTY)',
     )
@@ -39,6 +45,15 @@ function withCommon(command: Command): Command {
         'silent',
       ]),
     );
+}
+
+/** Options of what may be a tunnel. */
+function withTunnelBounds(command: Command): void {
+  command
+    .option('--tunnel-ports <from-to>', 'ports that clients of the tunnel get', '21000-21999')
+    .option('--tunnel-clients <n>', 'the most clients of the tunnel; default 32')
+    .option('--tunnel-rate <size>', 'bytes a second for each client, both ways; default 8MiB')
+    .option('--tunnel-total-rate <size>', 'bytes a second for all of them; default 32MiB');
 }
 
 /** Options of commands that may speak to a chain. */
@@ -99,6 +114,7 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
       examples(
         'granary init',
         'granary init --bootstrap https://127.0.0.1:4601   # remembered in config.json',
+        'granary init --bootstrap https://NAME.onion:4600 --proxy socks5h://127.0.0.1:9050   # over Tor',
         'granary init --password',
         'granary init --home /mnt/new --words "abandon …"',
       ),
@@ -113,6 +129,30 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
     .option('--host <host>', 'address to listen on', '127.0.0.1')
     .option('--port <port>', 'port to listen on; 0 takes any that is free', '0')
     .option('--announce <url>', 'address that others reach this node at; may be repeated', collect)
+    .addOption(
+      new Option(
+        '--port-mapping <when>',
+        'ask the router for a port: auto, when it takes one (GRANARY_PORT_MAPPING)',
+      ).choices(['auto', 'always', 'never']),
+    )
+    .addOption(
+      new Option(
+        '--dial-back <when>',
+        'announce only what other nodes could reach; not on loopback (GRANARY_DIAL_BACK)',
+      ).choices(['auto', 'never']),
+    )
+    .addOption(
+      new Option(
+        '--tunnels <when>',
+        "be reached through other nodes: auto, while others can't reach this one (GRANARY_TUNNELS)",
+      ).choices(['auto', 'always', 'never']),
+    )
+    .addOption(
+      new Option(
+        '--offer-tunnel <when>',
+        'be a tunnel for other nodes: auto, at a public address (GRANARY_OFFER_TUNNEL)',
+      ).choices(['auto', 'always', 'never']),
+    )
     .option('--space <size>', 'the most bytes of shards to keep', '10GB')
     .option('--reservation <time>', 'how long a broken-off upload is kept to go on', '1h')
     .option('--operator <name>', 'who runs it: renters spread shards over operators')
@@ -130,7 +170,9 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
       'after',
       examples(
         'granary farm --data /srv/granary --host 0.0.0.0 --port 4600 --announce https://farm.example.org:4600 --space 500GB',
+        'granary farm --data /srv/granary --host 0.0.0.0 --port 4600   # at home: the router is asked for a port',
         'granary farm --data ./farm --bootstrap https://127.0.0.1:4600',
+        'granary farm --data ./farm --proxy socks5h://127.0.0.1:9050 --announce https://NAME.onion:4600   # over Tor',
         'granary farm --data /srv/granary --price 4000 --egress-price 9000   # to be paid, by ledger',
         'granary farm --data /srv/granary --leave   # hand the shards over, then end',
       ),
@@ -138,6 +180,51 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
     .action(async (options: FarmOptions, command: Command) => {
       const { farm } = await import('./commands/farm.js');
       await farm(await contextOf(command, signal, 'info'), options);
+    });
+
+  withTunnelBounds(farmCommand);
+
+  const tunnelCommand = add(
+    'tunnel',
+    "take connections for nodes that can't be reached, until Ctrl-C",
+  )
+    .requiredOption('--data <dir>', 'where the identity is kept')
+    .option('--host <host>', 'address to listen on', '0.0.0.0')
+    .option('--port <port>', 'port to listen on; 0 takes any that is free', '4600')
+    .option('--announce <url>', 'address that others reach this node at; may be repeated', collect)
+    .option('--metrics <address>', 'serve Prometheus metrics over HTTP at HOST:PORT/metrics')
+    .addOption(new Option('--with-parent', 'stop when stdin ends').hideHelp())
+    .addHelpText(
+      'after',
+      examples(
+        'granary tunnel --data /srv/tunnel --announce https://tunnel.example.org:4600 --bootstrap https://NODE:4600',
+        'granary tunnel --data /srv/tunnel --tunnel-ports 30000-30999   # what the firewall lets in',
+        'granary tunnel --data /srv/tunnel --tunnel-clients 200 --tunnel-rate 2MB --tunnel-total-rate 50MB',
+      ),
+    )
+    .action(async (options: TunnelCommandOptions, command: Command) => {
+      const { tunnel } = await import('./commands/tunnel.js');
+      await tunnel(await contextOf(command, signal, 'info'), options);
+    });
+  withTunnelBounds(tunnelCommand);
+
+  add(
+    'doctor',
+    'say how this machine is connected, whether others can reach it, and what can be done',
+  )
+    .option('--host <host>', 'address to listen on for the check', '0.0.0.0')
+    .option('--port <port>', 'port to listen on for the check; 0 takes any that is free', '0')
+    .addHelpText(
+      'after',
+      examples(
+        'granary doctor --bootstrap https://farm.example.org:4600',
+        'granary doctor --port 4600   # the port that is forwarded by hand; stop the farmer first',
+        'granary doctor --json',
+      ),
+    )
+    .action(async (options: DoctorOptions, command: Command) => {
+      const { doctor } = await import('./commands/doctor.js');
+      await doctor(await contextOf(command, signal), options);
     });
 
   add('identity', 'make the identity of a node with a proof of work, before its first run')

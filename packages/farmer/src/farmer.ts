@@ -1,8 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import {
   type Clock,
   type Contact,
+  type Dialer,
   HttpsTransport,
   type Identity,
   KademliaNode,
@@ -14,12 +16,22 @@ import {
   type Random,
   createTlsCredentials,
   difficultyOf,
+  directDialer,
   messageOf,
+  proxiedKademliaOptions,
   randomFraction,
   standardPlugins,
   systemClock,
   systemRandom,
 } from '@granary/kad';
+import {
+  DialBack,
+  HolePuncher,
+  Reachability,
+  type ReachabilityOptions,
+  Tunnels,
+  type TunnelsOptions,
+} from '@granary/nat';
 import { LmdbRows, Payee, PaymentBook, type Settlement, ledgerSettlement } from '@granary/payments';
 import type { FarmerTerms } from '@granary/protocol';
 import { Admission } from './admission.js';
@@ -43,8 +55,24 @@ export interface FarmerOptions {
   readonly host: string;
   /** 0 takes any free port. */
   readonly port: number;
-  /** Addresses to announce instead of the one listened on. */
+  /**
+   * Addresses to announce instead of the one listened on. Without them a farmer whose dialer is not
+   * direct announces none.
+   */
   readonly announce?: readonly string[];
+  /**
+   * Find out how others can reach this farmer, and announce only what they could reach. Without it
+   * `announce`, or else the address listened on, is announced unchecked. A farmer whose dialer is not
+   * direct never does.
+   */
+  readonly reachability?: Omit<ReachabilityOptions, 'port' | 'announce' | 'bootstrap'>;
+  /**
+   * Be reached through tunnels of others, or be a tunnel for others, as it is needed and can be.
+   * Without it, and with a dialer that is not direct, neither.
+   */
+  readonly tunnels?: Omit<TunnelsOptions, 'server' | 'credentials' | 'reachability'>;
+  /** How connections are opened; from this machine itself when not given. */
+  readonly dialer?: Dialer;
   /** Addresses of nodes to join by; none for the first node of a network. */
   readonly bootstrap: readonly string[];
   readonly quotaBytes: number;
@@ -86,7 +114,12 @@ export interface PaymentOptions {
 /** What a farmer has and has done. Sizes in bytes. */
 export interface FarmerStats extends TransferCounters {
   readonly nodeId: string;
+  /** The first address announced; empty while none is. */
   readonly address: string;
+  /** The port listened on. */
+  readonly port: number;
+  /** Whether others can reach it, when that is looked after. */
+  readonly reachable: 'unknown' | 'public' | 'private' | null;
   readonly quotaBytes: number;
   readonly usedBytes: number;
   readonly reservedBytes: number;
@@ -140,6 +173,11 @@ export class Farmer {
     private readonly startedAt: number,
     private readonly scrubber: Scrubber,
     private readonly offers: OfferAnswers,
+    private readonly listeningPort: () => number | undefined,
+    /** How others reach this farmer, when that is looked after. */
+    readonly reachability: Reachability | undefined,
+    /** What it does about tunnels; undefined when nothing. */
+    readonly tunnels: Tunnels | undefined,
   ) {}
 
   /**
@@ -160,6 +198,7 @@ export class Farmer {
       );
     }
     const clock = options.clock ?? systemClock;
+    const dialer = options.dialer ?? directDialer;
     const random = options.random ?? systemRandom;
     const { payments } = options;
     const currency = payments?.settlement?.currency ?? options.policy?.currency;
@@ -194,21 +233,64 @@ export class Farmer {
       });
       const audits = new AuditAnswers(identity, store, payee, clock, logger);
       roots = RootBook.open(join(directory, 'roots.lmdb'), clock);
+      // Behind a proxy nobody is asked how we are reached: no router, and no other node.
+      const looked = dialer.direct ? options.reachability : undefined;
+      const first = announce ?? (looked === undefined ? undefined : []);
+      const credentials = await createTlsCredentials(identity, clock);
       const transport = new HttpsTransport({
-        credentials: await createTlsCredentials(identity, clock),
+        credentials,
         listen: { host, port },
-        ...(announce !== undefined && { announce }),
+        dialer,
+        ...(first !== undefined && { announce: first }),
         logger,
         onRequest: (request, response) => farmer?.onRequest(request, response) ?? false,
       });
       const storage = LmdbValueStore.open(join(directory, 'values.lmdb'));
       const pubsub = new PubSub();
       const mailbox = new Mailbox();
+      const listeningPort = () => (transport.server?.address() as AddressInfo | null)?.port;
+      const reachability =
+        looked === undefined
+          ? undefined
+          : new Reachability({
+              ...looked,
+              port: listeningPort,
+              bootstrap: options.bootstrap,
+              ...(announce !== undefined && { announce }),
+            });
+      const tunnels =
+        options.tunnels === undefined || !dialer.direct
+          ? undefined
+          : new Tunnels({
+              ...options.tunnels,
+              server: () => transport.server,
+              credentials,
+              ...(reachability !== undefined && { reachability }),
+            });
+      const puncher =
+        tunnels === undefined
+          ? undefined
+          : new HolePuncher({
+              credentials,
+              accept: (socket) => transport.server?.emit('connection', socket),
+              wanted: () => tunnels.status.through.length > 0,
+            });
       const node = new KademliaNode({
         identity,
         transport,
         storage,
-        plugins: [...standardPlugins({ difficulty }), pubsub, mailbox, ...(options.plugins ?? [])],
+        ...(!dialer.direct && { options: proxiedKademliaOptions }),
+        plugins: [
+          ...standardPlugins({ difficulty }),
+          pubsub,
+          mailbox,
+          // It tells others where they come from, which behind a proxy is where the proxy is.
+          ...(dialer.direct ? [new DialBack()] : []),
+          ...(reachability === undefined ? [] : [reachability]),
+          ...(tunnels === undefined ? [] : [tunnels]),
+          ...(puncher === undefined ? [] : [puncher]),
+          ...(options.plugins ?? []),
+        ],
         logger,
         clock,
         random,
@@ -237,7 +319,8 @@ export class Farmer {
           timeouts: { helloMs: 15_000, idleMs: 120_000, stallMs: 60_000, ...options.timeouts },
           uploads,
         },
-        { total: 1024, perAddress: 256 },
+        // Whoever comes through a proxy's hidden service comes from the proxy's one address.
+        { total: 1024, perAddress: dialer.direct ? 256 : 1024 },
       );
       const terms = () => farmer!.terms();
       registerFarmerMethods(node, {
@@ -280,6 +363,9 @@ export class Farmer {
           random,
           logger,
         }),
+        listeningPort,
+        reachability,
+        tunnels,
       );
       await node.start();
       farmer.sweep(clock);
@@ -335,6 +421,8 @@ export class Farmer {
     return {
       nodeId: this.node.identity.nodeId,
       address: this.address,
+      port: this.listeningPort() ?? 0,
+      reachable: this.reachability?.status.state ?? null,
       ...this.store.usage,
       ...this.counters,
       peers: this.node.routingTable.size,

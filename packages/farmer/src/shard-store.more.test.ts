@@ -332,7 +332,7 @@ describe('recovery', () => {
       if (name === '@granary' || name.startsWith('.')) continue;
       await symlink(join(modules, name), join(program, 'node_modules', name));
     }
-    for (const name of ['kad', 'protocol', 'payments', 'farmer']) {
+    for (const name of ['kad', 'nat', 'protocol', 'payments', 'farmer']) {
       const target = join(program, 'node_modules/@granary', name);
       await mkdir(target);
       const manifest = {

@@ -1,6 +1,6 @@
 import { type TLSSocket, connect } from 'node:tls';
 import { WebSocket } from 'ws';
-import { type Identity, createTlsCredentials, dialTls } from '@granary/kad';
+import { type Identity, createTlsCredentials, dialTls, directDialer } from '@granary/kad';
 import { TRANSFER_PATH, TRANSFER_SUBPROTOCOL } from '@granary/protocol';
 import type { Farmer } from './farmer.js';
 
@@ -32,6 +32,7 @@ export class TransferClient {
   /** Connect as a node, with its certificate. */
   static async open(farmer: Farmer, as: Identity, opened: WebSocket[]): Promise<TransferClient> {
     const tls = await dialTls({
+      dialer: directDialer,
       host: '127.0.0.1',
       port: portOf(farmer),
       credentials: await createTlsCredentials(as),

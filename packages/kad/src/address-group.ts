@@ -1,9 +1,10 @@
 import { parseAddress } from './address.js';
 import type { Contact } from './contact.js';
+import { hiddenGroupOf, hiddenNetworkOf } from './hidden-host.js';
 
 /**
  * The group of hosts that one operator most easily has: the /24 of an IPv4 address, the /48 of an
- * IPv6 address, the last two labels of a host name. Undefined for addresses that no stranger on the
+ * IPv6 address, the last two labels of a host name, one of 16 parts of Tor's or I2P's. Undefined for addresses that no stranger on the
  * Internet can use (loopback, link-local, private: RFC 1918, RFC 4193), since there a whole network
  * may be one prefix by right.
  */
@@ -22,6 +23,8 @@ export function addressGroup(host: string): string | undefined {
   }
   if (host.includes(':')) return groupOfV6(host.toLowerCase());
   if (host === 'localhost' || host.endsWith('.localhost')) return undefined;
+  const hidden = hiddenNetworkOf(host);
+  if (hidden !== undefined) return hiddenGroupOf(host, hidden);
   return host.toLowerCase().split('.').slice(-2).join('.');
 }
 

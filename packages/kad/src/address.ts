@@ -1,4 +1,5 @@
 import { KadError } from './errors.js';
+import { faultOfHiddenHost } from './hidden-host.js';
 import { type NodeId, isNodeId } from './node-id.js';
 
 /**
@@ -23,7 +24,7 @@ const DEFAULT_PORTS: Record<AddressScheme, number> = { https: 443, wss: 443, ws:
 
 /**
  * Parse `https://host:port`, `wss://host:port` or `ws://host:port`, each with `/<node ID>` after it
- * or not.
+ * or not. Hosts of Tor (`.onion`) and of I2P (`.b32.i2p`) are checked for typing errors.
  *
  * @throws KadError KAD_BAD_ADDRESS.
  */
@@ -49,6 +50,8 @@ export function parseAddress(text: string): Address {
   }
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
   if (host === '') throw bad('it has no host');
+  const fault = faultOfHiddenHost(host);
+  if (fault !== undefined) throw bad(fault);
   const port = url.port === '' ? DEFAULT_PORTS[scheme] : Number(url.port);
   if (port === 0) throw bad('port 0 cannot be dialled');
   const path = url.pathname.replace(/^\//, '');

@@ -2,6 +2,7 @@
 export type KadErrorCode =
   | 'KAD_TIMEOUT'
   | 'KAD_UNREACHABLE'
+  | 'KAD_PROXY'
   | 'KAD_ABORTED'
   | 'KAD_BAD_ADDRESS'
   | 'KAD_BAD_CERTIFICATE'

@@ -16,6 +16,7 @@ import {
 import { signContact } from './contact.js';
 import { MAX_MESSAGE_SIZE, sealEnvelope } from './envelope.js';
 import { HttpsTransport, type HttpsTransportOptions } from './https-transport.js';
+import { directDialer } from './direct-dialer.js';
 import { Identity } from './identity.js';
 import { KademliaNode } from './kademlia-node.js';
 import { seededRandom } from './memory-nodes.test-support.js';
@@ -252,9 +253,9 @@ describe('dialling', () => {
   it('refuses TLS before 1.3', async () => {
     const old = await impostor(await createTlsCredentials(identity), { maxVersion: 'TLSv1.2' });
     const credentials = await createTlsCredentials(Identity.generate());
-    await expect(dialTls({ host: '127.0.0.1', port: old.port, credentials })).rejects.toMatchObject(
-      { code: 'KAD_UNREACHABLE' },
-    );
+    await expect(
+      dialTls({ dialer: directDialer, host: '127.0.0.1', port: old.port, credentials }),
+    ).rejects.toMatchObject({ code: 'KAD_UNREACHABLE' });
   });
 
   it('tells who is there, and shows who it is', async () => {
@@ -262,6 +263,7 @@ describe('dialling', () => {
     const me = Identity.generate();
     const credentials = await createTlsCredentials(me);
     const socket = await dialTls({
+      dialer: directDialer,
       host: '127.0.0.1',
       port,
       credentials,
@@ -281,10 +283,16 @@ describe('dialling', () => {
     const credentials = await createTlsCredentials(Identity.generate());
     const aborted = AbortSignal.abort();
     await expect(
-      dialTls({ host: '127.0.0.1', port, credentials, signal: aborted }),
+      dialTls({ dialer: directDialer, host: '127.0.0.1', port, credentials, signal: aborted }),
     ).rejects.toMatchObject({ code: 'KAD_ABORTED' });
     const controller = new AbortController();
-    const dial = dialTls({ host: '127.0.0.1', port, credentials, signal: controller.signal });
+    const dial = dialTls({
+      dialer: directDialer,
+      host: '127.0.0.1',
+      port,
+      credentials,
+      signal: controller.signal,
+    });
     silent.once('connection', () => controller.abort());
     await expect(dial).rejects.toMatchObject({ code: 'KAD_ABORTED' });
   });
@@ -297,7 +305,9 @@ describe('dialling', () => {
     server.close();
     await once(server, 'close');
     const credentials = await createTlsCredentials(Identity.generate());
-    await expect(dialTls({ host: '127.0.0.1', port, credentials })).rejects.toMatchObject({
+    await expect(
+      dialTls({ dialer: directDialer, host: '127.0.0.1', port, credentials }),
+    ).rejects.toMatchObject({
       code: 'KAD_UNREACHABLE',
       message: expect.stringContaining(`127.0.0.1:${port}`) as string,
     });
@@ -487,9 +497,13 @@ describe('the HTTPS server', () => {
   it('takes no more connections than it was told', async () => {
     const { port, credentials } = await startNode({ maxConnections: 3 });
     const sockets = await Promise.all(
-      Array.from({ length: 3 }, () => dialTls({ host: '127.0.0.1', port, credentials })),
+      Array.from({ length: 3 }, () =>
+        dialTls({ dialer: directDialer, host: '127.0.0.1', port, credentials }),
+      ),
     );
-    await expect(dialTls({ host: '127.0.0.1', port, credentials })).rejects.toMatchObject({
+    await expect(
+      dialTls({ dialer: directDialer, host: '127.0.0.1', port, credentials }),
+    ).rejects.toMatchObject({
       code: 'KAD_UNREACHABLE',
     });
     for (const socket of sockets) socket.destroy();

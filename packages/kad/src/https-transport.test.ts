@@ -9,6 +9,7 @@ import { createTlsCredentials, identityOfCertificate } from './certificate.js';
 import { signContact } from './contact.js';
 import { sealEnvelope } from './envelope.js';
 import { HttpsTransport } from './https-transport.js';
+import { directDialer } from './direct-dialer.js';
 import { Identity } from './identity.js';
 import { encodeRequest } from './json-rpc.js';
 import { KademliaNode } from './kademlia-node.js';
@@ -78,7 +79,13 @@ describe('over real sockets', () => {
     const asker = await startNode();
     const wrong = Identity.generate().nodeId;
     await expect(
-      dialTls({ host: '127.0.0.1', port, credentials: asker.credentials, expectedNodeId: wrong }),
+      dialTls({
+        dialer: directDialer,
+        host: '127.0.0.1',
+        port,
+        credentials: asker.credentials,
+        expectedNodeId: wrong,
+      }),
     ).rejects.toMatchObject({ code: 'KAD_IDENTITY_MISMATCH' });
     const contact = { ...node.contact, nodeId: wrong };
     await expect(asker.node.ping(contact)).rejects.toMatchObject({ code: 'KAD_IDENTITY_MISMATCH' });
@@ -105,7 +112,9 @@ describe('over real sockets', () => {
     cleanups.push(() => new Promise((resolve) => server.close(() => resolve())));
     const { port } = server.address() as { port: number };
     const credentials = await createTlsCredentials(Identity.generate());
-    await expect(dialTls({ host: '127.0.0.1', port, credentials })).rejects.toMatchObject({
+    await expect(
+      dialTls({ dialer: directDialer, host: '127.0.0.1', port, credentials }),
+    ).rejects.toMatchObject({
       code: 'KAD_BAD_CERTIFICATE',
     });
     // Somebody else's certificate without its key is of no use, and neither is a certificate that
@@ -178,7 +187,7 @@ describe('over real sockets', () => {
     const { port } = server.address() as { port: number };
     const credentials = await createTlsCredentials(Identity.generate());
     await expect(
-      dialTls({ host: '127.0.0.1', port, credentials, timeoutMs: 100 }),
+      dialTls({ dialer: directDialer, host: '127.0.0.1', port, credentials, timeoutMs: 100 }),
     ).rejects.toMatchObject({ code: 'KAD_TIMEOUT' });
   });
 });

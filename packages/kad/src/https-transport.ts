@@ -1,10 +1,12 @@
 import * as http from 'node:http';
 import * as https from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { formatAddress, parseAddress } from './address.js';
 import type { TlsCredentials } from './certificate.js';
+import type { Dialer } from './dialer.js';
+import { directDialer } from './direct-dialer.js';
 import { MAX_MESSAGE_SIZE } from './envelope.js';
 import { KadError, messageOf, throwIfAborted } from './errors.js';
 import { allowManyListeners } from './listeners.js';
@@ -28,8 +30,13 @@ export interface HttpsTransportOptions {
   readonly credentials: TlsCredentials;
   /** Where to listen. Without it the transport only asks. */
   readonly listen?: { readonly host: string; readonly port: number };
-  /** Addresses to announce instead of the one listened on. */
+  /**
+   * Addresses to announce instead of the one listened on. Without them a node whose dialer is not
+   * direct announces none.
+   */
   readonly announce?: readonly string[];
+  /** How connections are opened; from this machine itself when not given. */
+  readonly dialer?: Dialer;
   readonly logger?: Logger;
   /** The most connections taken at one time. */
   readonly maxConnections?: number;
@@ -46,6 +53,7 @@ interface AgentRequestOptions extends http.RequestOptions {
 class NodeAgent extends http.Agent {
   constructor(
     private readonly credentials: TlsCredentials,
+    private readonly dialer: Dialer,
     private readonly stopping: AbortSignal,
   ) {
     super({ keepAlive: true, maxSockets: 4, maxTotalSockets: 512, maxFreeSockets: 64 });
@@ -63,6 +71,7 @@ class NodeAgent extends http.Agent {
       host: String(options.host),
       port: Number(options.port),
       credentials: this.credentials,
+      dialer: this.dialer,
       signal: this.stopping,
       ...(options.expectedNodeId !== undefined && { expectedNodeId: options.expectedNodeId }),
       ...(options.dialTimeoutMs !== undefined && { timeoutMs: options.dialTimeoutMs }),
@@ -81,17 +90,21 @@ class NodeAgent extends http.Agent {
 export class HttpsTransport implements Transport {
   /** The server, for `upgrade` handlers; undefined when the transport only asks. */
   readonly server: https.Server | undefined;
+  private readonly dialer: Dialer;
   private readonly agent: NodeAgent;
   private readonly logger: Logger;
   private handler: MessageHandler | undefined;
   private announced: readonly string[] = [];
   private readonly stopping = new AbortController();
+  /** Connections that others made, from before their TLS handshake on. */
+  private readonly sockets = new Set<Socket>();
 
   constructor(private readonly options: HttpsTransportOptions) {
     this.logger = options.logger ?? silentLogger;
     // Every dial and every exchange listens for the end; there is no leak to warn of.
     allowManyListeners(this.stopping.signal);
-    this.agent = new NodeAgent(options.credentials, this.stopping.signal);
+    this.dialer = options.dialer ?? directDialer;
+    this.agent = new NodeAgent(options.credentials, this.dialer, this.stopping.signal);
     if (options.listen === undefined) return;
     const { key, cert } = options.credentials;
     this.server = https.createServer(
@@ -112,6 +125,10 @@ export class HttpsTransport implements Transport {
     );
     this.server.maxConnections = options.maxConnections ?? 2048;
     this.server.maxHeadersCount = 64;
+    this.server.on('connection', (socket: Socket) => {
+      this.sockets.add(socket);
+      socket.once('close', () => this.sockets.delete(socket));
+    });
     this.server.on('tlsClientError', (_error, socket) => socket.destroy());
     this.server.on('clientError', (_error, socket) => {
       if (!socket.writable) {
@@ -159,25 +176,33 @@ export class HttpsTransport implements Transport {
       });
     });
     const bound = server.address() as AddressInfo;
-    this.announced = options.announce ?? [formatAddress({ host, port: bound.port })];
+    // Where it listens is nobody's business when nobody may know where it is.
+    const own = this.dialer.direct ? [formatAddress({ host, port: bound.port })] : [];
+    this.announced = options.announce ?? own;
   }
 
   dials(address: string): boolean {
-    return parseAddress(address).scheme === 'https';
+    const { scheme, host } = parseAddress(address);
+    return scheme === 'https' && this.dialer.dials(host);
   }
 
-  async identify(address: string, options: ExchangeOptions = {}): Promise<NodeId> {
+  async identify(
+    address: string,
+    { signal, timeoutMs = DEFAULT_TIMEOUT_MS }: ExchangeOptions = {},
+  ): Promise<NodeId> {
     this.throwIfClosed();
-    const { host, port, nodeId } = parseAddress(address);
-    if (!this.dials(address)) {
+    const { scheme, host, port, nodeId } = parseAddress(address);
+    if (scheme !== 'https') {
       throw new KadError('KAD_BAD_ADDRESS', `${address}: this transport dials https:// only`);
     }
     const socket = await dialTls({
       host,
       port,
       credentials: this.options.credentials,
+      dialer: this.dialer,
+      timeoutMs: timeoutMs + this.dialer.slackMs,
       ...(nodeId !== undefined && { expectedNodeId: nodeId }),
-      ...options,
+      ...(signal !== undefined && { signal }),
     });
     try {
       return peerIdentityOf(socket)!.nodeId;
@@ -211,6 +236,8 @@ export class HttpsTransport implements Transport {
     if (server === undefined || !server.listening) return;
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
     server.closeAllConnections();
+    // It does not know of those that are still in their TLS handshake, but waits for them.
+    for (const socket of this.sockets) socket.destroy();
     await closed;
   }
 
@@ -224,9 +251,10 @@ export class HttpsTransport implements Transport {
     address: string,
     nodeId: NodeId,
     message: Uint8Array,
-    { signal, timeoutMs = DEFAULT_TIMEOUT_MS }: ExchangeOptions,
+    { signal, timeoutMs: usualMs = DEFAULT_TIMEOUT_MS }: ExchangeOptions,
   ): Promise<Uint8Array> {
     const { host, port } = parseAddress(address);
+    const timeoutMs = usualMs + this.dialer.slackMs;
     return new Promise((resolve, reject) => {
       // Before there is a request: one that is destroyed unheard would end the process.
       throwIfAborted(signal);
@@ -316,9 +344,11 @@ export class HttpsTransport implements Transport {
     }
     const body = await readBody(request);
     if (this.handler === undefined) throw new KadError('KAD_STOPPED', 'the node is not running');
+    const { remoteAddress = '', remotePort } = request.socket;
     const answer = await this.handler(body, {
       nodeId: peer.nodeId,
-      address: request.socket.remoteAddress ?? '',
+      address: remoteAddress,
+      ...(remotePort !== undefined && { port: remotePort }),
     });
     response.writeHead(200, {
       'content-type': 'application/octet-stream',

@@ -82,9 +82,11 @@ export type { MethodContext, MethodHandler, RequestMiddleware } from './dispatch
 export type { Destination, IncomingRequest, RpcChannel, RpcHost, RpcReply } from './rpc-channel.js';
 export { SignedRpc, type SignedRpcOptions } from './rpc.js';
 export { addressGroup } from './address-group.js';
+export { hiddenNetworkOf, type HiddenNetwork } from './hidden-host.js';
 export {
   defaultKademliaOptions,
   plainKademliaOptions,
+  proxiedKademliaOptions,
   type KademliaOptions,
 } from './kademlia-options.js';
 export { KademliaNode, type KademliaNodeParts } from './kademlia-node.js';

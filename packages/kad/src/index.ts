@@ -14,6 +14,8 @@ export {
   type PeerIdentity,
   type TlsCredentials,
 } from './certificate.js';
+export type { DialLimits, Dialer } from './dialer.js';
+export { directDialer } from './direct-dialer.js';
 export { dialTls, peerIdentityOf, type DialOptions } from './tls.js';
 export { HttpsTransport, RPC_PATH, type HttpsTransportOptions } from './https-transport.js';
 export { isUpgradeRouted, routeUpgrades, type UpgradeHandler } from './upgrades.js';

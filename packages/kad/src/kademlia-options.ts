@@ -67,6 +67,15 @@ export const defaultKademliaOptions: KademliaOptions = {
   senderBytes: 32 * 1024 * 1024,
 };
 
+/**
+ * What differs behind a proxy such as Tor's, where an answer takes a second or two and a new
+ * connection often five: what is only slow must not be taken for silent.
+ */
+export const proxiedKademliaOptions: Partial<KademliaOptions> = {
+  timeoutMs: 10_000,
+  patienceMs: 5_000,
+};
+
 /** What makes a node one of plain Kademlia, to compare with. */
 export const plainKademliaOptions: Partial<KademliaOptions> = {
   alpha: 3,

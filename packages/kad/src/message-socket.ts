@@ -1,5 +1,6 @@
 import type { Address } from './address.js';
 import type { TlsCredentials } from './certificate.js';
+import type { Dialer } from './dialer.js';
 import type { NodeId } from './node-id.js';
 
 /** What is needed of a WebSocket. Those of browsers and those of `ws` have it. */
@@ -35,6 +36,8 @@ export interface DialSocketOptions {
   readonly expectedNodeId?: NodeId;
   /** To show who we are in TLS; not needed. */
   readonly credentials?: TlsCredentials;
+  /** How to get there; directly when not given. */
+  readonly dialer?: Dialer;
   readonly signal: AbortSignal;
   readonly timeoutMs: number;
 }

@@ -1,6 +1,8 @@
 import { isIP } from 'node:net';
+import type { Duplex } from 'node:stream';
 import * as tls from 'node:tls';
 import { type PeerIdentity, type TlsCredentials, identityOfCertificate } from './certificate.js';
+import type { Dialer } from './dialer.js';
 import { KadError, messageOf } from './errors.js';
 import type { NodeId } from './node-id.js';
 
@@ -8,6 +10,8 @@ import type { NodeId } from './node-id.js';
 export interface DialOptions {
   readonly host: string;
   readonly port: number;
+  /** How to get there. */
+  readonly dialer: Dialer;
   /** Who we are; without them we show no certificate. */
   readonly credentials?: TlsCredentials;
   /** Whom to expect. Without it any node will do. */
@@ -25,21 +29,41 @@ export interface DialOptions {
 /**
  * Open a TLS 1.3 connection and check who is there, before any application data goes out.
  *
- * @throws KadError KAD_UNREACHABLE, KAD_TIMEOUT, KAD_ABORTED, KAD_BAD_CERTIFICATE or
- * KAD_IDENTITY_MISMATCH.
+ * @throws KadError KAD_UNREACHABLE, KAD_TIMEOUT, KAD_ABORTED, KAD_BAD_ADDRESS, KAD_PROXY,
+ * KAD_BAD_CERTIFICATE or KAD_IDENTITY_MISMATCH.
  */
-export function dialTls(options: DialOptions): Promise<tls.TLSSocket> {
-  const { host, port, credentials, expectedNodeId, signal, timeoutMs = 10_000 } = options;
+export async function dialTls(options: DialOptions): Promise<tls.TLSSocket> {
+  const { host, port, dialer, signal, timeoutMs = 10_000 } = options;
+  const begun = performance.now();
+  const raw = await dialer.dial(host, port, {
+    timeoutMs,
+    ...(signal !== undefined && { signal }),
+  });
+  return secure(raw, options, timeoutMs, Math.max(0, timeoutMs - (performance.now() - begun)));
+}
+
+/** TLS on an open connection. @param leftMs - of `timeoutMs` */
+function secure(
+  raw: Duplex,
+  options: DialOptions,
+  timeoutMs: number,
+  leftMs: number,
+): Promise<tls.TLSSocket> {
+  const { host, port, credentials, expectedNodeId, signal } = options;
   const authorities = options.authorities === true;
   const where = `${host}:${port}`;
   return new Promise((resolve, reject) => {
+    // What goes wrong below comes up through TLS; some streams say it once more when they are ended.
+    raw.on('error', () => undefined);
     if (signal?.aborted === true) {
+      raw.destroy();
       reject(new KadError('KAD_ABORTED', 'the call was aborted', { cause: signal.reason }));
       return;
     }
     const socket = tls.connect({
+      socket: raw,
+      // For the check against an authority; nobody is looked up or dialled by it.
       host,
-      port,
       ...(credentials !== undefined && { key: credentials.key, cert: credentials.cert }),
       ...(authorities && !isIP(host) && { servername: host }),
       minVersion: 'TLSv1.3',
@@ -52,17 +76,18 @@ export function dialTls(options: DialOptions): Promise<tls.TLSSocket> {
       signal?.removeEventListener('abort', onAbort);
       socket.removeListener('error', onError);
       socket.removeListener('close', onClose);
+      // Also of a socket that is handed over and ended at once; `close` comes in any case.
+      socket.on('error', () => undefined);
       if (error === undefined) {
         resolve(socket);
       } else {
-        socket.on('error', () => undefined);
         socket.destroy();
         reject(error);
       }
     };
     const timer = setTimeout(
       () => finish(new KadError('KAD_TIMEOUT', `${where} did not answer in ${timeoutMs} ms`)),
-      timeoutMs,
+      leftMs,
     );
     const onAbort = () => finish(new KadError('KAD_ABORTED', 'the call was aborted'));
     const onError = (error: Error) =>

@@ -7,6 +7,8 @@ export interface Remote {
   readonly nodeId?: NodeId;
   /** For logs and limits: an IP address or the like. */
   readonly address: string;
+  /** The port that it comes from, where the transport knows. */
+  readonly port?: number;
 }
 
 /** Answers one message. What it throws never reaches the other side as it is. */

@@ -1,4 +1,5 @@
 import { type Address, formatAddress } from './address.js';
+import type { Dialer } from './dialer.js';
 import { KadError, messageOf } from './errors.js';
 import {
   type MessageSocket,
@@ -11,9 +12,11 @@ type WebSocketConstructor = new (url: string, protocol: string) => MessageSocket
 
 /**
  * Whether WebSockets to an address can be made here. A page that came over HTTPS may open `ws:`
- * addresses of its own machine only (W3C Secure Contexts, section 3.1).
+ * addresses of its own machine only (W3C Secure Contexts, section 3.1). A page has no other way than the
+ * browser's: where another is asked for, it dials nothing.
  */
-export function canDialSocket({ scheme, host }: Address): boolean {
+export function canDialSocket({ scheme, host }: Address, dialer?: Dialer): boolean {
+  if (dialer !== undefined) return false;
   if (scheme !== 'ws') return scheme === 'wss';
   const { location } = globalThis as { location?: { readonly protocol: string } };
   if (location?.protocol !== 'https:') return true;
@@ -24,7 +27,10 @@ export function canDialSocket({ scheme, host }: Address): boolean {
  * The browser's own WebSocket. In `wss:` the browser checks the certificate, which must be of an
  * authority that it trusts; it says nothing of why a connection failed.
  */
-export const dialSocket: SocketDialer = async (address) => {
+export const dialSocket: SocketDialer = async (address, { dialer }) => {
+  if (dialer !== undefined) {
+    throw new KadError('KAD_BAD_ADDRESS', 'a browser dials in its own way only');
+  }
   const { WebSocket } = globalThis as unknown as { WebSocket?: WebSocketConstructor };
   if (WebSocket === undefined) {
     throw new KadError('KAD_UNREACHABLE', 'there are no WebSockets here');

@@ -1,6 +1,10 @@
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { WebSocket } from 'ws';
 import { type Address, formatAddress } from './address.js';
+import type { Dialer } from './dialer.js';
+import { directDialer } from './direct-dialer.js';
 import {
   type MessageSocket,
   type SocketDialer,
@@ -11,8 +15,8 @@ import { dialTls, peerIdentityOf } from './tls.js';
 import { MAX_FRAME_SIZE } from './websocket-frames.js';
 
 /** Whether WebSockets to an address can be made here. */
-export function canDialSocket({ scheme }: Address): boolean {
-  return scheme !== 'https';
+export function canDialSocket({ scheme, host }: Address, dialer: Dialer = directDialer): boolean {
+  return scheme !== 'https' && dialer.dials(host);
 }
 
 /**
@@ -21,19 +25,24 @@ export function canDialSocket({ scheme }: Address): boolean {
  */
 export const dialSocket: SocketDialer = async (
   address,
-  { expectedNodeId, credentials, signal, timeoutMs },
+  { expectedNodeId, credentials, dialer = directDialer, signal, timeoutMs },
 ) => {
+  const { host, port } = address;
   let tls: TLSSocket | undefined;
+  let stream: Duplex;
   if (address.scheme === 'wss') {
-    tls = await dialTls({
-      host: address.host,
-      port: address.port,
+    tls = stream = await dialTls({
+      host,
+      port,
+      dialer,
       ...(credentials !== undefined && { credentials }),
       ...(expectedNodeId !== undefined && { expectedNodeId }),
       authorities: true,
       signal,
       timeoutMs,
     });
+  } else {
+    stream = await dialer.dial(host, port, { signal, timeoutMs });
   }
   const socket = new WebSocket(
     `${formatAddress(address)}${WEBSOCKET_PATH}`,
@@ -43,8 +52,8 @@ export const dialSocket: SocketDialer = async (
       maxPayload: MAX_FRAME_SIZE,
       handshakeTimeout: timeoutMs,
       followRedirects: false,
+      createConnection: () => stream as Socket,
       ...(tls !== undefined && {
-        createConnection: () => tls,
         // Inside TLS there is no proxy that masks protect (docs/decisions/0003).
         generateMask: (mask: Buffer) => void mask.fill(0),
       }),

@@ -2,6 +2,7 @@ import { canDialSocket, dialSocket } from '#kad/websocket-dial';
 import { parseAddress } from './address.js';
 import type { TlsCredentials } from './certificate.js';
 import { type Clock, systemClock } from './clock.js';
+import type { Dialer } from './dialer.js';
 import { MAX_MESSAGE_SIZE } from './envelope.js';
 import { KadError, messageOf, throwIfAborted } from './errors.js';
 import type { Identity } from './identity.js';
@@ -35,6 +36,8 @@ export interface WebSocketTransportOptions {
   readonly listener?: SocketListener;
   /** Shown to nodes that are dialled inside TLS; not needed. */
   readonly credentials?: TlsCredentials;
+  /** How connections are opened; from this machine itself when not given. Browsers have no other way. */
+  readonly dialer?: Dialer;
   readonly limits?: Partial<WebSocketLimits>;
   readonly logger?: Logger;
   readonly clock?: Clock;
@@ -112,7 +115,7 @@ export class WebSocketTransport implements Transport {
   }
 
   dials(address: string): boolean {
-    return canDialSocket(parseAddress(address));
+    return canDialSocket(parseAddress(address), this.options.dialer);
   }
 
   isConnected(nodeId: NodeId): boolean {
@@ -122,14 +125,14 @@ export class WebSocketTransport implements Transport {
   async identify(address: string, options: ExchangeOptions = {}): Promise<NodeId> {
     this.throwIfClosed();
     throwIfAborted(options.signal);
-    const { nodeId } = parseAddress(address);
+    const { scheme, nodeId } = parseAddress(address);
     if (!this.dials(address)) {
-      throw new KadError(
-        'KAD_BAD_ADDRESS',
-        `${address}: this transport dials wss:// and ws:// only`,
-      );
+      const why =
+        scheme === 'https' ? 'this transport dials wss:// and ws:// only' : 'not dialled from here';
+      throw new KadError('KAD_BAD_ADDRESS', `${address}: ${why}`);
     }
-    const { signal, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
+    const { signal } = options;
+    const timeoutMs = (options.timeoutMs ?? DEFAULT_TIMEOUT_MS) + this.slackMs;
     const connection = await waitFor(this.connect(address, nodeId, timeoutMs), {
       signal,
       timeoutMs,
@@ -142,8 +145,9 @@ export class WebSocketTransport implements Transport {
   async request(
     to: Peer,
     message: Uint8Array,
-    { signal, timeoutMs = DEFAULT_TIMEOUT_MS }: ExchangeOptions = {},
+    { signal, timeoutMs: usualMs = DEFAULT_TIMEOUT_MS }: ExchangeOptions = {},
   ): Promise<Uint8Array> {
+    const timeoutMs = usualMs + this.slackMs;
     this.throwIfClosed();
     throwIfAborted(signal);
     if (message.length > MAX_MESSAGE_SIZE) {
@@ -180,6 +184,10 @@ export class WebSocketTransport implements Transport {
     for (const connection of connections) connection.close(CloseCode.goingAway, stopped());
     await Promise.all(connections.map(({ closed }) => closed));
     await this.options.listener?.close();
+  }
+
+  private get slackMs(): number {
+    return this.options.dialer?.slackMs ?? 0;
   }
 
   private throwIfClosed(): void {
@@ -242,6 +250,7 @@ export class WebSocketTransport implements Transport {
     const made = await (this.options.dial ?? dialSocket)(parsed, {
       ...(expectedNodeId !== undefined && { expectedNodeId }),
       ...(this.options.credentials !== undefined && { credentials: this.options.credentials }),
+      ...(this.options.dialer !== undefined && { dialer: this.options.dialer }),
       signal,
       timeoutMs,
     });

@@ -14,7 +14,7 @@ export async function evmSettlement(options: EvmOptions): Promise<Settlement> {
 export async function deployChannelsContract(
   rpcUrl: string,
   identity: Identity,
-  options: { timeoutMs?: number; pollMs?: number } = {},
+  options: Pick<EvmOptions, 'fetch' | 'timeoutMs' | 'pollMs'> = {},
 ): Promise<string> {
   const { deployChannels } = await import('./evm-settlement.js');
   return deployChannels(rpcUrl, identity, options);

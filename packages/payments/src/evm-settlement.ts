@@ -46,6 +46,8 @@ export interface EvmOptions {
   readonly confirmations?: number;
   /** How long who is paid has to redeem when the payer wants to close a channel that we open. */
   readonly challengeMs?: number;
+  /** How the node is asked; the platform's `fetch` when not given. */
+  readonly fetch?: typeof fetch;
   /** For one request. */
   readonly timeoutMs?: number;
   /** For a transaction to be in a block. */
@@ -82,7 +84,7 @@ export class EvmSettlement implements Settlement {
     private readonly token: Address,
     private readonly chainId: number,
     private readonly options: Required<
-      Omit<EvmOptions, 'contract' | 'token' | 'identity' | 'rpcUrl' | 'chainId'>
+      Omit<EvmOptions, 'contract' | 'token' | 'identity' | 'rpcUrl' | 'chainId' | 'fetch'>
     >,
   ) {}
 
@@ -382,9 +384,12 @@ export class EvmSettlement implements Settlement {
 export async function deployChannels(
   rpcUrl: string,
   identity: Identity,
-  options: { timeoutMs?: number; pollMs?: number } = {},
+  options: Pick<EvmOptions, 'fetch' | 'timeoutMs' | 'pollMs'> = {},
 ): Promise<string> {
-  const { reader, wallet } = await connect({ rpcUrl, identity }, options.timeoutMs ?? 10_000);
+  const { reader, wallet } = await connect(
+    { rpcUrl, identity, ...(options.fetch !== undefined && { fetch: options.fetch }) },
+    options.timeoutMs ?? 10_000,
+  );
   return guard(async () => {
     const hash = await wallet.deployContract({
       abi: channelsAbi,
@@ -411,7 +416,12 @@ export async function coinBalance(rpcUrl: string, identity: Identity): Promise<b
 }
 
 async function connect(
-  { rpcUrl, identity, ...known }: Pick<EvmOptions, 'rpcUrl' | 'identity' | 'chainId'>,
+  {
+    rpcUrl,
+    identity,
+    fetch,
+    ...known
+  }: Pick<EvmOptions, 'rpcUrl' | 'identity' | 'chainId' | 'fetch'>,
   timeout: number,
 ) {
   if (!/^https?:\/\//.test(rpcUrl)) {
@@ -420,7 +430,11 @@ async function connect(
       `"${rpcUrl}" is no address of a node: http://HOST:PORT`,
     );
   }
-  const transport = http(rpcUrl, { timeout, retryCount: 1 });
+  const transport = http(rpcUrl, {
+    timeout,
+    retryCount: 1,
+    ...(fetch !== undefined && { fetchFn: fetch }),
+  });
   const chainId =
     known.chainId ?? (await guard(() => createPublicClient({ transport }).getChainId()));
   const chain = defineChain({

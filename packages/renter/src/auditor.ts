@@ -14,11 +14,15 @@ import {
   toHex,
 } from '@granary/protocol';
 import { AUDIT_SALT_SIZE, challengeOf } from './audit-challenges.js';
+import { isOwnFault } from './errors.js';
 import type { ContractRecord, HoldingRecord } from './records.js';
 import type { RenterCore } from './renter-core.js';
 import { type Reputation, afterAudit, afterContact } from './reputation.js';
 
-/** How an audit went: `silent` when nobody answered, `busy` when the farmer could not answer now. */
+/**
+ * How an audit went: `silent` when nobody answered, `busy` when the farmer could not answer now, or
+ * could not be asked for a reason that is not its own.
+ */
 export type AuditOutcome =
   /** `time` is what the farmer's answer bears, in milliseconds since the epoch. */
   | { readonly kind: 'held'; readonly time: number }
@@ -73,7 +77,7 @@ export async function ask(
     if (error instanceof KadError && error.code === 'KAD_MALFORMED') {
       return { kind: 'refused', reason };
     }
-    return { kind: 'silent', reason };
+    return { kind: isOwnFault(error) ? 'busy' : 'silent', reason };
   }
   return judge(answer, request, contract);
 }

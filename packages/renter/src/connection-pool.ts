@@ -1,4 +1,11 @@
-import { type Contact, KadError } from '@granary/kad';
+import {
+  type Contact,
+  type Dialer,
+  KadError,
+  type Logger,
+  type Plugin,
+  messageOf,
+} from '@granary/kad';
 import { FarmerRefusal, RenterError } from './errors.js';
 import { type ConnectionContext, FarmerConnection } from './farmer-connection.js';
 import type { FarmerDirectory } from './farmer-directory.js';
@@ -6,9 +13,24 @@ import type { FarmerDirectory } from './farmer-directory.js';
 /** Idle connections kept for each farmer. */
 const MAX_IDLE = 4;
 
+/**
+ * Makes direct connections to farmers that can only be dialled through tunnels, where that is
+ * possible: `HolePuncher` of the nat package. It is a plugin of the renter's node.
+ */
+export interface DirectPaths extends Plugin {
+  /** Whether a direct connection to the node was made before, and has not failed since. */
+  works(nodeId: string): boolean;
+  /** Whether it has not failed of late. */
+  worthTrying(nodeId: string): boolean;
+  /** Dials the node, whatever address it is given. */
+  dialerTo(farmer: Contact): Dialer;
+}
+
 /** Connections to farmers, used again from transfer to transfer. */
 export class ConnectionPool {
   private readonly idle = new Map<string, FarmerConnection[]>();
+  private readonly upgrading = new Set<string>();
+  private readonly closing = new AbortController();
   private closed = false;
 
   constructor(
@@ -16,6 +38,8 @@ export class ConnectionPool {
     private readonly directory: FarmerDirectory,
     /** Pays a farmer that wants to be paid first; whether it is worth trying again. */
     private readonly onUnpaid: (nodeId: string, signal: AbortSignal) => Promise<boolean>,
+    private readonly logger: Logger,
+    private readonly paths?: DirectPaths,
   ) {}
 
   /**
@@ -50,11 +74,20 @@ export class ConnectionPool {
         if (signal.aborted || !isBroken(error)) throw error;
       }
     }
+    const connection = await this.dial(nodeId, signal);
+    try {
+      return await this.finish(connection, work);
+    } catch (error) {
+      // A farmer with several addresses is behind tunnels, of which one has just gone.
+      const others = connection.direct || connection.farmer.addresses.length > 1;
+      if (signal.aborted || !isBroken(error) || !others) throw error;
+    }
     return this.finish(await this.dial(nodeId, signal), work);
   }
 
   close(): void {
     this.closed = true;
+    this.closing.abort();
     for (const connections of this.idle.values()) for (const one of connections) one.close();
     this.idle.clear();
   }
@@ -84,13 +117,49 @@ export class ConnectionPool {
     const { nodeId } = connection.farmer;
     const connections = this.idle.get(nodeId) ?? [];
     this.idle.set(nodeId, connections);
-    if (this.closed || connections.length >= MAX_IDLE) connection.close();
+    // Where there is a direct way, nothing more goes through a tunnel.
+    const outdated = !connection.direct && this.paths?.works(nodeId) === true;
+    if (this.closed || outdated || connections.length >= MAX_IDLE) connection.close();
     else connections.push(connection);
+  }
+
+  /** Try in the background to have the next transfers go to a farmer directly. */
+  private upgrade(farmer: Contact): void {
+    const { paths, closing, upgrading } = this;
+    const { nodeId } = farmer;
+    if (paths === undefined || upgrading.has(nodeId) || !paths.worthTrying(nodeId)) return;
+    upgrading.add(nodeId);
+    FarmerConnection.dialDirectly(farmer, this.context, paths.dialerTo(farmer), closing.signal)
+      .then(
+        (connection) => {
+          for (const tunnelled of this.idle.get(nodeId) ?? []) tunnelled.close();
+          this.idle.delete(nodeId);
+          this.give(connection);
+        },
+        (error: unknown) =>
+          this.logger.debug({ farmer: nodeId, error: messageOf(error) }, 'no direct connection'),
+      )
+      .finally(() => upgrading.delete(nodeId));
   }
 
   private async dial(nodeId: string, signal: AbortSignal): Promise<FarmerConnection> {
     if (this.closed) throw new RenterError('RENTER_CLOSED', 'the renter was closed');
     const contact = await this.directory.contactOf(nodeId);
+    if (this.paths?.works(nodeId) === true) {
+      const dialer = this.paths.dialerTo(contact);
+      try {
+        return await FarmerConnection.dialDirectly(contact, this.context, dialer, signal);
+      } catch (error) {
+        if (signal.aborted) throw error;
+        this.logger.debug({ farmer: nodeId, error: messageOf(error) }, 'back to the tunnel');
+      }
+    }
+    const connection = await this.dialAddresses(contact, signal);
+    this.upgrade(connection.farmer);
+    return connection;
+  }
+
+  private async dialAddresses(contact: Contact, signal: AbortSignal): Promise<FarmerConnection> {
     try {
       return await FarmerConnection.dial(contact, this.context, signal);
     } catch (error) {

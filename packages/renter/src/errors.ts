@@ -1,3 +1,5 @@
+import { KadError } from '@granary/kad';
+
 /** The stable codes of {@link RenterError}. */
 export type RenterErrorCode =
   | 'RENTER_BAD_WORDS'
@@ -50,6 +52,11 @@ export class FarmerRefusal extends Error {
   ) {
     super(message);
   }
+}
+
+/** Whether something failed before it came to the other side, so that it says nothing of who is there. */
+export function isOwnFault(error: unknown): boolean {
+  return error instanceof KadError && error.code === 'KAD_PROXY';
 }
 
 /** The text of anything thrown. */

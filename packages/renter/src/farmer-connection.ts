@@ -2,6 +2,7 @@ import { WebSocket } from 'ws';
 import {
   type Clock,
   type Contact,
+  type Dialer,
   type Identity,
   type TlsCredentials,
   dialTls,
@@ -43,6 +44,7 @@ import { FarmerRefusal, RenterError, messageOf } from './errors.js';
 export interface ConnectionContext {
   readonly identity: Identity;
   readonly credentials: TlsCredentials;
+  readonly dialer: Dialer;
   readonly clock: Clock;
   readonly random: (bytes: number) => Uint8Array;
   readonly connectTimeoutMs: number;
@@ -86,6 +88,8 @@ export class FarmerConnection {
 
   private constructor(
     readonly farmer: Contact,
+    /** Whether it goes straight to a farmer whose addresses are those of tunnels. */
+    readonly direct: boolean,
     private readonly socket: WebSocket,
     private readonly context: ConnectionContext,
   ) {
@@ -104,13 +108,14 @@ export class FarmerConnection {
     context: ConnectionContext,
     signal?: AbortSignal,
   ): Promise<FarmerConnection> {
-    let failure: unknown = transferError(farmer, 'it has no address');
+    let failure: unknown = transferError(farmer, 'it has no address that can be dialled from here');
     for (const address of farmer.addresses) {
       // Transfers go to the farmer's HTTPS server; other addresses are for the DHT's messages.
-      if (parseAddress(address).scheme !== 'https') continue;
+      const { scheme, host } = parseAddress(address);
+      if (scheme !== 'https' || !context.dialer.dials(host)) continue;
       signal?.throwIfAborted();
       try {
-        return await FarmerConnection.dialAddress(farmer, address, context, signal);
+        return await FarmerConnection.dialAddress(farmer, address, context, context.dialer, signal);
       } catch (error) {
         failure = error;
       }
@@ -118,19 +123,36 @@ export class FarmerConnection {
     throw failure;
   }
 
+  /**
+   * Connect to a farmer in a way that needs none of its addresses.
+   *
+   * @throws RenterError RENTER_TRANSFER; KadError when it can't be had, or it is not the farmer.
+   */
+  static async dialDirectly(
+    farmer: Contact,
+    context: ConnectionContext,
+    dialer: Dialer,
+    signal?: AbortSignal,
+  ): Promise<FarmerConnection> {
+    return FarmerConnection.dialAddress(farmer, 'https://farmer.invalid', context, dialer, signal);
+  }
+
   private static async dialAddress(
     farmer: Contact,
     address: string,
     context: ConnectionContext,
+    dialer: Dialer,
     signal?: AbortSignal,
   ): Promise<FarmerConnection> {
     const { host, port } = parseAddress(address);
+    const timeoutMs = context.connectTimeoutMs + dialer.slackMs;
     const tls = await dialTls({
       host,
       port,
+      dialer,
       credentials: context.credentials,
       expectedNodeId: farmer.nodeId,
-      timeoutMs: context.connectTimeoutMs,
+      timeoutMs,
       ...(signal && { signal }),
     });
     const name = host.includes(':') ? `[${host}]` : host;
@@ -138,12 +160,13 @@ export class FarmerConnection {
       createConnection: () => tls,
       perMessageDeflate: false,
       maxPayload: Math.max(MAX_DATA_FRAME, 2 * 1024 * 1024),
-      handshakeTimeout: context.connectTimeoutMs,
+      handshakeTimeout: timeoutMs,
       // A mask of zeros: masking protects plain-text proxies (RFC 6455, section 10.3), of which there
       // are none inside TLS, and costs a copy and a pass over every byte.
       generateMask: (mask) => mask.fill(0),
     });
-    const connection = new FarmerConnection(farmer, socket, context);
+    const direct = dialer !== context.dialer;
+    const connection = new FarmerConnection(farmer, direct, socket, context);
     try {
       await new Promise<void>((resolve, reject) => {
         socket.once('open', resolve);

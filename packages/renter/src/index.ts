@@ -65,4 +65,5 @@ export type {
   RenterStatus,
   TransferProgress,
 } from './renter-types.js';
+export type { DirectPaths } from './connection-pool.js';
 export { FarmerConnection, type ConnectionContext, type ShardPlace } from './farmer-connection.js';

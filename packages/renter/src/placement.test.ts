@@ -83,4 +83,11 @@ it('knows which network an address is in', () => {
   expect(networkOf('https://[2001:db8::5]:1')).toBe('2001:db8:0');
   expect(networkOf('https://[::1]:1')).toBe('0:0:0');
   expect(networkOf('https://farm3.example.org:1')).toBe('example.org');
+  // Nobody can tell which onions lie on one machine.
+  expect(
+    networkOf('https://pg6mmjiyjmcrsslvykfwnntlaru7p5svn6y2ymmju6nubxndf4pscryd.onion:1'),
+  ).toBe('onion');
+  expect(networkOf('https://ukeu3k5oycgaauneqgtnvselmt4yemvoilkln7jpvamvfx7dnkdq.b32.i2p:1')).toBe(
+    'i2p',
+  );
 });

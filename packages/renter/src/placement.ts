@@ -1,4 +1,4 @@
-import { parseAddress } from '@granary/kad';
+import { hiddenNetworkOf, parseAddress } from '@granary/kad';
 import type { FarmerRecord } from './records.js';
 import { type ReputationSettings, placementWeight } from './reputation.js';
 
@@ -25,7 +25,8 @@ export interface ShardNeeds {
 
 /**
  * The network that an address is in: the first 24 bits of an IPv4 address, the first 48 of an IPv6
- * address, or a host name's last two labels. Farmers of one network tend to fail together.
+ * address, or a host name's last two labels. Farmers of one network tend to fail together. Tor and I2P
+ * are one network each: which of their addresses lie on one machine nobody can tell.
  */
 export function networkOf(address: string): string {
   const { host } = parseAddress(address);
@@ -37,7 +38,7 @@ export function networkOf(address: string): string {
     const middle = Array<string>(Math.max(0, 8 - front.length - back.length)).fill('0');
     return [...front, ...middle, ...back].slice(0, 3).join(':');
   }
-  return host.split('.').slice(-2).join('.');
+  return hiddenNetworkOf(host) ?? host.split('.').slice(-2).join('.');
 }
 
 function isLoopback(address: string): boolean {

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import {
   type Clock,
   type Contact,
+  type Dialer,
   HttpsTransport,
   KademliaNode,
   type Logger,
@@ -10,6 +11,8 @@ import {
   PubSub,
   type Random,
   createTlsCredentials,
+  directDialer,
+  proxiedKademliaOptions,
   standardPlugins,
   systemClock,
   systemRandom,
@@ -20,7 +23,7 @@ import { all } from './all.js';
 import { anySignal } from './any-signal.js';
 import { type AuditKit, makeAuditKit } from './audit-kit.js';
 import { type CareReport, Caretaker } from './caretaker.js';
-import { ConnectionPool } from './connection-pool.js';
+import { ConnectionPool, type DirectPaths } from './connection-pool.js';
 import { contractEnd } from './contract-end.js';
 import { reviewContracts } from './contract-review.js';
 import { RenterError, messageOf } from './errors.js';
@@ -58,7 +61,12 @@ import type {
   RenterStatus,
 } from './renter-types.js';
 import { type SegmentEngine, defaultEngine } from './segment-engine.js';
-import { type RenterSettings, defaultSettings, segmentSizeFor } from './settings.js';
+import {
+  type RenterSettings,
+  defaultSettings,
+  proxiedSettings,
+  segmentSizeFor,
+} from './settings.js';
 
 /** What a {@link Renter} is made of. */
 export interface RenterParts {
@@ -76,6 +84,16 @@ export interface RenterParts {
   readonly engine?: SegmentEngine;
   /** Leading zero bits of work that the network asks of node identities. Default 0. */
   readonly difficulty?: number;
+  /**
+   * How connections to nodes and farmers are opened; from this machine itself when not given. One
+   * that is not direct has its own defaults for patience ({@link proxiedSettings}).
+   */
+  readonly dialer?: Dialer;
+  /**
+   * Makes direct connections to farmers that can only be dialled through tunnels. Not used with a
+   * dialer that is not direct.
+   */
+  readonly paths?: DirectPaths;
   /** How farmers that want to be paid on a chain are paid; without it only those are that use a ledger. */
   readonly settlement?: Settlement;
 }
@@ -115,7 +133,13 @@ export class Renter {
     const { keys, logger } = parts;
     const clock = parts.clock ?? systemClock;
     const random = parts.random ?? systemRandom;
-    const settings = { ...defaultSettings, ...parts.settings };
+    const dialer = parts.dialer ?? directDialer;
+    const paths = dialer.direct ? parts.paths : undefined;
+    const settings = {
+      ...defaultSettings,
+      ...(!dialer.direct && proxiedSettings),
+      ...parts.settings,
+    };
     const records = parts.records ?? (await LmdbRecords.open(parts.directory));
     const store = await openRenterStore(records, keys.storeKey);
     const credentials = await createTlsCredentials(keys.identity, clock);
@@ -123,9 +147,15 @@ export class Renter {
     const mailbox = new Mailbox();
     const node = new KademliaNode({
       identity: keys.identity,
-      transport: new HttpsTransport({ credentials, logger }),
+      transport: new HttpsTransport({ credentials, dialer, logger }),
       storage: new MemoryValueStore(),
-      plugins: [...standardPlugins({ difficulty: parts.difficulty ?? 0 }), pubsub, mailbox],
+      plugins: [
+        ...standardPlugins({ difficulty: parts.difficulty ?? 0 }),
+        pubsub,
+        mailbox,
+        ...(paths === undefined ? [] : [paths]),
+      ],
+      ...(!dialer.direct && { options: proxiedKademliaOptions }),
       logger,
       clock,
       random,
@@ -172,14 +202,19 @@ export class Renter {
     const context = {
       identity: keys.identity,
       credentials,
+      dialer,
       clock,
       random,
       connectTimeoutMs,
       stallTimeoutMs,
       meter: payments,
     };
-    const pool = new ConnectionPool(context, directory, (farmer, signal) =>
-      renter.clear(farmer, signal),
+    const pool = new ConnectionPool(
+      context,
+      directory,
+      (farmer, signal) => renter.clear(farmer, signal),
+      logger,
+      paths,
     );
     const engine = parts.engine ?? defaultEngine();
     const core = {

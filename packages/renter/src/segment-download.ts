@@ -1,7 +1,7 @@
 import { type Clock, messageOf } from '@granary/kad';
 import { LEAF_SIZE, STREAM_LEVEL, type SegmentRecord, type ShardRecord } from '@granary/protocol';
 import { anySignal } from './any-signal.js';
-import { FarmerRefusal, RenterError } from './errors.js';
+import { FarmerRefusal, RenterError, isOwnFault } from './errors.js';
 import type { FarmerDirectory } from './farmer-directory.js';
 import type { RenterCore } from './renter-core.js';
 
@@ -62,7 +62,7 @@ export async function fetchShards(
           const message = messageOf(error);
           failures.push(message.includes(shard.farmer) ? message : `${shard.farmer}: ${message}`);
           logger.info({ farmer: shard.farmer, error: message }, 'a shard could not be read');
-          await directory.report(shard.farmer, false);
+          if (!isOwnFault(error)) await directory.report(shard.farmer, false);
           if (!showsLoss(error)) return;
           const failed = { at: clock.now(), reason: message };
           await store.changeContract(shard.contract, (record) => ({ ...record, failed }));

@@ -9,7 +9,7 @@ import {
   toHex,
 } from '@granary/protocol';
 import { anySignal } from './any-signal.js';
-import { RenterError } from './errors.js';
+import { RenterError, isOwnFault } from './errors.js';
 import type { ContractRecord, FarmerRecord } from './records.js';
 import type { RenterCore } from './renter-core.js';
 import type { EncodedShard } from './segment-job.js';
@@ -204,7 +204,7 @@ async function placeShard(
         { farmer, segment: segment.index, shard: index, error: message },
         'upload failed',
       );
-      await directory.report(farmer, false);
+      if (!isOwnFault(error)) await directory.report(farmer, false);
       const next = proposals.spare.shift();
       if (next === undefined) return undefined;
       proposal = propose(core, segment, shard, next);

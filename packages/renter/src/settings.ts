@@ -74,6 +74,16 @@ export const defaultSettings: RenterSettings = {
   reputation: defaultReputationSettings,
 };
 
+/**
+ * What differs behind a proxy: over Tor an answer takes a second, and a circuit may stand still for
+ * many, which is no reason to ask others, or to give up.
+ */
+export const proxiedSettings: Partial<RenterSettings> = {
+  stallTimeoutMs: 60_000,
+  hedgeMs: 5_000,
+  tailMs: 5_000,
+};
+
 /** The most bytes that all shards of one segment may take together. */
 const MAX_CODED_SEGMENT = 16 * 1024 * 1024;
 

@@ -50,15 +50,21 @@ export async function audit(context: Context, file: string): Promise<void> {
     KademliaNode,
     MemoryValueStore,
     createTlsCredentials,
+    proxiedKademliaOptions,
     standardPlugins,
   } = await import('@granary/kad');
-  const { output, config, logger, signal } = context;
+  const { output, config, dialer, logger, signal } = context;
   const kit = parseAuditKit(await read(file));
   const identity = Identity.generate();
   const credentials = await createTlsCredentials(identity);
   const node = new KademliaNode({
     identity,
-    transport: new HttpsTransport({ credentials, logger }),
+    transport: new HttpsTransport({
+      credentials,
+      logger,
+      ...(dialer !== undefined && { dialer }),
+    }),
+    ...(dialer !== undefined && { options: proxiedKademliaOptions }),
     storage: new MemoryValueStore(),
     logger,
     plugins: standardPlugins({ difficulty: config.difficulty ?? 0 }),

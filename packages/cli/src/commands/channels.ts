@@ -6,6 +6,7 @@ import { type Context, loadKeys, withRenter } from '../context.js';
 import { table } from '../output.js';
 import { chainSettlement, parseAmount } from '../paying.js';
 import { withBook } from '../payment-context.js';
+import { chainFetch } from '../proxy.js';
 import { formatDuration } from '../units.js';
 
 /** `granary channels list` */
@@ -83,7 +84,11 @@ export async function close(
   await withRenter(context, async (renter) => {
     const { payer } = renter;
     const channel = find([...payer.book.channels()], wanted);
-    const settlement = await chainSettlement(context.config, (await loadKeys(context)).identity);
+    const settlement = await chainSettlement(
+      context.config,
+      (await loadKeys(context)).identity,
+      context.dialer,
+    );
     if (channel.settlement === 'ledger' || settlement === undefined) {
       throw new CliError('CLI_USAGE', 'a channel of the ledger has no deposit to take back');
     }
@@ -178,12 +183,15 @@ export async function statement(context: Context, farmer: string): Promise<void>
 
 /** `granary channels deploy`: put the contract on a chain. */
 export async function deploy(context: Context): Promise<void> {
-  const { output, config } = context;
+  const { output, config, dialer } = context;
   if (config.rpc === undefined) {
     throw new CliError('CLI_USAGE', 'name a node of the chain: --rpc http://HOST:PORT');
   }
   const { identity } = await loadKeys(context);
-  const contract = await deployChannelsContract(config.rpc, identity);
+  const fetch = await chainFetch(config.rpc, dialer);
+  const contract = await deployChannelsContract(config.rpc, identity, {
+    ...(fetch !== undefined && { fetch }),
+  });
   output.result({ contract, by: toHex(identity.publicKey) });
   output.line(
     `The contract is at ${contract}. Whoever wants to be paid by it names it: --contract ${contract}`,

@@ -19,13 +19,19 @@ async function withNode<T>(
     KademliaNode,
     MemoryValueStore,
     createTlsCredentials,
+    proxiedKademliaOptions,
     standardPlugins,
   } = await import('@granary/kad');
+  const { dialer } = context;
   const { difficulty = 0 } = context.config;
   const identity = Identity.generate();
   const node = new KademliaNode({
     identity,
-    transport: new HttpsTransport({ credentials: await createTlsCredentials(identity) }),
+    transport: new HttpsTransport({
+      credentials: await createTlsCredentials(identity),
+      ...(dialer !== undefined && { dialer }),
+    }),
+    ...(dialer !== undefined && { options: proxiedKademliaOptions }),
     storage: new MemoryValueStore(),
     logger: context.logger,
     plugins: [...standardPlugins({ difficulty }), ...plugins],

@@ -5,10 +5,14 @@ import type { Context } from '../context.js';
 import { CliError } from '../cli-error.js';
 import { type MetricsServer, serveMetrics } from '../metrics-server.js';
 import { parseAmount as amountOf, chainSettlement } from '../paying.js';
+import { parsePort } from '../ports.js';
+import { isLoopback, reachabilitySettings, reportReachability } from '../reachability.js';
+import { type TunnelFlags, reportTunnels, tunnelSettings } from '../tunnelling.js';
+import { until } from '../until.js';
 import { formatSize, parseDuration, parseSize } from '../units.js';
 
 /** Options of `granary farm`. */
-export interface FarmOptions {
+export interface FarmOptions extends TunnelFlags {
   readonly data: string;
   readonly host: string;
   readonly port: string;
@@ -37,16 +41,14 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
   const { Farmer, collectFarmerMetrics } = await import('@granary/farmer');
   const { EventLog, Identity, Metrics, loadIdentity, parseAddress, saveIdentity } =
     await import('@granary/kad');
-  const { output, logger, config, signal } = context;
-  const port = Number(options.port);
-  if (!Number.isInteger(port) || port < 0 || port > 65_535) {
-    throw new CliError('CLI_USAGE', `--port ${options.port}: a port is a number from 0 to 65535`);
-  }
+  const { dialer, output, logger, config, signal } = context;
+  const port = parsePort(options.port);
   for (const address of [...(options.announce ?? []), ...(config.bootstrap ?? [])]) {
     if (parseAddress(address).scheme !== 'https') {
       throw new CliError('CLI_USAGE', `${address}: farmers listen at https:// addresses`);
     }
   }
+  if (dialer !== undefined) await checkHidden(options, dialer.proxy, context);
   const identityFile = join(options.data, 'identity.json');
   const exists = await readFile(identityFile).then(
     () => true,
@@ -59,14 +61,19 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
   if (!exists) await saveIdentity(identityFile, Identity.generate());
   const identity = await loadIdentity(identityFile);
   const metrics = options.metrics === undefined ? undefined : await Metrics.create();
-  const settlement = await chainSettlement(config, identity);
+  const settlement = await chainSettlement(config, identity, dialer);
   const redeemAt = options.redeemAt === undefined ? 1n : amountOf('--redeem-at', options.redeemAt);
+  const reachability =
+    dialer === undefined ? await reachabilitySettings(options, config) : undefined;
   const farmer = await Farmer.open({
     directory: options.data,
     identity,
     host: options.host,
     port,
     ...(options.announce !== undefined && { announce: options.announce }),
+    ...(reachability !== undefined && { reachability }),
+    tunnels: tunnelSettings(options, config),
+    ...(dialer !== undefined && { dialer }),
     bootstrap: config.bootstrap ?? [],
     quotaBytes: parseSize(options.space),
     reservationMs: parseDuration(options.reservation),
@@ -96,12 +103,28 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
         type: registry.contentType,
       }));
     }
-    const { nodeId, address, freeBytes, shards } = farmer.stats();
+    const { nodeId, address, port: listening, freeBytes, shards } = farmer.stats();
     const metricsUrl = metricsServer?.url ?? null;
-    output.result({ event: 'ready', nodeId, address, pid: process.pid, metrics: metricsUrl });
+    const where = address === '' ? `on port ${listening}` : `at ${address}`;
+    output.result({
+      event: 'ready',
+      nodeId,
+      address: address === '' ? null : address,
+      port: listening,
+      pid: process.pid,
+      metrics: metricsUrl,
+    });
     output.line(
-      `Farming at ${address} as ${nodeId}: ${formatSize(freeBytes)} free, ${shards} shards held. Ctrl-C stops.`,
+      `Farming ${where} as ${nodeId}: ${formatSize(freeBytes)} free, ${shards} shards held. Ctrl-C stops.`,
     );
+    if (farmer.reachability !== undefined) {
+      output.line('Looking how others can reach this node …');
+      if (farmer.reachability.status.checkedAt !== undefined) {
+        reportReachability(output, farmer.reachability.status);
+      }
+      farmer.reachability.onChange((status) => reportReachability(output, status));
+    }
+    farmer.tunnels?.onChange((status) => reportTunnels(output, status));
     if (metricsServer !== undefined) output.line(`Metrics at ${metricsServer.url}`);
     if (options.stay === true) await farmer.stay();
     if (options.leave === true) await farmer.leave();
@@ -113,6 +136,40 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
     await farmer.stop();
     // An open stdin would keep the process alive.
     process.stdin.destroy();
+  }
+}
+
+/**
+ * Behind a proxy a farmer announces what it is told to, and nothing else.
+ *
+ * @throws CliError CLI_USAGE when it is told nothing.
+ */
+async function checkHidden(
+  { announce = [], host }: FarmOptions,
+  proxy: string,
+  { config, logger }: Context,
+): Promise<void> {
+  const { hiddenNetworkOf, parseAddress } = await import('@granary/kad');
+  if (announce.length === 0) {
+    throw new CliError(
+      'CLI_USAGE',
+      'behind a proxy a farmer does not announce where it is: name the address of its onion ' +
+        'service with --announce https://….onion:PORT (docs/tor.md)',
+    );
+  }
+  if (config.portMapping === 'always') {
+    throw new CliError(
+      'CLI_USAGE',
+      '--port-mapping always with --proxy would tell where this machine is: leave out one of them',
+    );
+  }
+  logger.info({ proxy }, 'all connections go through the proxy; no port is mapped');
+  for (const address of announce) {
+    if (hiddenNetworkOf(parseAddress(address).host) !== undefined) continue;
+    logger.warn({ address }, 'everybody is told this address: it must not lead to this machine');
+  }
+  if (!isLoopback(host)) {
+    logger.warn({ host }, 'whoever reaches this address can tell which node is here');
   }
 }
 
@@ -142,14 +199,4 @@ async function untilEmpty(
   if (over) return;
   output.result({ event: 'left' });
   output.line('Left: no shard is here any more. The directory can be removed.');
-}
-
-/** Wait for a signal, or, when asked to, for the end of the parent that holds our stdin. */
-function until(signal: AbortSignal, withParent: boolean): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    signal.addEventListener('abort', () => resolve(), { once: true });
-    if (!withParent) return;
-    process.stdin.on('end', resolve).on('close', resolve).on('error', resolve).resume();
-  });
 }

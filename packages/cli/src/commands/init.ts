@@ -17,7 +17,7 @@ export async function init(
   if (options.password === true && password === undefined) password = await askNewPassword();
   await mkdir(home, { recursive: true, mode: 0o700 });
   await saveKeyFile(join(home, 'keys.json'), entropy, password);
-  if (flags.bootstrap !== undefined) await rememberBootstrap(home, flags.bootstrap);
+  await rememberNetwork(context);
   const { nodeId } = RenterKeys.fromEntropy(entropy).identity;
   const restored = options.words !== undefined;
   output.result({ home, nodeId, sealed: password !== undefined, ...(restored ? {} : { words }) });
@@ -35,12 +35,21 @@ export async function init(
   output.line('\nThey are not shown again.');
 }
 
-/** Keep the addresses given with --bootstrap, unless there is a configuration already. */
-export async function rememberBootstrap(home: string, bootstrap: readonly string[]): Promise<void> {
-  const text = `${JSON.stringify({ bootstrap }, null, 2)}\n`;
-  await writeFile(join(home, 'config.json'), text, { flag: 'wx', mode: 0o600 }).catch(
-    (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EEXIST') throw error;
-    },
-  );
+/**
+ * Keep the addresses given with --bootstrap, and the proxy given with --proxy, unless there is a
+ * configuration already.
+ */
+export async function rememberNetwork({ home, flags, output }: Context): Promise<void> {
+  const { bootstrap, proxy } = flags;
+  if (bootstrap === undefined && proxy === undefined) return;
+  const file = join(home, 'config.json');
+  const text = `${JSON.stringify({ bootstrap, proxy }, null, 2)}\n`;
+  try {
+    await writeFile(file, text, { flag: 'wx', mode: 0o600 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    if (proxy === undefined) return;
+    // Who believes that it is remembered would go out without it the next time.
+    output.note(`${file} is there already and was not changed: write "proxy" into it yourself`);
+  }
 }

@@ -31,7 +31,13 @@ const startTimeoutMs = (farmers: number) => 30_000 + 2_000 * farmers;
 
 /** `granary network`: a local network of real farmer processes, until a signal comes. */
 export async function network(context: Context, options: NetworkOptions): Promise<void> {
-  const { output, signal } = context;
+  const { dialer, output, signal } = context;
+  if (dialer !== undefined) {
+    throw new CliError(
+      'CLI_USAGE',
+      'a local network is on this machine, where no proxy leads: use --proxy none',
+    );
+  }
   const count = Number(options.farmers);
   if (!Number.isInteger(count) || count < 1 || count > 200) {
     throw new CliError('CLI_USAGE', `--farmers ${options.farmers}: a number from 1 to 200`);
@@ -159,7 +165,7 @@ async function startFarmer(
   const child = spawn(process.execPath, [MAIN, ...args], {
     stdio: ['pipe', 'pipe', 'pipe'],
     detached: true,
-    env: { ...process.env, GRANARY_BOOTSTRAP: '' },
+    env: { ...process.env, GRANARY_BOOTSTRAP: '', GRANARY_PROXY: 'none' },
   });
   child.stdin.on('error', () => undefined);
   let complaint = '';

@@ -5,7 +5,7 @@ import { CliError } from '../cli-error.js';
 import { type Context, withRenter } from '../context.js';
 import { givenPassword } from '../password.js';
 import { formatSize } from '../units.js';
-import { rememberBootstrap } from './init.js';
+import { rememberNetwork } from './init.js';
 
 /** `granary recover` */
 export async function recover(context: Context, options: { words?: string }): Promise<void> {
@@ -23,7 +23,7 @@ export async function recover(context: Context, options: { words?: string }): Pr
     const entropy = entropyFromWords(options.words ?? (await askWords()));
     await mkdir(home, { recursive: true, mode: 0o700 });
     await saveKeyFile(keyFile, entropy, await givenPassword(flags.passwordFile, process.env));
-    if (flags.bootstrap !== undefined) await rememberBootstrap(home, flags.bootstrap);
+    await rememberNetwork(context);
   }
   await withRenter(context, async (renter) => {
     const report = await renter.recover({ signal });
