@@ -7,7 +7,7 @@ const source = (name: string) =>
 
 // Unit tests run on the sources; end-to-end tests run the built command, as a user would.
 const alias = Object.fromEntries(
-  ['erasure', 'kad', 'nat', 'protocol', 'payments', 'farmer', 'renter'].map((name) => [
+  ['erasure', 'kad', 'nat', 'protocol', 'payments', 'farmer', 'renter', 'bridge'].map((name) => [
     `@granary/${name}`,
     source(name),
   ]),

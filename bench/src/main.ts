@@ -2,6 +2,7 @@ import { availableParallelism, cpus } from 'node:os';
 import { benchDht } from './dht-bench.js';
 import { benchDhtPeers } from './dht-peers/bench.js';
 import { benchErasure } from './erasure-bench.js';
+import { benchMetadata } from './metadata-bench.js';
 import { benchPayments } from './payment-bench.js';
 import { benchShardStore } from './shard-store-bench.js';
 import { benchTransfers } from './transfer-bench.js';
@@ -13,6 +14,7 @@ const parts: Record<string, (report: (line: string) => void) => Promise<void>> =
   'dht-peers': benchDhtPeers,
   transfers: benchTransfers,
   payments: benchPayments,
+  metadata: benchMetadata,
 };
 
 const wanted = process.argv.slice(2);

@@ -152,7 +152,7 @@ async function checkEverything(allowed: Map<string, Allowed>): Promise<void> {
   expect(care.audits.failed, `seed ${SEED}`).toBe(0);
   const { review } = await renter.collectGarbage();
   expect(review, `seed ${SEED}`).toMatchObject({ orphans: 0, missing: 0, unreachable: [] });
-  const { shards, storedBytes } = renter.status();
+  const { shards, storedBytes } = await renter.status();
   const stats = await Promise.all(network.farmers.map(shardsOf));
   const sum = (pick: (s: Held) => number) => stats.reduce((total, s) => total + pick(s), 0);
   expect(

@@ -99,7 +99,7 @@ export class Pair {
       book: new PaymentBook(this.wrapPayer(LmdbRows.open(join(this.directory, name))), this.clock),
       settlementFor: (currency) =>
         currency === payerSettlement.currency ? payerSettlement : undefined,
-      contractOf: (hash) => {
+      contractOf: async (hash) => {
         const contract = this.contracts.get(hash);
         return contract && { contract };
       },

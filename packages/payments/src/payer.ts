@@ -67,7 +67,9 @@ export interface PayerParts {
     signal: AbortSignal,
   ) => Promise<unknown>;
   /** A contract that this node is the renter of, and its last renewal. */
-  readonly contractOf: (hash: string) => { contract: Contract; renewal?: Renewal } | undefined;
+  readonly contractOf: (
+    hash: string,
+  ) => Promise<{ contract: Contract; renewal?: Renewal } | undefined>;
   readonly limits: PayerLimits;
   readonly clock: Clock;
   readonly random: Random;
@@ -530,7 +532,7 @@ export class Payer {
   /** A contract that we have signed to be stored and have no position of: our book was lost. */
   private async adoptPosition(farmer: string, { contract, direction, time }: ReceiptBody) {
     if (direction !== 'upload' || this.book.position(farmer, contract) !== undefined) return;
-    const known = this.parts.contractOf(contract);
+    const known = await this.parts.contractOf(contract);
     if (known === undefined || known.contract.terms.farmer !== farmer) return;
     await this.book.open('farmer', contract, known.contract.terms, time);
     if (known.renewal !== undefined) await this.renewed(farmer, known.renewal);

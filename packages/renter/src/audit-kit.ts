@@ -42,9 +42,9 @@ export async function makeAuditKit(
   const { store, keys, clock, random } = core;
   const objectKey = keys.objectKey(fromHex(manifest.objectId));
   const audits: { contract: Contract; request: AuditRequest }[] = [];
-  for (const segment of store.segments(manifest.objectId)) {
+  for await (const segment of store.segments(manifest.objectId)) {
     for (const shard of segment.shards) {
-      const record = store.contract(shard.contract);
+      const record = await store.contract(shard.contract);
       const used = record?.challenged ?? 0;
       if (record === undefined || used >= record.contract.terms.auditCount) continue;
       await store.changeContract(shard.contract, (old) => ({ ...old, challenged: used + 1 }));

@@ -113,13 +113,14 @@ export class Auditor {
     const { store, clock } = this.core;
     const report: AuditReport = { held: 0, failed: 0, unanswered: 0 };
     const now = clock.now();
-    const due = [...store.holders()].filter(
-      (farmer) => all || (store.auditSchedule(farmer)?.next ?? 0) <= now,
-    );
+    const due: string[] = [];
+    for await (const farmer of store.holders()) {
+      if (all || ((await store.auditSchedule(farmer))?.next ?? 0) <= now) due.push(farmer);
+    }
     const work = async () => {
       for (let farmer = due.pop(); farmer !== undefined; farmer = due.pop()) {
         signal.throwIfAborted();
-        const known = store.auditSchedule(farmer) !== undefined;
+        const known = (await store.auditSchedule(farmer)) !== undefined;
         await this.schedule(farmer);
         // The first audits of many new farmers are spread, too.
         if (known || all) await this.auditFarmer(farmer, report, signal);
@@ -131,7 +132,8 @@ export class Auditor {
 
   private async schedule(farmer: string): Promise<void> {
     const { store, clock, random, directory } = this.core;
-    const suspected = directory.record(farmer)?.reputation.standing === 'suspected';
+    const known = await directory.record(farmer);
+    const suspected = known?.reputation.standing === 'suspected';
     const interval = this.intervalMs / (suspected ? SUSPECT_RATE : 1);
     const next = clock.now() + interval * (0.5 + randomFraction(random));
     await store.putAuditSchedule(farmer, { next });
@@ -147,7 +149,7 @@ export class Auditor {
     report: AuditReport,
     signal: AbortSignal,
   ): Promise<void> {
-    const picked = this.pick(farmer);
+    const picked = await this.pick(farmer);
     if (picked === undefined) return;
     const { record, holding } = picked;
     const question = await this.questionFor(record, holding);
@@ -159,12 +161,14 @@ export class Auditor {
   }
 
   /** A random shard of a farmer's: contract hashes are spread evenly, so a random place will do. */
-  private pick(farmer: string): { record: ContractRecord; holding: HoldingRecord } | undefined {
+  private async pick(
+    farmer: string,
+  ): Promise<{ record: ContractRecord; holding: HoldingRecord } | undefined> {
     const { store, random } = this.core;
     for (const from of [toHex(random(32)), '']) {
       let looked = 0;
-      for (const { contract, holding } of store.holdings(farmer, from)) {
-        const record = store.contract(contract);
+      for await (const { contract, holding } of store.holdings(farmer, from)) {
+        const record = await store.contract(contract);
         if (record !== undefined && record.failed === undefined) return { record, holding };
         if ((looked += 1) > 1000) break;
       }
@@ -181,7 +185,7 @@ export class Auditor {
     const { terms } = contract;
     const share = (clock.now() - terms.begin) / (terms.end - terms.begin);
     if (challenged < terms.auditCount && share * terms.auditCount >= challenged + 0.5) {
-      const record = store.segment(objectId, segment);
+      const record = await store.segment(objectId, segment);
       const placed = record?.shards.find(({ index }) => index === shard);
       if (record !== undefined && placed !== undefined) {
         const hash = contractHash(terms);
@@ -207,7 +211,7 @@ export class Auditor {
     const now = clock.now();
     const hash = contractHash(contract.terms);
     // Deleted while it was audited: then its farmer was right not to have it.
-    const gone = store.contract(hash) === undefined;
+    const gone = (await store.contract(hash)) === undefined;
     const change = (next: (reputation: Reputation) => Reputation) =>
       directory.change(farmer, (record) => ({ ...record, reputation: next(record.reputation) }));
     if (outcome.kind === 'busy') return;
@@ -220,7 +224,8 @@ export class Auditor {
         afterAudit(afterContact(known, true, now, tuning), true, now, '', tuning),
       );
       // A farmer under suspicion is paid only for shards that were themselves audited.
-      const { standing } = directory.record(farmer)?.reputation ?? { standing: 'suspected' };
+      const { reputation } = (await directory.record(farmer)) ?? {};
+      const { standing } = reputation ?? { standing: 'suspected' };
       const suspect = standing === 'suspected' || standing === 'disqualified';
       await payments.audited(farmer, outcome.time, suspect ? hash : undefined);
       return;

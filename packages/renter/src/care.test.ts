@@ -5,6 +5,7 @@ import { afterEach, expect, it } from 'vitest';
 import { KademliaNode, MemoryValueStore, HttpsTransport, Identity } from '@granary/kad';
 import { createTlsCredentials, silentLogger } from '@granary/kad';
 import { judgeAudit } from '@granary/protocol';
+import { all } from './all.js';
 import { TestGranary, put, read } from './care.test-support.js';
 import { parseAuditKit, runAuditKit } from './index.js';
 
@@ -13,15 +14,15 @@ let granary: TestGranary;
 afterEach(() => granary.stop());
 
 /** Farmers that hold shards of an object, those with fewest indices first. */
-const holdersOf = (renter: Awaited<ReturnType<TestGranary['renter']>>, name: string) =>
-  renter.stat({ bucket: 'test', name }).farmers.map(({ nodeId }) => granary.farmer(nodeId));
+const holdersOf = async (renter: Awaited<ReturnType<TestGranary['renter']>>, name: string) =>
+  (await renter.stat({ bucket: 'test', name })).farmers.map(({ nodeId }) => granary.farmer(nodeId));
 
 it('repairs what farmers took with them, once, and reads it with only new farmers', async () => {
   granary = await TestGranary.start(11);
   const renter = await granary.renter();
   const content = randomBytes(200_000);
   await put(renter, 'file', content);
-  const old = holdersOf(renter, 'file');
+  const old = await holdersOf(renter, 'file');
   const fine = await renter.care();
   expect(fine).toMatchObject({ endangered: 0, repaired: 0, lost: 0, indexFailure: null });
   // Three of five leave without a word.
@@ -32,7 +33,7 @@ it('repairs what farmers took with them, once, and reads it with only new farmer
   const repaired = await renter.care();
   expect(repaired.repaired).toBe(fine.segments);
   expect(repaired.failures).toEqual([]);
-  expect(renter.stat({ bucket: 'test', name: 'file' }).fewestShards).toBe(5);
+  expect((await renter.stat({ bucket: 'test', name: 'file' })).fewestShards).toBe(5);
   expect((await renter.care()).repaired).toBe(0);
   for (const farmer of old.slice(3)) await granary.remove(farmer);
   expect((await read(renter, 'file')).equals(content)).toBe(true);
@@ -43,7 +44,7 @@ it('finds by audit what a farmer dropped or altered, keeps the proof, and makes 
   const renter = await granary.renter();
   const content = randomBytes(100_000);
   await put(renter, 'file', content);
-  const [dropping, altering] = holdersOf(renter, 'file');
+  const [dropping, altering] = await holdersOf(renter, 'file');
   const before = await renter.care({ auditAll: true });
   expect(before.audits).toMatchObject({ failed: 0, unanswered: 0 });
   expect(before.audits.held).toBeGreaterThanOrEqual(5);
@@ -53,21 +54,21 @@ it('finds by audit what a farmer dropped or altered, keeps the proof, and makes 
     await writeFile(path, bytes.fill(7, 0, bytes.length / 2));
   }
   // Half of the altered shard's chunks are still right, so it may take more than one question.
-  for (let i = 0; i < 40 && renter.evidence().length < 2; i += 1) {
+  for (let i = 0; i < 40 && (await renter.evidence()).length < 2; i += 1) {
     await renter.care({ auditAll: true });
   }
-  const proofs = renter.evidence() as Parameters<typeof judgeAudit>[0][];
+  const proofs = (await renter.evidence()) as Parameters<typeof judgeAudit>[0][];
   expect(proofs.length).toBeGreaterThanOrEqual(2);
   for (const proof of proofs) expect(judgeAudit(proof)).toBe('failed');
-  const standing = (nodeId: string) =>
-    renter.standings().find(({ record }) => record.contact.nodeId === nodeId)!;
+  const standing = async (nodeId: string) =>
+    (await renter.standings()).find(({ record }) => record.contact.nodeId === nodeId)!;
   for (const farmer of [dropping!, altering!]) {
-    const { record, explanation } = standing(farmer.contact.nodeId);
+    const { record, explanation } = await standing(farmer.contact.nodeId);
     expect(record.reputation.standing).toBe('suspected');
     expect(explanation).toMatch(/it failed an audit/);
   }
   // Three of five are left, which is the repair threshold: one more loss, and all is made anew.
-  const [third] = holdersOf(renter, 'file').filter(
+  const [third] = (await holdersOf(renter, 'file')).filter(
     (farmer) => farmer !== dropping && farmer !== altering,
   );
   for (const path of await granary.shardFiles(third!)) await writeFile(path, '');
@@ -82,7 +83,7 @@ it('lets somebody else audit, who can neither read nor forge', async () => {
   await put(renter, 'file', randomBytes(50_000));
   const kit = await renter.auditKit({ bucket: 'test', name: 'file' }, DAY);
   expect(kit.audits).toHaveLength(5);
-  const [victim] = holdersOf(renter, 'file');
+  const [victim] = await holdersOf(renter, 'file');
   for (const path of await granary.shardFiles(victim!)) {
     const bytes = await readFile(path);
     bytes[10]! ^= 1;
@@ -123,13 +124,13 @@ it('renews contracts before they end, and moves what nobody renews', async () =>
   const renter = await granary.renter();
   const content = randomBytes(80_000);
   await put(renter, 'file', content);
-  const ends = () => renter.stat({ bucket: 'test', name: 'file' }).expires!;
-  const first = ends();
+  const ends = async () => (await renter.stat({ bucket: 'test', name: 'file' })).expires!;
+  const first = await ends();
   granary.clock.shift += 15 * DAY;
   expect((await renter.care()).renewals).toEqual({ renewed: 0, refused: 0 });
   granary.clock.shift += 8 * DAY;
   expect((await renter.care()).renewals).toEqual({ renewed: 5, refused: 0 });
-  expect(ends() - first).toBeGreaterThan(20 * DAY);
+  expect((await ends()) - first).toBeGreaterThan(20 * DAY);
   // Long after the first end the farmers still have it.
   granary.clock.shift += 21 * DAY;
   expect((await renter.care()).renewals.renewed).toBe(5);
@@ -141,13 +142,13 @@ it('takes over the shards of farmers that leave, and their farmers end up with n
   const renter = await granary.renter();
   const content = randomBytes(200_000);
   await put(renter, 'file', content);
-  const leaving = holdersOf(renter, 'file').slice(0, 2);
+  const leaving = (await holdersOf(renter, 'file')).slice(0, 2);
   for (const farmer of leaving) await farmer.leave();
   const care = await renter.care();
   expect(care.endangered).toBe(care.segments);
   expect(care.garbage.pending).toEqual([]);
   for (const farmer of leaving) expect(farmer.stats()).toMatchObject({ shards: 0, leaving: true });
-  const now = renter.stat({ bucket: 'test', name: 'file' });
+  const now = await renter.stat({ bucket: 'test', name: 'file' });
   expect(now.fewestShards).toBe(5);
   expect(now.farmers.map(({ nodeId }) => nodeId)).not.toContain(leaving[0]!.contact.nodeId);
   expect((await read(renter, 'file')).equals(content)).toBe(true);
@@ -179,7 +180,11 @@ it('brings everything back from the words alone, and goes on from there', async 
   for (const [name, content] of files) {
     expect((await read(second, name)).equals(content), name).toBe(true);
   }
-  expect([...second.list('test')].map(({ name }) => name)).toEqual(['large', 'replaced', 'small']);
+  expect((await all(second.list('test'))).map(({ name }) => name)).toEqual([
+    'large',
+    'replaced',
+    'small',
+  ]);
   // What it knows is enough to look after, to delete, and to be recovered again.
   expect(await second.care({ auditAll: true })).toMatchObject({ lost: 0, failures: [] });
   const gc = await second.collectGarbage();
@@ -209,12 +214,12 @@ it('keeps an index that has outgrown its root record, part by part', async () =>
     await renter.put({ bucket: 'test', name: names[i]! }, { kind: 'stream', stream }, { scheme });
   }
   await renter.delete({ bucket: 'test', name: names[7]! });
-  expect([...renter.buckets()]).toEqual(['test']);
+  expect(await all(renter.buckets())).toEqual(['test']);
   const gc = await renter.collectGarbage();
   expect(gc.review).toMatchObject({ orphans: 0, missing: 0 });
   const second = await granary.renter('elsewhere');
   expect((await second.recover()).objects).toBe(59);
-  expect([...second.list('test')].map(({ name }) => name)).toEqual(
+  expect((await all(second.list('test'))).map(({ name }) => name)).toEqual(
     names.filter((name) => name !== names[7]),
   );
   expect((await read(second, names[59]!)).toString()).toBe('content 59');
@@ -240,7 +245,7 @@ it('exports and imports, whole or not at all', async () => {
   ]) {
     await writeFile(cut, bad);
     await expect(second.import(cut)).rejects.toMatchObject({ code: 'RENTER_BAD_EXPORT' });
-    expect([...second.buckets()]).toEqual([]);
+    expect(await all(second.buckets())).toEqual([]);
   }
   await second.import(file);
   expect((await read(second, 'file')).equals(content)).toBe(true);
@@ -265,7 +270,7 @@ it('keeps a version whole for its reader while it is replaced', async () => {
   const { review, pending } = await renter.collectGarbage();
   expect(review).toMatchObject({ orphans: 0, missing: 0 });
   expect(pending).toEqual([]);
-  const { shards } = renter.stat({ bucket: 'test', name: 'file' });
+  const { shards } = await renter.stat({ bucket: 'test', name: 'file' });
   expect(granary.held()).toBe(shards);
 }, 60_000);
 
@@ -279,5 +284,5 @@ it('lets concurrent writers of one name end with one winner and no shard of the 
   expect(contents.filter((content) => content.equals(winner))).toHaveLength(1);
   const { review } = await renter.collectGarbage();
   expect(review).toMatchObject({ orphans: 0, missing: 0, unreachable: [] });
-  expect(granary.held()).toBe(renter.stat({ bucket: 'test', name: 'race' }).shards);
+  expect(granary.held()).toBe((await renter.stat({ bucket: 'test', name: 'race' })).shards);
 }, 60_000);

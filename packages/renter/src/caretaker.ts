@@ -1,5 +1,6 @@
 import { messageOf, randomFraction } from '@granary/kad';
 import type { Manifest } from '@granary/protocol';
+import { all } from './all.js';
 import { type AuditReport, Auditor } from './auditor.js';
 import { adoptContractsOf } from './contract-review.js';
 import type { DeletionReport } from './garbage-collector.js';
@@ -7,7 +8,7 @@ import type { Leases } from './leases.js';
 import { type RenewalReport, isDueForRenewal, renew } from './renewals.js';
 import type { RenterCore } from './renter-core.js';
 import type { PaymentReport } from './renter-payments.js';
-import { Repairer, healthOf, healthView } from './repairer.js';
+import { Repairer, healthOf, type FarmersSeen } from './repairer.js';
 import { endangerment } from './segment-health.js';
 import { Throttle } from './throttle.js';
 
@@ -76,7 +77,7 @@ export class Caretaker {
     const { store, directory, clock } = this.core;
     await this.repairer.clearUp();
     await directory.available({ refresh: true });
-    await directory.check([...store.holders()], signal);
+    await directory.check(await all(store.holders()), signal);
     await this.adoptContracts(signal);
     const audits = await this.auditor.run(signal, auditAll);
     const payments = await this.core.payments.settleAll(signal);
@@ -154,10 +155,10 @@ export class Caretaker {
   /** After a recovery some contracts may still be with farmers that did not answer then. */
   private async adoptContracts(signal: AbortSignal): Promise<void> {
     const { store, logger } = this.core;
-    for (const farmer of [...store.holders()]) {
+    for (const farmer of await all(store.holders())) {
       let complete = true;
-      for (const { contract } of store.holdings(farmer)) {
-        complete = store.contract(contract) !== undefined;
+      for await (const { contract } of store.holdings(farmer)) {
+        complete = (await store.contract(contract)) !== undefined;
         if (!complete) break;
       }
       if (complete) continue;
@@ -172,21 +173,21 @@ export class Caretaker {
   private async inspect(signal: AbortSignal) {
     const { store, settings, clock } = this.core;
     const renewals: RenewalReport = { renewed: 0, refused: 0 };
-    const view = healthView(this.core);
+    const farmers: FarmersSeen = new Map();
     let queue: Endangered[] = [];
     let [segments, lost] = [0, 0];
-    for (const manifest of [...store.allManifests()]) {
-      for (const segment of store.segments(manifest.objectId)) {
+    for (const manifest of await all(store.allManifests())) {
+      for await (const segment of store.segments(manifest.objectId)) {
         signal.throwIfAborted();
         segments += 1;
         for (const { contract } of segment.shards) {
-          const record = store.contract(contract);
+          const record = await store.contract(contract);
           if (record === undefined || record.failed !== undefined) continue;
           if (isDueForRenewal(record, settings.durationMs, clock.now())) {
             await renew(this.core, record, renewals, signal);
           }
         }
-        const health = healthOf(this.core, manifest, segment, view);
+        const health = await healthOf(this.core, manifest, segment, farmers);
         if (health.verdict === 'fine') continue;
         if (health.verdict === 'lost') lost += 1;
         const danger = endangerment(health, manifest.scheme);

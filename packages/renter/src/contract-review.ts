@@ -4,6 +4,7 @@ import {
   type ListedContract,
   parseContractListing,
 } from '@granary/protocol';
+import { all } from './all.js';
 import { contractEnd } from './contract-end.js';
 import type { ContractRecord, GarbageRecord } from './records.js';
 import type { RenterCore } from './renter-core.js';
@@ -58,9 +59,9 @@ export async function reviewContracts(
   const { store, directory } = core;
   const totals = { farmers: 0, listed: 0, orphans: 0, missing: 0 };
   const unreachable: { farmer: string; reason: string }[] = [];
-  const concerned = new Set([...store.holders()]);
-  for (const { farmer } of store.garbage()) concerned.add(farmer);
-  for (const { contact } of directory.known()) concerned.add(contact.nodeId);
+  const concerned = new Set(await all(store.holders()));
+  for await (const { farmer } of store.garbage()) concerned.add(farmer);
+  for (const { contact } of await directory.known()) concerned.add(contact.nodeId);
   const waiting = [...concerned];
   const work = async () => {
     for (let farmer = waiting.pop(); farmer !== undefined; farmer = waiting.pop()) {
@@ -86,7 +87,7 @@ async function reviewFarmer(core: RenterCore, farmer: string, signal: AbortSigna
   let [listed, orphans] = [0, 0];
   // What is stored while the farmer writes its list need not be on it.
   const expected = new Set<string>();
-  for (const { contract } of store.holdings(farmer)) expected.add(contract);
+  for await (const { contract } of store.holdings(farmer)) expected.add(contract);
   const seen = new Set<string>();
   for await (const page of listContracts(core, await directory.contactOf(farmer), signal)) {
     listed += page.length;
@@ -96,7 +97,7 @@ async function reviewFarmer(core: RenterCore, farmer: string, signal: AbortSigna
       const { hash, contract, renewal } = entry;
       if (entry.state === 'stored') seen.add(hash);
       const record = { contract, receipt: null, ...(renewal !== null && { renewal }) };
-      if (store.accountsFor(farmer, hash)) adopted.set(hash, record);
+      if (await store.accountsFor(farmer, hash)) adopted.set(hash, record);
       else garbage.push({ contract: hash, farmer, ends: contractEnd(record) });
     }
     orphans += await store.condemn(garbage);
@@ -114,8 +115,8 @@ async function adopt(
   records: Map<string, ContractRecord>,
 ): Promise<void> {
   for (const hash of records.keys()) {
-    const [holding] = store.holdings(farmer, hash);
-    if (holding?.contract !== hash || store.contract(hash) !== undefined) records.delete(hash);
+    const held = await store.isHeld(farmer, hash);
+    if (!held || (await store.contract(hash)) !== undefined) records.delete(hash);
   }
   if (records.size > 0) await store.adoptContracts(records);
 }
@@ -128,7 +129,7 @@ async function markMissing(
   let missing = 0;
   const failed = { at: clock.now(), reason: 'the farmer does not list it any more' };
   for (const contract of contracts) {
-    const record = store.contract(contract);
+    const record = await store.contract(contract);
     if (record === undefined || record.failed !== undefined) continue;
     missing += 1;
     await store.changeContract(contract, (old) => ({ ...old, failed }));

@@ -31,7 +31,7 @@ export async function exportStore(core: RenterCore, path: string): Promise<numbe
   try {
     const head = { format: 'granary-export', version: 1, renter: keys.identity.nodeId };
     await file.writeFile(`${JSON.stringify(head)}\n`);
-    for (const row of store.dump()) {
+    for await (const row of store.dump()) {
       batch.push(row);
       rows += 1;
       if (batch.length >= BATCH) await flush();
@@ -72,7 +72,7 @@ async function openNew(path: string): Promise<FileHandle> {
  */
 export async function importStore(core: RenterCore, path: string): Promise<number> {
   const { store } = core;
-  if (!store.isEmpty()) {
+  if (!(await store.isEmpty())) {
     throw new RenterError(
       'RENTER_NOT_EMPTY',
       'there are objects here already: import into an empty --home',

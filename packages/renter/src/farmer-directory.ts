@@ -7,6 +7,7 @@ import {
   messageOf,
 } from '@granary/kad';
 import { FARMER_TERMS_METHOD, parseFarmerTerms } from '@granary/protocol';
+import { all } from './all.js';
 import { RenterError } from './errors.js';
 import type { OfferNeeds, OfferRound } from './offer-round.js';
 import type { NetworkAccess } from './network-access.js';
@@ -58,12 +59,12 @@ export class FarmerDirectory {
     if (options.refresh === true || this.clock.now() - this.refreshed > FRESH_MS) {
       await (this.refreshing ??= this.refresh().finally(() => (this.refreshing = undefined)));
     }
-    return [...this.store.farmers()].filter(({ seen }) => seen >= this.refreshed);
+    return (await this.known()).filter(({ seen }) => seen >= this.refreshed);
   }
 
   /** Everyone ever met. */
-  known(): FarmerRecord[] {
-    return [...this.store.farmers()];
+  known(): Promise<FarmerRecord[]> {
+    return all(this.store.farmers());
   }
 
   /**
@@ -73,7 +74,7 @@ export class FarmerDirectory {
    * @throws RenterError RENTER_TRANSFER when the DHT does not know it.
    */
   async contactOf(nodeId: NodeId, lookAgain = false): Promise<Contact> {
-    const known = this.store.farmer(nodeId);
+    const known = await this.store.farmer(nodeId);
     if (known !== undefined && !lookAgain) return known.contact;
     let search = this.searches.get(nodeId);
     if (search === undefined) {
@@ -83,13 +84,18 @@ export class FarmerDirectory {
     return search;
   }
 
-  record(nodeId: NodeId): FarmerRecord | undefined {
+  record(nodeId: NodeId): Promise<FarmerRecord | undefined> {
     return this.store.farmer(nodeId);
+  }
+
+  /** What is known of some farmers, by ID. */
+  records(nodeIds: readonly NodeId[]): Promise<ReadonlyMap<NodeId, FarmerRecord>> {
+    return this.store.farmersNamed(nodeIds);
   }
 
   /** Take note of how a transfer with a farmer went. */
   async report(nodeId: NodeId, success: boolean): Promise<void> {
-    const known = this.store.farmer(nodeId);
+    const known = await this.store.farmer(nodeId);
     if (known === undefined) return;
     // A success of a farmer that has had nothing else is no news, and need not reach the disk.
     if (success && known.failures === 0 && known.reputation.transfers.beta < 0.01) return;
@@ -122,7 +128,7 @@ export class FarmerDirectory {
   }
 
   private async checkOne(nodeId: NodeId): Promise<void> {
-    const known = this.store.farmer(nodeId);
+    const known = await this.store.farmer(nodeId);
     if (known !== undefined && (await this.askTerms(known.contact))) return;
     const found = await this.search(nodeId).catch(() => undefined);
     const moved = found !== undefined && found.signature !== known?.contact.signature;
@@ -154,9 +160,10 @@ export class FarmerDirectory {
       await node.lookup(Buffer.from(this.random(32)).toString('hex'));
     }
     await this.askAll(node.contacts());
-    const met = (nodeId: NodeId) => (this.store.farmer(nodeId)?.seen ?? 0) >= begun;
+    const answered = await takers;
+    const met = await this.records(answered.map(({ nodeId }) => nodeId));
     // Who answered an offer is asked like the others: that shows how far away it is, too.
-    await this.askAll((await takers).filter(({ nodeId }) => !met(nodeId)));
+    await this.askAll(answered.filter(({ nodeId }) => (met.get(nodeId)?.seen ?? 0) < begun));
     this.refreshed = begun;
   }
 

@@ -45,7 +45,7 @@ export async function collectGarbage(
 ): Promise<Omit<DeletionReport, 'beingRead'>> {
   const byFarmer = new Map<string, GarbageRecord[]>();
   const ended: string[] = [];
-  for (const record of store.garbage()) {
+  for await (const record of store.garbage()) {
     if (wanted !== undefined && !wanted.has(record.contract)) continue;
     // Farmers keep shards for a day of grace; after two nobody can have it any more.
     if (record.ends + 2 * 24 * 3600 * 1000 < clock.now()) ended.push(record.contract);

@@ -34,7 +34,7 @@ beforeEach(async () => {
   granary = await TestGranary.start(6);
   renter = await granary.renter();
   await put(renter, 'file', randomBytes(50_000));
-  const [first] = renter.stat({ bucket: 'test', name: 'file' }).farmers;
+  const [first] = (await renter.stat({ bucket: 'test', name: 'file' })).farmers;
   victim = granary.farmer(first!.nodeId);
 });
 afterEach(() => granary.stop());
@@ -42,9 +42,11 @@ afterEach(() => granary.stop());
 type Answers = { answer(params: unknown): Promise<unknown> };
 const answersOf = (farmer: Farmer) => (farmer as unknown as { audits: Answers }).audits;
 const identityOf = (farmer: Farmer) => farmer.node.identity;
-const standing = (farmer: Farmer) =>
-  renter.standings().find(({ record }) => record.contact.nodeId === farmer.contact.nodeId)!.record
-    .reputation;
+const standing = async (farmer: Farmer) => {
+  const standings = await renter.standings();
+  const { nodeId } = farmer.contact;
+  return standings.find(({ record }) => record.contact.nodeId === nodeId)!.record.reputation;
+};
 
 it('finds a farmer out that has a colluding peer answer for it', async () => {
   const colluder = granary.farmers.find((farmer) => farmer !== victim)!;
@@ -58,8 +60,8 @@ it('finds a farmer out that has a colluding peer answer for it', async () => {
   };
   const { audits } = await renter.care({ auditAll: true });
   expect(audits.failed).toBe(1);
-  expect(standing(victim)).toMatchObject({ standing: 'suspected', failed: 1 });
-  expect(standing(colluder)).toMatchObject({ failed: 0 });
+  expect(await standing(victim)).toMatchObject({ standing: 'suspected', failed: 1 });
+  expect(await standing(colluder)).toMatchObject({ failed: 0 });
 });
 
 it('finds a farmer out that replays old answers, and disqualifies one that goes on', async () => {
@@ -69,16 +71,16 @@ it('finds a farmer out that replays old answers, and disqualifies one that goes 
   answersOf(victim).answer = async (params) => (old ??= await honest(params));
   expect((await renter.care({ auditAll: true })).audits.failed).toBe(0);
   expect((await renter.care({ auditAll: true })).audits.failed).toBe(1);
-  for (let i = 0; i < 8 && standing(victim).standing !== 'disqualified'; i += 1) {
+  for (let i = 0; i < 8 && (await standing(victim)).standing !== 'disqualified'; i += 1) {
     await renter.care({ auditAll: true });
   }
-  expect(standing(victim)).toMatchObject({ standing: 'disqualified', passed: 1 });
+  expect(await standing(victim)).toMatchObject({ standing: 'disqualified', passed: 1 });
   // It gets nothing new, and what it held is made anew elsewhere or waits for room.
   const shards = victim.stats().shards;
   await put(renter, 'after', randomBytes(1000));
   expect(victim.stats().shards).toBe(shards);
   await renter.pardon(victim.contact.nodeId);
-  expect(standing(victim).standing).toBe('suspected');
+  expect((await standing(victim)).standing).toBe('suspected');
 });
 
 it('has proof when a farmer signed two contracts for one space', async () => {
@@ -96,10 +98,10 @@ it('has proof when a farmer signed two contracts for one space', async () => {
     }
     return signAuditAnswer(identityOf(victim), request, sample!.body.result, granary.clock.now());
   };
-  for (let i = 0; i < 30 && renter.evidence().length === 0; i += 1) {
+  for (let i = 0; i < 30 && (await renter.evidence()).length === 0; i += 1) {
     await renter.care({ auditAll: true });
   }
-  const proofs = renter.evidence() as Parameters<typeof judgeAudit>[0][];
+  const proofs = (await renter.evidence()) as Parameters<typeof judgeAudit>[0][];
   for (const proof of proofs) expect(judgeAudit(proof)).toBe('failed');
   expect(proofs.length).toBeGreaterThan(0);
 });
@@ -114,7 +116,7 @@ it('does not believe a delete that its farmer did not sign for', async () => {
   Object.assign(own, { sign });
   const later = await renter.collectGarbage();
   expect(later.pending).toEqual([]);
-  expect(granary.held()).toBe(renter.status().shards);
+  expect(granary.held()).toBe((await renter.status()).shards);
 });
 
 it('refuses a stranger everything that is a renter’s: lists, renewals, audits, root records', async () => {

@@ -12,7 +12,8 @@ import {
 } from '@granary/protocol';
 import { RenterError } from './errors.js';
 import type { RenterKeys } from './renter-keys.js';
-import { INDEX_BUCKET, type RenterStore } from './renter-store.js';
+import { INDEX_BUCKET } from './record-keys.js';
+import type { RenterStore } from './renter-store.js';
 import { sealBytes, unsealBytes } from './sealed-box.js';
 
 /**
@@ -38,41 +39,47 @@ function parseLine(value: unknown): IndexLine {
 }
 
 /** Lines for all that changed after log entry `from` up to `to`; for everything when `from` is 0. */
-export function* indexLines(store: RenterStore, from: number, to: number): Generator<IndexLine> {
+export async function* indexLines(
+  store: RenterStore,
+  from: number,
+  to: number,
+): AsyncGenerator<IndexLine> {
   if (from === 0) {
-    for (const manifest of store.allManifests()) {
+    for await (const manifest of store.allManifests()) {
       if (manifest.bucket !== INDEX_BUCKET) yield* objectLines(store, manifest);
     }
     return;
   }
   const done = new Set<string>();
-  for (const [, change] of store.log(from, to)) {
+  for await (const [, change] of store.log(from, to)) {
     if (change.op === 'root') continue;
     const { bucket, name } = change;
-    const manifest = store.manifest({ bucket, name });
+    const manifest = await store.manifest({ bucket, name });
     if (change.op === 'object') {
       if (done.has(`${bucket}/${name}`)) continue;
       done.add(`${bucket}/${name}`);
       if (manifest === undefined) yield { t: 'gone', bucket, name };
       else yield* objectLines(store, manifest);
     } else if (manifest?.objectId === change.objectId) {
-      const segment = store.segment(change.objectId, change.index);
+      const segment = await store.segment(change.objectId, change.index);
       if (segment !== undefined) yield { t: 'segment', objectId: change.objectId, segment };
     }
   }
 }
 
-function* objectLines(store: RenterStore, manifest: Manifest): Generator<IndexLine> {
+async function* objectLines(store: RenterStore, manifest: Manifest): AsyncGenerator<IndexLine> {
   yield { t: 'object', manifest };
-  for (const segment of store.segments(manifest.objectId)) {
+  for await (const segment of store.segments(manifest.objectId)) {
     yield { t: 'segment', objectId: manifest.objectId, segment };
   }
 }
 
 /** Lines as compressed bytes, as they are made. */
-export async function* packLines(lines: Iterable<IndexLine>): AsyncGenerator<Uint8Array> {
-  const texts = function* () {
-    for (const line of lines) yield `${JSON.stringify(line)}\n`;
+export async function* packLines(
+  lines: Iterable<IndexLine> | AsyncIterable<IndexLine>,
+): AsyncGenerator<Uint8Array> {
+  const texts = async function* () {
+    for await (const line of lines) yield `${JSON.stringify(line)}\n`;
   };
   for await (const bytes of Readable.from(texts()).pipe(createGzip())) yield bytes as Buffer;
 }

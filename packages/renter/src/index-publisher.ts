@@ -9,12 +9,13 @@ import {
   signRootRecord,
   toHex,
 } from '@granary/protocol';
+import { all } from './all.js';
 import { RenterError } from './errors.js';
 import { type IndexLine, indexLines, packLines, sealRoot } from './index-format.js';
 import type { Leases } from './leases.js';
 import type { IndexPart, IndexState } from './records.js';
 import type { RenterCore } from './renter-core.js';
-import { INDEX_BUCKET } from './renter-store.js';
+import { INDEX_BUCKET } from './record-keys.js';
 
 /** Compressed lines that the root record itself may carry. */
 const INLINE_BYTES = 24 * 1024;
@@ -54,11 +55,11 @@ export class IndexPublisher {
    */
   async publish(signal: AbortSignal, renew = false): Promise<Set<string>> {
     const { store, clock } = this.core;
-    const target = store.lastLog();
+    const target = await store.lastLog();
     const begun = clock.now();
     for (let force = renew; ;) {
       signal.throwIfAborted();
-      if (!force && store.indexState().covered >= target) return new Set();
+      if (!force && (await store.indexState()).covered >= target) return new Set();
       const done = await this.leases.alone('index', (lost) =>
         this.publishAlone(AbortSignal.any([signal, lost])),
       );
@@ -76,18 +77,18 @@ export class IndexPublisher {
 
   private async publishAlone(signal: AbortSignal): Promise<Set<string>> {
     const { store, random, keys } = this.core;
-    const state = store.indexState();
-    const covered = store.lastLog();
+    const state = await store.indexState();
+    const covered = await store.lastLog();
     let parts = [...state.parts];
     // Little enough for the root record alone, perhaps again.
-    let lines = this.inlineLines(0, covered);
+    let lines = await this.inlineLines(0, covered);
     if (lines !== undefined) parts = [];
-    else if (parts.length > 0) lines = this.inlineLines(parts.at(-1)!.to, covered);
+    else if (parts.length > 0) lines = await this.inlineLines(parts.at(-1)!.to, covered);
     if (lines === undefined) {
       const { from, kept } = this.mergeStart(parts, covered);
       const name = toHex(random(16));
       await this.storePart(name, packLines(indexLines(store, from, covered)), signal);
-      const bytes = store.manifest({ bucket: INDEX_BUCKET, name })?.size ?? 0;
+      const bytes = (await store.manifest({ bucket: INDEX_BUCKET, name }))?.size ?? 0;
       parts = [...kept, { name, from, to: covered, bytes }];
       lines = [];
     }
@@ -95,10 +96,12 @@ export class IndexPublisher {
     const root = {
       version: 1 as const,
       covered,
-      parts: parts.map(({ name }) => {
-        const manifest = store.manifest({ bucket: INDEX_BUCKET, name })!;
-        return { manifest, segments: [...store.segments(manifest.objectId)] };
-      }),
+      parts: await Promise.all(
+        parts.map(async ({ name }) => {
+          const manifest = (await store.manifest({ bucket: INDEX_BUCKET, name }))!;
+          return { manifest, segments: await all(store.segments(manifest.objectId)) };
+        }),
+      ),
       lines,
     };
     const sealed = sealRoot(keys, root);
@@ -113,10 +116,10 @@ export class IndexPublisher {
   }
 
   /** The lines since the last part, when they are few enough for the root record. */
-  private inlineLines(from: number, to: number): IndexLine[] | undefined {
+  private async inlineLines(from: number, to: number): Promise<IndexLine[] | undefined> {
     const lines: IndexLine[] = [];
     let size = 0;
-    for (const line of indexLines(this.core.store, from, to)) {
+    for await (const line of indexLines(this.core.store, from, to)) {
       lines.push(line);
       size += JSON.stringify(line).length;
       // Hashes as hex shrink to little more than half; nothing shrinks to a tenth.
@@ -186,9 +189,9 @@ export class IndexPublisher {
     const { store } = this.core;
     const names = new Set(parts.map(({ name }) => name));
     const contracts = new Set<string>();
-    for (const { bucket, name, objectId } of [...store.manifests(INDEX_BUCKET, '', '')]) {
+    for (const { bucket, name, objectId } of await all(store.manifests(INDEX_BUCKET, '', ''))) {
       if (names.has(name)) continue;
-      for (const { shards } of store.segments(objectId)) {
+      for await (const { shards } of store.segments(objectId)) {
         for (const { contract } of shards) contracts.add(contract);
       }
       await store.removeObject({ bucket, name });

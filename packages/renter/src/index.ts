@@ -35,6 +35,17 @@ export {
 } from './segment-health.js';
 export { WorkerEngine, inlineEngine, type SegmentEngine } from './segment-engine.js';
 export { Renter, type RenterParts } from './renter.js';
+export { LmdbRecords } from './lmdb-records.js';
+export type {
+  KeyRange,
+  RecordAnswer,
+  RecordDatabase,
+  RecordStep,
+  RecordWork,
+  StoredRecord,
+  WriteOptions,
+} from './record-database.js';
+export { type RenterStore, openRenterStore } from './renter-store.js';
 export type { AuditOutcome, AuditReport } from './auditor.js';
 export { type AuditKit, type KitResult, parseAuditKit, runAuditKit } from './audit-kit.js';
 export type { CareReport } from './caretaker.js';

@@ -17,9 +17,10 @@ export class Leases {
     private readonly random: Random,
   ) {}
 
-  /** Whether the holder of a lease is still there. */
+  /** Whether the holder of a lease is still there. Of another machine only the lease itself tells. */
   readonly isLive = ({ process: pid, expires }: LeaseRecord): boolean => {
     if (expires <= this.clock.now()) return false;
+    if (this.store.reach === 'network') return true;
     // It may be another renter of this process.
     if (pid === process.pid) return true;
     try {
@@ -53,6 +54,30 @@ export class Leases {
       keep.stop();
       await this.store.giveLease(name, this.record(token));
     }
+  }
+
+  /**
+   * Say that something is being worked on, as long as the returned object is not given back. Where
+   * processes can see each other nothing has to be said. Undefined when another works on it.
+   */
+  async working(name: string): Promise<{ done(): Promise<void> } | undefined> {
+    if (this.store.reach === 'machine') return { done: () => Promise.resolve() };
+    const token = this.newToken();
+    const take = () => this.store.takeLease(name, this.record(token), this.clock.now(), () => true);
+    if (!(await take())) return undefined;
+    const keep = this.every(LEASE_MS / 3, async () => void (await take()));
+    return {
+      done: async () => {
+        keep.stop();
+        await this.store.giveLease(name, this.record(token));
+      },
+    };
+  }
+
+  /** Whether somebody works on something that {@link Leases.working} was told of. */
+  async isWorkedOn(name: string): Promise<boolean> {
+    const lease = await this.store.lease(name);
+    return lease !== undefined && this.isLive(lease);
   }
 
   /** Keep an object's shards until the returned function is called; it says whether it was retired. */

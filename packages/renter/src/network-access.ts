@@ -11,7 +11,7 @@ export class NetworkAccess {
   constructor(
     readonly node: KademliaNode,
     private readonly bootstrap: readonly string[],
-    private readonly known: () => Contact[],
+    private readonly known: () => Promise<Contact[]>,
     private readonly logger: Logger,
   ) {}
 
@@ -27,7 +27,7 @@ export class NetworkAccess {
   }
 
   private async enter(): Promise<void> {
-    const met = this.known().flatMap(({ addresses }) => addresses.slice(0, 1));
+    const met = (await this.known()).flatMap(({ addresses }) => addresses.slice(0, 1));
     const addresses = [...new Set([...this.bootstrap, ...met.slice(0, 16)])];
     if (addresses.length === 0) {
       throw new RenterError(

@@ -34,7 +34,7 @@ export async function* readObject(
 
   const readSegment = async (i: number): Promise<Uint8Array> => {
     const index = first + i;
-    const segment = segmentOf(core, manifest, index);
+    const segment = await segmentOf(core, manifest, index);
     const from = Math.max(0, offset - index * step);
     const to = Math.min(segment.length, offset + length - index * step);
     const window = windowOf(frame, segment.length, from, to - from);

@@ -48,7 +48,7 @@ async function verifyPart(core: RenterCore, manifest: Manifest, file: FileHandle
   const { size } = await file.stat();
   let verified = 0;
   for (let index = 0; index < manifest.segments; index += 1) {
-    const segment = segmentOf(core, manifest, index);
+    const segment = await segmentOf(core, manifest, index);
     if (verified + segment.length > size) break;
     const bytes = new Uint8Array(segment.length);
     let filled = 0;

@@ -1,12 +1,15 @@
 import { createHash } from 'node:crypto';
 import { randomFraction } from '@granary/kad';
 import { type Manifest, type RedundancyScheme, checkScheme, toHex } from '@granary/protocol';
+import { all as allOf } from './all.js';
 import { anySignal } from './any-signal.js';
 import { RenterError } from './errors.js';
+import type { Leases } from './leases.js';
 import { canTake, choosePlacement } from './placement.js';
 import { type PutSource, type SourceReader, openSource } from './put-source.js';
 import type { FarmerRecord, ObjectPath, UploadRecord } from './records.js';
 import { type RenterCore, abortError, frameOf, plainSegmentSize } from './renter-core.js';
+import type { RenterStore } from './renter-store.js';
 import type { OnProgress, PutOptions, PutResult } from './renter-types.js';
 import { type SegmentFrame, saltOfSegment, shardSizeOf } from './segment-job.js';
 import { Slots } from './segment-pipeline.js';
@@ -26,6 +29,7 @@ export async function putObject(
     readonly signal: AbortSignal;
     /** Uploads that this renter works on. */
     readonly active: Set<string>;
+    readonly leases: Leases;
   },
 ): Promise<StoredObject> {
   const scheme = checkScheme(options.scheme ?? core.settings.scheme);
@@ -33,7 +37,7 @@ export async function putObject(
   const { signal, active } = context;
   const reader = await openSource(source);
   try {
-    const upload = await beginUpload(core, active, path, reader, scheme);
+    const { upload, work } = await beginUpload(core, context, path, reader, scheme);
     active.add(upload.id);
     try {
       return await performUpload(core, upload, reader, durationMs, options.onProgress, signal);
@@ -45,6 +49,7 @@ export async function putObject(
       throw signal.aborted ? abortError(signal) : error;
     } finally {
       active.delete(upload.id);
+      if (!isClosed(signal)) await work.done();
     }
   } finally {
     await reader.close().catch(() => undefined);
@@ -54,15 +59,24 @@ export async function putObject(
 /** Give up uploads that nobody works on any more: those of streams, or all of them. */
 export async function abandonUploads(
   { store }: RenterCore,
-  active: ReadonlySet<string>,
+  worked: Worked,
   all: boolean,
 ): Promise<void> {
-  for (const upload of [...store.uploads()]) {
-    if ((all || upload.source === null) && !isActive(upload, active)) {
+  for (const upload of await allOf(store.uploads())) {
+    if ((all || upload.source === null) && !(await isActive(store, upload, worked))) {
       await store.abandonUpload(upload);
     }
   }
 }
+
+/** Who knows which uploads are worked on. */
+interface Worked {
+  /** Uploads that this renter works on. */
+  readonly active: ReadonlySet<string>;
+  readonly leases: Leases;
+}
+
+const leaseOf = (id: string) => `upload/${id}`;
 
 /** Whether the renter itself was closed, so that its store may not be touched. */
 function isClosed(signal: AbortSignal): boolean {
@@ -73,16 +87,18 @@ function isClosed(signal: AbortSignal): boolean {
 /** Take up an upload of the same file that was cut off, or begin a new one. */
 async function beginUpload(
   core: RenterCore,
-  active: ReadonlySet<string>,
+  worked: Worked,
   { bucket, name }: ObjectPath,
   reader: SourceReader,
   scheme: RedundancyScheme,
-): Promise<UploadRecord> {
+): Promise<{ upload: UploadRecord; work: { done(): Promise<void> } }> {
+  const { leases } = worked;
   const { chunkSize, cellSize } = core.settings;
   const segmentSize = segmentSizeFor(core.settings, scheme);
-  for (const old of [...core.store.uploads()]) {
+  for (const old of await allOf(core.store.uploads())) {
     const { manifest, source } = old;
-    if (manifest.bucket !== bucket || manifest.name !== name || isActive(old, active)) continue;
+    if (manifest.bucket !== bucket || manifest.name !== name) continue;
+    if (await isActive(core.store, old, worked)) continue;
     const same =
       JSON.stringify(source) === JSON.stringify(reader.mark) &&
       JSON.stringify(manifest.scheme) === JSON.stringify(scheme) &&
@@ -91,8 +107,10 @@ async function beginUpload(
       manifest.cellSize === cellSize;
     if (source !== null && same) {
       const taken = { ...old, process: process.pid };
+      const work = await leases.working(leaseOf(old.id));
+      if (work === undefined) continue;
       await core.store.putUpload(taken);
-      return taken;
+      return { upload: taken, work };
     }
     await core.store.abandonUpload(old);
   }
@@ -113,12 +131,20 @@ async function beginUpload(
     process: process.pid,
     started: core.clock.now(),
   };
+  // Nobody else knows of it yet.
+  const work = (await leases.working(leaseOf(upload.id)))!;
   await core.store.putUpload(upload);
-  return upload;
+  return { upload, work };
 }
 
-function isActive({ id, process: pid }: UploadRecord, active: ReadonlySet<string>): boolean {
-  if (pid === process.pid) return active.has(id);
+async function isActive(
+  { reach }: Pick<RenterStore, 'reach'>,
+  { id, process: pid }: UploadRecord,
+  { active, leases }: Worked,
+): Promise<boolean> {
+  if (active.has(id)) return true;
+  if (reach === 'network') return leases.isWorkedOn(leaseOf(id));
+  if (pid === process.pid) return false;
   try {
     process.kill(pid, 0);
     return true;
@@ -150,7 +176,7 @@ async function performUpload(
 
   const store = async (at: number, plain: Uint8Array): Promise<void> => {
     const length = plain.length;
-    const known = core.store.segment(head.objectId, at);
+    const known = await core.store.segment(head.objectId, at);
     if (known !== undefined && known.length === length) {
       if (toHex(saltOfSegment(frame, at, plain)) === known.salt) {
         resumedSegments += 1;

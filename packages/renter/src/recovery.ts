@@ -1,5 +1,6 @@
 import { type Contact, messageOf } from '@granary/kad';
 import { GET_ROOT_METHOD, type RootRecord, parseRootRecord, rootKeyOf } from '@granary/protocol';
+import { all } from './all.js';
 import { adoptContractsOf } from './contract-review.js';
 import { RenterError } from './errors.js';
 import { type IndexLine, openRoot, unpackLines } from './index-format.js';
@@ -30,7 +31,7 @@ const PARALLEL = 8;
  */
 export async function recover(core: RenterCore, signal: AbortSignal): Promise<RecoveryReport> {
   const { store, keys, clock, logger } = core;
-  if (!store.isEmpty()) {
+  if (!(await store.isEmpty())) {
     throw new RenterError(
       'RENTER_NOT_EMPTY',
       'there are objects here already: recover into an empty --home',
@@ -56,7 +57,7 @@ export async function recover(core: RenterCore, signal: AbortSignal): Promise<Re
   await store.putIndexState({ sequence: record.body.sequence, covered: root.covered, parts: [] });
 
   const unreachable: { farmer: string; reason: string }[] = [];
-  const holders = [...store.holders()];
+  const holders = await all(store.holders());
   const work = async () => {
     for (let farmer = holders.pop(); farmer !== undefined; farmer = holders.pop()) {
       try {
@@ -70,8 +71,8 @@ export async function recover(core: RenterCore, signal: AbortSignal): Promise<Re
   };
   await Promise.all(Array.from({ length: PARALLEL }, work));
   let [objects, bytes] = [0, 0];
-  for (const bucket of store.buckets()) {
-    for (const { size } of store.manifests(bucket, '', '')) {
+  for await (const bucket of store.buckets()) {
+    for await (const { size } of store.manifests(bucket, '', '')) {
       objects += 1;
       bytes += size;
     }
@@ -130,7 +131,7 @@ class Restorer {
     }
     await this.flush();
     if (line.t === 'object') return store.restoreObject(line.manifest);
-    const manifest = store.manifest(line);
+    const manifest = await store.manifest(line);
     if (manifest !== undefined) await store.forgetObject(manifest);
   }
 

@@ -46,7 +46,7 @@ export async function renew(
   const { keys, store, directory, network, payments, settings, clock, logger } = core;
   const { contract } = record;
   const { farmer } = contract.terms;
-  const known = directory.record(farmer);
+  const known = await directory.record(farmer);
   const hash = contractHash(contract.terms);
   try {
     if (known !== undefined && !isAffordable(core, known)) {

@@ -38,12 +38,12 @@ export function frameOf(
 }
 
 /** The record of one segment. @throws RenterError RENTER_STORE when it is missing. */
-export function segmentOf(
+export async function segmentOf(
   { store }: Pick<RenterCore, 'store'>,
   manifest: Manifest,
   index: number,
-): SegmentRecord {
-  const segment = store.segment(manifest.objectId, index);
+): Promise<SegmentRecord> {
+  const segment = await store.segment(manifest.objectId, index);
   if (segment === undefined) {
     throw new RenterError('RENTER_STORE', `the record of segment ${index} is missing`);
   }

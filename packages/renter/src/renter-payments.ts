@@ -73,7 +73,7 @@ export class RenterPayments implements TransferMeter {
   /** A farmer passed an audit. See {@link Payer.audited}. */
   async audited(farmer: string, time: number, only?: string): Promise<void> {
     await this.payer.audited(farmer, time, only);
-    this.payIfDue(farmer);
+    await this.payIfDue(farmer);
   }
 
   /** A farmer has not got a shard: nothing more is paid for it. */
@@ -101,7 +101,7 @@ export class RenterPayments implements TransferMeter {
    */
   async settle(farmer: string, signal: AbortSignal, ahead = 0n): Promise<PaymentResult[]> {
     await this.flush();
-    const record = this.directory.record(farmer);
+    const record = await this.directory.record(farmer);
     const results: PaymentResult[] = [];
     for (const { peerKey, currency } of [...this.payer.book.accountsWith(farmer)]) {
       const terms = record?.terms.currency === currency ? record.terms.payment : LEDGER;
@@ -148,8 +148,8 @@ export class RenterPayments implements TransferMeter {
   }
 
   /** Pay in the background when a farmer is owed a good part of the credit that it gives. */
-  private payIfDue(farmer: string): void {
-    const terms = this.directory.record(farmer)?.terms;
+  private async payIfDue(farmer: string): Promise<void> {
+    const terms = (await this.directory.record(farmer))?.terms;
     if (terms === undefined || this.closing.signal.aborted) return;
     const account = this.payer.book.account(farmer, terms.currency);
     if (account === undefined) return;
@@ -161,7 +161,7 @@ export class RenterPayments implements TransferMeter {
   }
 
   private payMoved(): void {
-    for (const farmer of this.moved) this.payIfDue(farmer);
+    for (const farmer of this.moved) this.write(() => this.payIfDue(farmer));
     this.moved.clear();
   }
 

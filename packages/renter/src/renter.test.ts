@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 // eslint-disable-next-line no-restricted-imports
 import { Farmer } from '@granary/farmer';
 import { Identity, silentLogger } from '@granary/kad';
+import { all } from './all.js';
 import { Renter, RenterKeys } from './index.js';
 
 const scheme = { k: 2, repair: 3, success: 4, n: 5 };
@@ -110,18 +111,23 @@ describe('a renter', () => {
   it('lists in order, by prefix and page, and knows its buckets', async () => {
     for (const name of ['list/b', 'list/a', 'list/ä', 'lisu', 'list/a/c'])
       await put(name, Buffer.of(1));
-    const names = (options = {}) => [...renter.list('test', options)].map(({ name }) => name);
-    expect(names({ prefix: 'list/' })).toEqual(['list/a', 'list/a/c', 'list/b', 'list/ä']);
-    expect(names({ prefix: 'list/', after: 'list/a' })).toEqual(['list/a/c', 'list/b', 'list/ä']);
-    expect(names({ prefix: 'list/', limit: 2 })).toEqual(['list/a', 'list/a/c']);
-    expect(names({ prefix: 'none' })).toEqual([]);
+    const names = async (options = {}) =>
+      (await all(renter.list('test', options))).map(({ name }) => name);
+    expect(await names({ prefix: 'list/' })).toEqual(['list/a', 'list/a/c', 'list/b', 'list/ä']);
+    expect(await names({ prefix: 'list/', after: 'list/a' })).toEqual([
+      'list/a/c',
+      'list/b',
+      'list/ä',
+    ]);
+    expect(await names({ prefix: 'list/', limit: 2 })).toEqual(['list/a', 'list/a/c']);
+    expect(await names({ prefix: 'none' })).toEqual([]);
     await renter.put(
       { bucket: 'another', name: 'x' },
       { kind: 'stream', stream: stream(Buffer.of(1)) },
     );
-    expect([...renter.buckets()]).toEqual(['another', 'test']);
+    expect(await all(renter.buckets())).toEqual(['another', 'test']);
     for (const bucket of ['', 'UPPER', 'a/b', '.x']) {
-      expect(() => [...renter.list(bucket)], bucket).toThrow(/not a bucket's name/);
+      await expect(all(renter.list(bucket)), bucket).rejects.toThrow(/not a bucket's name/);
     }
     await expect(put('', Buffer.of(1))).rejects.toMatchObject({ code: 'RENTER_BAD_PATH' });
     await expect(put('x'.repeat(1025), Buffer.of(1))).rejects.toMatchObject({
@@ -172,10 +178,10 @@ describe('a renter', () => {
       );
     };
     await expect(interrupted()).rejects.toMatchObject({ code: 'RENTER_ABORTED' });
-    expect(renter.status().unfinishedUploads).toHaveLength(1);
+    expect((await renter.status()).unfinishedUploads).toHaveLength(1);
     const resumed = await renter.put(path, { kind: 'file', path: source });
     expect(resumed.resumedSegments).toBeGreaterThanOrEqual(2);
-    expect(renter.status().unfinishedUploads).toHaveLength(0);
+    expect((await renter.status()).unfinishedUploads).toHaveLength(0);
     expect((await read('resumed')).equals(await readFile(source))).toBe(true);
 
     await expect(interrupted()).rejects.toMatchObject({ code: 'RENTER_ABORTED' });
@@ -185,7 +191,7 @@ describe('a renter', () => {
     expect((await read('resumed')).equals(await readFile(source))).toBe(true);
     await renter.delete(path);
     await renter.collectGarbage();
-    expect(renter.status().pendingDeletes).toBe(0);
+    expect((await renter.status()).pendingDeletes).toBe(0);
   });
 
   it('says what is wrong with a source', async () => {
@@ -212,7 +218,7 @@ describe('a renter', () => {
     await renter.close();
     renter = await openRenter();
     expect((await read('kept')).equals(content)).toBe(true);
-    expect(renter.stat({ bucket: 'test', name: 'kept' }).sha256).toHaveLength(64);
+    expect((await renter.stat({ bucket: 'test', name: 'kept' })).sha256).toHaveLength(64);
   });
 
   it('tells plainly when there are too few farmers or shards', async () => {
@@ -221,7 +227,7 @@ describe('a renter', () => {
     await expect(
       renter.put(path, { kind: 'stream', stream: stream(Buffer.of(1)) }, { scheme: big }),
     ).rejects.toMatchObject({ code: 'RENTER_NOT_ENOUGH_FARMERS' });
-    expect(renter.status().unfinishedUploads).toHaveLength(0);
+    expect((await renter.status()).unfinishedUploads).toHaveLength(0);
     const lonely = await Renter.open({
       directory: join(directory, 'lonely'),
       keys: RenterKeys.fromEntropy(randomBytes(32)),

@@ -19,6 +19,7 @@ import {
 } from '@granary/kad';
 import { LmdbRows, Payer, PaymentBook, type Settlement, ledgerSettlement } from '@granary/payments';
 import type { Manifest, PaymentTerms } from '@granary/protocol';
+import { all } from './all.js';
 import { anySignal } from './any-signal.js';
 import { type AuditKit, makeAuditKit } from './audit-kit.js';
 import { type CareReport, Caretaker } from './caretaker.js';
@@ -44,7 +45,10 @@ import type { RenterCore } from './renter-core.js';
 import { explainReputation, pardon } from './reputation.js';
 import type { RenterKeys } from './renter-keys.js';
 import { type PaymentReport, RenterPayments } from './renter-payments.js';
-import { INDEX_BUCKET, RenterStore } from './renter-store.js';
+import { LmdbRecords } from './lmdb-records.js';
+import type { RecordDatabase } from './record-database.js';
+import { INDEX_BUCKET } from './record-keys.js';
+import { openRenterStore } from './renter-store.js';
 import type {
   DeleteResult,
   FarmerStanding,
@@ -66,8 +70,10 @@ import {
 
 /** What a {@link Renter} is made of. */
 export interface RenterParts {
-  /** Where its store is kept. */
+  /** Where its store is kept, unless `records` are given, and its book of payments. */
   readonly directory: string;
+  /** What its store is kept in. Default: LMDB in the directory. It is closed with the renter. */
+  readonly records?: RecordDatabase;
   readonly keys: RenterKeys;
   /** Addresses of nodes to join by. */
   readonly bootstrap: readonly string[];
@@ -134,7 +140,8 @@ export class Renter {
       ...(!dialer.direct && proxiedSettings),
       ...parts.settings,
     };
-    const store = await RenterStore.open(parts.directory, keys.storeKey);
+    const records = parts.records ?? (await LmdbRecords.open(parts.directory));
+    const store = await openRenterStore(records, keys.storeKey);
     const credentials = await createTlsCredentials(keys.identity, clock);
     const pubsub = new PubSub();
     const mailbox = new Mailbox();
@@ -154,7 +161,7 @@ export class Renter {
       random,
     });
     await node.start();
-    const known = () => [...store.farmers()].map(({ contact }) => contact);
+    const known = async () => (await all(store.farmers())).map(({ contact }) => contact);
     const network = new NetworkAccess(node, parts.bootstrap, known, logger);
     const directory = new FarmerDirectory(
       store,
@@ -268,6 +275,7 @@ export class Renter {
     const stored = await putObject(this.core, path, source, options, {
       signal,
       active: this.active,
+      leases: this.leases,
     });
     const indexFailure = await this.publish(signal);
     return { ...stored, garbage: await this.collect(signal), indexFailure };
@@ -313,27 +321,27 @@ export class Renter {
   }
 
   /** Objects of a bucket in order of name. `after` is a name that the listing begins behind. */
-  *list(
+  async *list(
     bucket: string,
     options: { prefix?: string; after?: string; limit?: number } = {},
-  ): Generator<ObjectSummary> {
+  ): AsyncGenerator<ObjectSummary> {
     checkBucket(bucket);
     const { prefix = '', after = '', limit = Infinity } = options;
     let count = 0;
-    for (const manifest of this.core.store.manifests(bucket, after, prefix)) {
+    for await (const manifest of this.core.store.manifests(bucket, after, prefix)) {
       if (count++ >= limit) return;
       yield summaryOf(manifest);
     }
   }
 
   /** Names of the buckets, in order. A bucket is there as long as it holds something. */
-  buckets(): Iterable<string> {
+  buckets(): AsyncIterable<string> {
     return this.core.store.buckets();
   }
 
   /** What a listing says of one object. @throws RenterError RENTER_NOT_FOUND. */
-  head(path: ObjectPath): ObjectSummary {
-    return summaryOf(this.manifestOf(path));
+  async head(path: ObjectPath): Promise<ObjectSummary> {
+    return summaryOf(await this.manifestOf(path));
   }
 
   /**
@@ -341,20 +349,19 @@ export class Renter {
    *
    * @throws RenterError RENTER_NOT_FOUND.
    */
-  stat(path: ObjectPath): ObjectStat {
-    const manifest = this.manifestOf(path);
+  async stat(path: ObjectPath): Promise<ObjectStat> {
+    const manifest = await this.manifestOf(path);
     const farmers = new Map<string, number>();
     let [shards, storedBytes, fewestShards, expires] = [0, 0, Infinity, Infinity];
-    for (const segment of this.core.store.segments(manifest.objectId)) {
+    for await (const segment of this.core.store.segments(manifest.objectId)) {
       shards += segment.shards.length;
       storedBytes += segment.shards.length * segment.shardSize;
       fewestShards = Math.min(fewestShards, segment.shards.length);
-      for (const { farmer, contract } of segment.shards) {
-        farmers.set(farmer, (farmers.get(farmer) ?? 0) + 1);
-        const record = this.core.store.contract(contract);
-        if (record !== undefined) expires = Math.min(expires, contractEnd(record));
-      }
+      for (const { farmer } of segment.shards) farmers.set(farmer, (farmers.get(farmer) ?? 0) + 1);
+      const known = await this.core.store.contracts(segment.shards.map((shard) => shard.contract));
+      for (const record of known.values()) expires = Math.min(expires, contractEnd(record));
     }
+    const records = await this.core.directory.records([...farmers.keys()]);
     return {
       ...summaryOf(manifest),
       bucket: manifest.bucket,
@@ -366,7 +373,7 @@ export class Renter {
       expires: Number.isFinite(expires) ? expires : null,
       farmers: [...farmers].map(([nodeId, count]) => ({
         nodeId,
-        address: this.core.store.farmer(nodeId)?.contact.addresses[0] ?? '',
+        address: records.get(nodeId)?.contact.addresses[0] ?? '',
         shards: count,
       })),
     };
@@ -379,9 +386,9 @@ export class Renter {
    * @throws RenterError RENTER_NOT_FOUND.
    */
   async delete(path: ObjectPath, options: { signal?: AbortSignal } = {}): Promise<DeleteResult> {
-    const manifest = this.manifestOf(path);
+    const manifest = await this.manifestOf(path);
     const contracts = new Set<string>();
-    for (const segment of this.core.store.segments(manifest.objectId)) {
+    for await (const segment of this.core.store.segments(manifest.objectId)) {
       for (const { contract } of segment.shards) contracts.add(contract);
     }
     if (!(await this.core.store.removeObject(path))) throw notFound(path);
@@ -400,7 +407,8 @@ export class Renter {
     options: { signal?: AbortSignal; unfinished?: boolean } = {},
   ): Promise<GarbageReport> {
     const signal = this.signalOf(options.signal);
-    await abandonUploads(this.core, this.active, options.unfinished === true);
+    const worked = { active: this.active, leases: this.leases };
+    await abandonUploads(this.core, worked, options.unfinished === true);
     await this.core.store.collectRetired(this.leases.isLive);
     await this.network.join();
     await this.core.directory.available();
@@ -454,19 +462,23 @@ export class Renter {
   }
 
   /** Every farmer met, how it stands and why. */
-  standings(): FarmerStanding[] {
+  async standings(): Promise<FarmerStanding[]> {
     const { store, directory, clock, settings } = this.core;
-    return directory.known().map((record) => ({
-      record,
-      shards: store.holdingCount(record.contact.nodeId),
-      explanation: explainReputation(record.reputation, clock.now(), settings.reputation),
-    }));
+    const standings: FarmerStanding[] = [];
+    for (const record of await directory.known()) {
+      standings.push({
+        record,
+        shards: await store.holdingCount(record.contact.nodeId),
+        explanation: explainReputation(record.reputation, clock.now(), settings.reputation),
+      });
+    }
+    return standings;
   }
 
   /** Give a suspected or disqualified farmer another chance. @throws RenterError RENTER_NOT_FOUND. */
   async pardon(nodeId: string): Promise<void> {
     const { directory, clock, settings } = this.core;
-    if (directory.record(nodeId) === undefined) {
+    if ((await directory.record(nodeId)) === undefined) {
       throw new RenterError('RENTER_NOT_FOUND', `there is no farmer ${nodeId} that was met`);
     }
     await directory.change(nodeId, (record) => ({
@@ -477,8 +489,8 @@ export class Renter {
   }
 
   /** Signed proofs of audits that farmers have failed; anybody can check them with `judgeAudit`. */
-  evidence(): unknown[] {
-    return [...this.core.store.evidence()];
+  evidence(): Promise<unknown[]> {
+    return all(this.core.store.evidence());
   }
 
   /**
@@ -488,8 +500,8 @@ export class Renter {
    * @param lifetimeMs - until when the requests may be put
    * @throws RenterError RENTER_NOT_FOUND.
    */
-  auditKit(path: ObjectPath, lifetimeMs: number): Promise<AuditKit> {
-    return makeAuditKit(this.core, this.manifestOf(path), lifetimeMs);
+  async auditKit(path: ObjectPath, lifetimeMs: number): Promise<AuditKit> {
+    return makeAuditKit(this.core, await this.manifestOf(path), lifetimeMs);
   }
 
   /** The farmers that this renter knows; those of the network now when `refresh` is set. */
@@ -500,22 +512,23 @@ export class Renter {
   }
 
   /** What this renter has, from its own store. */
-  status(): RenterStatus {
+  async status(): Promise<RenterStatus> {
     let [objects, bytes, buckets] = [0, 0, 0];
-    for (const bucket of this.core.store.buckets()) {
+    for await (const bucket of this.core.store.buckets()) {
       buckets += 1;
-      for (const { size } of this.core.store.manifests(bucket, '', '')) {
+      for await (const { size } of this.core.store.manifests(bucket, '', '')) {
         objects += 1;
         bytes += size;
       }
     }
     let [shards, storedBytes] = [0, 0];
-    for (const { objectId } of this.core.store.allManifests()) {
-      for (const segment of this.core.store.segments(objectId)) {
+    for await (const { objectId } of this.core.store.allManifests()) {
+      for await (const segment of this.core.store.segments(objectId)) {
         shards += segment.shards.length;
         storedBytes += segment.shards.length * segment.shardSize;
       }
     }
+    const uploads = await all(this.core.store.uploads());
     return {
       nodeId: this.core.keys.identity.nodeId,
       buckets,
@@ -523,14 +536,14 @@ export class Renter {
       bytes,
       shards,
       storedBytes,
-      unfinishedUploads: [...this.core.store.uploads()].map(({ manifest, source, started }) => ({
+      unfinishedUploads: uploads.map(({ manifest, source, started }) => ({
         bucket: manifest.bucket,
         name: manifest.name,
         started,
         resumable: source !== null,
       })),
-      pendingDeletes: this.core.store.garbageCount(),
-      knownFarmers: this.core.directory.known().length,
+      pendingDeletes: await this.core.store.garbageCount(),
+      knownFarmers: (await this.core.directory.known()).length,
     };
   }
 
@@ -549,9 +562,9 @@ export class Renter {
     return anySignal(signal === undefined ? [this.closing.signal] : [signal, this.closing.signal]);
   }
 
-  private manifestOf(path: ObjectPath): Manifest {
+  private async manifestOf(path: ObjectPath): Promise<Manifest> {
     checkPath(path);
-    const manifest = this.core.store.manifest(path);
+    const manifest = await this.core.store.manifest(path);
     if (manifest === undefined) throw notFound(path);
     return manifest;
   }
@@ -561,10 +574,11 @@ export class Renter {
     path: ObjectPath,
   ): Promise<{ manifest: Manifest; end: () => Promise<void> }> {
     for (;;) {
-      const manifest = this.manifestOf(path);
+      const manifest = await this.manifestOf(path);
       const finish = await this.leases.reading(manifest.objectId);
       // It may have been replaced before our lease was there to be seen.
-      const current = this.core.store.manifest(path)?.objectId === manifest.objectId;
+      const now = await this.core.store.manifest(path);
+      const current = now?.objectId === manifest.objectId;
       const end = async () => {
         const retired = await finish();
         if (retired && !this.closing.signal.aborted) await this.collect(this.closing.signal);
@@ -581,7 +595,8 @@ export class Renter {
   ): Promise<void> {
     const path = { bucket: INDEX_BUCKET, name };
     const source = { kind: 'stream', stream: bytes } as const;
-    await putObject(this.core, path, source, {}, { signal, active: this.active });
+    const { active, leases } = this;
+    await putObject(this.core, path, source, {}, { signal, active, leases });
   }
 
   /** Bring the index in the network up to date; why that did not work, or null. */

@@ -27,33 +27,31 @@ export type RepairOutcome =
   | { readonly kind: 'skipped' }
   | { readonly kind: 'failed'; readonly reason: string };
 
-/** What is known of farmers and shards at this time. */
-export function healthView({ store, directory, settings, clock }: RenterCore): HealthView {
-  const farmers = new Map<string, FarmerRecord | undefined>();
-  const farmer = (nodeId: string) => {
-    if (!farmers.has(nodeId)) farmers.set(nodeId, directory.record(nodeId));
-    return farmers.get(nodeId);
-  };
-  return {
+/** What was learned of farmers during a walk over many segments. */
+export type FarmersSeen = Map<string, FarmerRecord | undefined>;
+
+/** The health of one segment at this time. @param seen - farmers that were looked up before */
+export async function healthOf(
+  { store, directory, settings, clock }: RenterCore,
+  manifest: Manifest,
+  segment: SegmentRecord,
+  seen: FarmersSeen = new Map(),
+): Promise<SegmentHealth> {
+  const contracts = await store.contracts(segment.shards.map(({ contract }) => contract));
+  const unseen = segment.shards.map(({ farmer }) => farmer).filter((id) => !seen.has(id));
+  const found = unseen.length === 0 ? undefined : await directory.records(unseen);
+  for (const id of unseen) seen.set(id, found?.get(id));
+  const view: HealthView = {
     now: clock.now(),
-    reputation: (nodeId) => farmer(nodeId)?.reputation,
-    leaving: (nodeId) => farmer(nodeId)?.terms.leaving ?? false,
-    failed: (contract) => store.contract(contract)?.failed !== undefined,
+    reputation: (nodeId) => seen.get(nodeId)?.reputation,
+    leaving: (nodeId) => seen.get(nodeId)?.terms.leaving ?? false,
+    failed: (contract) => contracts.get(contract)?.failed !== undefined,
     end: (contract) => {
-      const record = store.contract(contract);
+      const record = contracts.get(contract);
       return record && effectiveEnd(record, settings.durationMs);
     },
   };
-}
-
-/** The health of one segment at this time. */
-export function healthOf(
-  core: RenterCore,
-  manifest: Manifest,
-  segment: SegmentRecord,
-  view: HealthView = healthView(core),
-): SegmentHealth {
-  return segmentHealth(segment, manifest.scheme, view, core.settings.reputation);
+  return segmentHealth(segment, manifest.scheme, view, settings.reputation);
 }
 
 /** Makes lost shards anew and places them on farmers that hold none of their segment. */
@@ -88,7 +86,7 @@ export class Repairer {
 
   /** Make garbage of what repairs have left that nobody works on any more. */
   async clearUp(): Promise<void> {
-    for (const name of this.core.store.repairsBegun()) {
+    for (const name of await this.core.store.repairsBegun()) {
       await this.leases.alone(name, () => this.core.store.abandonRepair(name));
     }
   }
@@ -100,9 +98,9 @@ export class Repairer {
     signal: AbortSignal,
   ): Promise<RepairOutcome> {
     const { store, random } = this.core;
-    const segment = store.segment(manifest.objectId, index);
+    const segment = await store.segment(manifest.objectId, index);
     if (segment === undefined) return { kind: 'skipped' };
-    const health = healthOf(this.core, manifest, segment);
+    const health = await healthOf(this.core, manifest, segment);
     if (health.verdict === 'fine') return { kind: 'skipped' };
     const plan = planRepair(segment, manifest.scheme, health);
     const candidates = await this.candidates(segment, plan);
@@ -148,8 +146,7 @@ export class Repairer {
 
   private async candidates(segment: SegmentRecord, plan: RepairPlan): Promise<FarmerRecord[]> {
     const { directory, settings, clock, random } = this.core;
-    const known = (shards: readonly ShardRecord[]) =>
-      shards.flatMap(({ farmer }) => directory.record(farmer) ?? []);
+    const holding = await directory.records(plan.keep.map(({ farmer }) => farmer));
     // Whoever holds, or should hold, a shard of this segment gets no other one.
     const holders = new Set(segment.shards.map(({ farmer }) => farmer));
     const farmers = (await directory.available()).filter(
@@ -161,7 +158,7 @@ export class Repairer {
       now: clock.now(),
       diversity: settings.diversity,
       reputation: settings.reputation,
-      holders: known(plan.keep),
+      holders: [...holding.values()],
       maxStoragePrice: settings.maxStoragePrice,
       maxEgressPrice: settings.maxEgressPrice,
       canUse: (farmer: FarmerRecord) => this.core.payments.canUse(farmer),

@@ -28,7 +28,7 @@ export async function fetchShards(
 ): Promise<Map<number, Uint8Array>> {
   const { pool, directory, store, clock, logger, settings } = core;
   const { hedgeMs, extraReads } = settings;
-  const waiting = rank(segment.shards, directory, k);
+  const waiting = await rank(segment.shards, directory, k);
   const range = alignedRange(segment.shardSize, stretch);
   const got = new Map<number, Uint8Array>();
   const failures: string[] = [];
@@ -110,14 +110,15 @@ function showsLoss(error: unknown): boolean {
 }
 
 /** Shards in the order to ask for them: reliable farmers first, then near ones, then data shards. */
-function rank(
+async function rank(
   shards: readonly ShardRecord[],
   directory: FarmerDirectory,
   k: number,
-): ShardRecord[] {
+): Promise<ShardRecord[]> {
+  const farmers = await directory.records(shards.map(({ farmer }) => farmer));
   return shards
     .map((shard) => {
-      const farmer = directory.record(shard.farmer);
+      const farmer = farmers.get(shard.farmer);
       return {
         shard,
         failures: Math.min(farmer?.failures ?? 0, 8),

@@ -58,7 +58,7 @@ export async function placeShards(
 ): Promise<{ shards: ShardRecord[]; contracts: Map<string, ContractRecord> }> {
   const { store, clock } = core;
   const { upload, success } = segment;
-  const proposals = proposeAll(core, segment);
+  const proposals = await proposeAll(core, segment);
   await store.putProposals(
     [...proposals.assigned].map(([shard, proposal]) =>
       recordOf(upload, segment.index, shard, proposal),
@@ -109,11 +109,11 @@ interface Proposals {
 }
 
 /** Give every shard a farmer. Proposals of an earlier life of this upload are taken up again. */
-function proposeAll(core: RenterCore, segment: ShardsToPlace): Proposals {
+async function proposeAll(core: RenterCore, segment: ShardsToPlace): Promise<Proposals> {
   const { shards, upload, index } = segment;
   const assigned = new Map<number, ContractProposal>();
   const used = new Set<string>();
-  for (const { shard, proposal } of core.store.proposals(upload, index)) {
+  for await (const { shard, proposal } of core.store.proposals(upload, index)) {
     const { terms } = proposal;
     const current = shards.get(shard);
     const known = segment.candidates.some(({ contact }) => contact.nodeId === terms.farmer);

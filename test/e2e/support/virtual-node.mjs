@@ -127,7 +127,7 @@ if (options.role === 'farmer') {
     delete: async (name) => renter.delete({ bucket: 'month', name }),
     care: async () => renter.care({ auditAll: true }),
     pay: async () => renter.pay(),
-    farmersOf: (name) => renter.stat({ bucket: 'month', name }).farmers,
+    farmersOf: async (name) => (await renter.stat({ bucket: 'month', name })).farmers,
     promised: () =>
       Object.fromEntries(
         [...renter.payer.book.accounts()].map(({ peer, currency }) => [

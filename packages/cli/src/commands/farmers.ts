@@ -10,12 +10,13 @@ export async function farmers(
   const { output } = context;
   await withRenter(context, async (renter) => {
     if (options.evidence === true) {
-      for (const proof of renter.evidence()) process.stdout.write(`${JSON.stringify(proof)}\n`);
+      for (const proof of await renter.evidence())
+        process.stdout.write(`${JSON.stringify(proof)}\n`);
       return;
     }
     if (options.pardon !== undefined) await renter.pardon(options.pardon);
     if (options.refresh === true) await renter.farmers({ refresh: true });
-    const standings = renter.standings();
+    const standings = await renter.standings();
     for (const { record, shards, explanation } of standings) {
       const { contact, terms, latencyMs, reputation } = record;
       output.result({

@@ -149,7 +149,7 @@ export async function get(
   }
   await withRenter(context, async (renter) => {
     const begun = Date.now();
-    const { size, sha256 } = renter.head(path);
+    const { size, sha256 } = await renter.head(path);
     const range = options.range === undefined ? undefined : parseRange(options.range, size);
     const bar = startProgress('get', !output.json && target !== '-');
     const onProgress = ({ bytes, total }: { bytes: number; total?: number }) =>
@@ -209,24 +209,23 @@ async function writeWhole(target: string, source: AsyncIterable<Uint8Array>): Pr
 /** `granary ls` */
 export async function ls(context: Context, remote: string | undefined): Promise<void> {
   const { output } = context;
-  await withRenter(context, (renter) => {
+  await withRenter(context, async (renter) => {
     if (remote === undefined) {
-      for (const bucket of renter.buckets()) {
+      for await (const bucket of renter.buckets()) {
         output.result({ bucket });
         output.line(`${bucket}/`);
       }
-      return Promise.resolve();
+      return;
     }
     const slash = remote.indexOf('/');
     const bucket = slash < 0 ? remote : remote.slice(0, slash);
     const prefix = slash < 0 ? '' : remote.slice(slash + 1);
-    for (const object of renter.list(bucket, { prefix })) {
+    for await (const object of renter.list(bucket, { prefix })) {
       output.result({ bucket, ...object });
       output.line(
         `${dateOf(object.created)}  ${formatSize(object.size).padStart(9)}  ${printable(object.name)}`,
       );
     }
-    return Promise.resolve();
   });
 }
 
@@ -234,8 +233,8 @@ export async function ls(context: Context, remote: string | undefined): Promise<
 export async function stat(context: Context, remote: string): Promise<void> {
   const { formatScheme } = await import('@granary/protocol');
   const { output } = context;
-  await withRenter(context, (renter) => {
-    const found = renter.stat(parseRemotePath(remote));
+  await withRenter(context, async (renter) => {
+    const found = await renter.stat(parseRemotePath(remote));
     output.result(found);
     const { scheme } = found;
     const spare = found.fewestShards - scheme.k;

@@ -9,7 +9,7 @@ const CLEAR = 'if it was cut off, "granary gc" clears it up';
 export async function status(context: Context, options: { offline?: boolean }): Promise<void> {
   const { output, home } = context;
   await withRenter(context, async (renter) => {
-    const own = renter.status();
+    const own = await renter.status();
     const farmers = options.offline === true ? [] : await renter.farmers({ refresh: true });
     const free = farmers.reduce((sum, { terms }) => sum + terms.freeBytes, 0);
     output.result({

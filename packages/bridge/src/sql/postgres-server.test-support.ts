@@ -1,0 +1,136 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { chmod, chown, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+
+/** A PostgreSQL of our own, in a temporary directory, on loopback. */
+export interface PostgresServer {
+  /** Make an empty database. @returns its URL */
+  createDatabase(): Promise<string>;
+  /** End it at once (SIGKILL of all its processes), as a crash would. */
+  kill(): Promise<void>;
+  /** Start it again where it was. */
+  start(): Promise<void>;
+  /** End it and remove all that it kept. */
+  close(): Promise<void>;
+}
+
+/**
+ * Start Debian's PostgreSQL as an unprivileged user, as it demands.
+ *
+ * @param options - `durable: false` leaves out syncing, for tests that are not about crashes
+ */
+export async function startPostgres({ durable = true } = {}): Promise<PostgresServer> {
+  const bin = await binaries();
+  const directory = await mkdtemp(join(tmpdir(), 'granary-postgres-'));
+  const data = join(directory, 'data');
+  const password = randomBytes(12).toString('hex');
+  const passwordFile = join(directory, 'password');
+  await writeFile(passwordFile, password, { mode: 0o600 });
+  const user = process.getuid?.() === 0 ? await idsOf('postgres') : undefined;
+  if (user !== undefined) {
+    await chown(directory, user.uid, user.gid);
+    await chown(passwordFile, user.uid, user.gid);
+    await chmod(directory, 0o700);
+  }
+  const as = user ?? {};
+  await run(
+    join(bin, 'initdb'),
+    ['-D', data, '-U', 'granary', '-A', 'scram-sha-256', `--pwfile=${passwordFile}`, '-E', 'UTF8'],
+    { ...as, cwd: directory },
+  );
+  const port = await freePort();
+  let server: ChildProcess | undefined;
+  let databases = 0;
+
+  const psql = async (statement: string) => {
+    const env = { ...process.env, PGPASSWORD: password };
+    const at = ['-h', '127.0.0.1', '-p', String(port), '-U', 'granary', '-d', 'postgres'];
+    await run(join(bin, 'psql'), [...at, '-qc', statement], { env, cwd: directory });
+  };
+  const start = async () => {
+    const settings = {
+      listen_addresses: '127.0.0.1',
+      unix_socket_directories: directory,
+      max_connections: '60',
+      shared_buffers: '64MB',
+      lc_messages: 'C',
+      ...(durable ? {} : { fsync: 'off', full_page_writes: 'off' }),
+    };
+    const options = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+    server = spawn(join(bin, 'postgres'), ['-D', data, '-p', String(port), ...options], {
+      ...as,
+      cwd: directory,
+      stdio: 'ignore',
+    });
+    for (let i = 0; ; i += 1) {
+      try {
+        return await psql('SELECT 1');
+      } catch (error) {
+        if (i > 100 || server.exitCode !== null) throw error;
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+    }
+  };
+  const exited = (child: ChildProcess) =>
+    child.exitCode !== null || child.signalCode !== null
+      ? Promise.resolve()
+      : new Promise<void>((resolve) => child.once('exit', () => resolve()));
+
+  await start();
+  return {
+    start,
+    createDatabase: async () => {
+      databases += 1;
+      const name = `test_${databases}`;
+      await psql(`CREATE DATABASE ${name}`);
+      return `postgres://granary:${password}@127.0.0.1:${port}/${name}`;
+    },
+    kill: async () => {
+      // Its children end by themselves when the postmaster is gone.
+      server?.kill('SIGKILL');
+      if (server !== undefined) await exited(server);
+    },
+    close: async () => {
+      if (server !== undefined) {
+        // Fast shutdown: connections are ended.
+        server.kill('SIGINT');
+        await exited(server);
+      }
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+async function binaries(): Promise<string> {
+  const root = '/usr/lib/postgresql';
+  const versions = await readdir(root).catch(() => []);
+  const newest = versions.sort((a, b) => Number(b) - Number(a))[0];
+  if (newest === undefined) {
+    throw new Error('these tests need a PostgreSQL: apt-get install postgresql');
+  }
+  return join(root, newest, 'bin');
+}
+
+async function idsOf(name: string): Promise<{ uid: number; gid: number }> {
+  const [uid, gid] = await Promise.all(
+    ['-u', '-g'].map(async (which) => Number((await run('id', [which, name])).stdout)),
+  );
+  return { uid: uid!, gid: gid! };
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as { port: number };
+      server.close(() => resolve(port));
+    });
+  });
+}

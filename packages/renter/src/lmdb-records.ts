@@ -1,0 +1,115 @@
+import { chmod, mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Database, type RootDatabase, open } from 'lmdb';
+import { RenterError, messageOf } from './errors.js';
+import type {
+  KeyRange,
+  RecordAnswer,
+  RecordDatabase,
+  RecordStep,
+  RecordWork,
+  StoredRecord,
+  WriteOptions,
+} from './record-database.js';
+
+/**
+ * Records in LMDB, in a directory of this machine. Several processes may use it at once; a transaction
+ * is whole or not there, and a durable write returns after its pages are on the disk.
+ */
+export class LmdbRecords implements RecordDatabase {
+  readonly reach = 'machine';
+
+  private constructor(
+    private readonly root: RootDatabase<Buffer, string>,
+    private readonly rows: Database<Buffer, string>,
+  ) {}
+
+  /** @throws RenterError RENTER_STORE when the directory can't be used. */
+  static async open(directory: string): Promise<LmdbRecords> {
+    try {
+      await mkdir(directory, { recursive: true, mode: 0o700 });
+      await chmod(directory, 0o700);
+      const root = open<Buffer, string>({
+        path: join(directory, 'renter.lmdb'),
+        encoding: 'binary',
+        maxDbs: 4,
+        noSubdir: true,
+      });
+      const rows = root.openDB<Buffer, string>({ name: 'rows', encoding: 'binary' });
+      return new LmdbRecords(root, rows);
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code;
+      if (code === 'EACCES' || code === 'ENOSPC' || code === 'EROFS') throw error;
+      throw new RenterError(
+        'RENTER_STORE',
+        `the store in ${directory} can't be opened: ${messageOf(error)}`,
+        { cause: error },
+      );
+    }
+  }
+
+  async get(keys: readonly string[]): Promise<readonly StoredRecord[]> {
+    return this.pick(keys);
+  }
+
+  async range(range: KeyRange): Promise<readonly StoredRecord[]> {
+    return this.read(range);
+  }
+
+  async count({ start, end }: Pick<KeyRange, 'start' | 'end'>): Promise<number> {
+    return this.rows.getKeysCount({ start, end });
+  }
+
+  async write<T>(work: () => RecordWork<T>, { durable = true }: WriteOptions = {}): Promise<T> {
+    // A child, since LMDB writes several transactions as one: only so what an error ended is undone.
+    const result = await this.root.childTransaction(() => {
+      const steps = work();
+      let step = steps.next();
+      while (!step.done) step = steps.next(this.perform(step.value));
+      return step.value;
+    });
+    if (durable) await this.root.flushed;
+    return result;
+  }
+
+  close(): Promise<void> {
+    return this.root.close();
+  }
+
+  private perform(step: RecordStep): RecordAnswer {
+    if (step.op === 'range') return this.read(step.range);
+    if (step.op === 'get') return this.pick(step.keys);
+    for (const [key, value] of step.records) {
+      if (value === null) void this.rows.remove(key);
+      else void this.rows.put(key, value);
+    }
+    return [];
+  }
+
+  private pick(keys: readonly string[]): StoredRecord[] {
+    return keys.flatMap((key) => {
+      const value = this.rows.get(key);
+      return value === undefined ? [] : [{ key, value }];
+    });
+  }
+
+  private read({ start, end, limit = Infinity, reverse = false }: KeyRange): StoredRecord[] {
+    if (reverse) return this.readBackwards(start, end, limit);
+    const most = Number.isFinite(limit) ? { limit } : {};
+    return [...this.rows.getRange({ start, end, ...most })].map(({ key, value }) => ({
+      key,
+      value,
+    }));
+  }
+
+  private readBackwards(start: string, end: string, limit: number): StoredRecord[] {
+    const found: StoredRecord[] = [];
+    // Backwards LMDB begins with the end itself, and leaves the start out.
+    for (const { key, value } of this.rows.getRange({ start: end, end: start, reverse: true })) {
+      if (found.length >= limit) return found;
+      if (key !== end) found.push({ key, value });
+    }
+    const first = found.length < limit ? this.rows.get(start) : undefined;
+    return first === undefined ? found : [...found, { key: start, value: first }];
+  }
+}
