@@ -50,6 +50,15 @@ async function json(...args) {
   return JSON.parse(text);
 }
 
+/** Start an S3 endpoint on the renter's home. */
+async function startBridge() {
+  const child = start(['bridge', '--listen', '127.0.0.1:0', '--json', '--log-level', 'error']);
+  return new Promise((resolve, reject) => {
+    child.once('exit', (code) => reject(new Error(`the bridge ended with code ${code}`)));
+    createInterface({ input: child.stdout }).once('line', (line) => resolve(JSON.parse(line)));
+  });
+}
+
 async function hash(path) {
   const sha = createHash('sha256');
   for await (const part of createReadStream(path)) sha.update(part);
@@ -158,6 +167,9 @@ try {
     step('Starting the killed farmers again: the network is yours to play with');
     const [alive] = found.farmers.filter(({ nodeId }) => spared.has(nodeId));
     await Promise.all(victims.map(({ nodeId }) => restartFarmer(nodeId, alive.address)));
+    step('Starting an S3 endpoint');
+    const { url, region, accessKeyId, secretAccessKey } = await startBridge();
+    say(`   ${url}`);
     say(`
 In another terminal, in this directory:
 
@@ -168,6 +180,16 @@ In another terminal, in this directory:
   npx granary get README.md copy.md  # read it back
   npx granary status                 # the farmers that answer
   npx granary --help                 # everything else
+
+Or by S3, with whatever speaks it:
+
+  export AWS_ACCESS_KEY_ID=${accessKeyId}
+  export AWS_SECRET_ACCESS_KEY=${secretAccessKey}
+  export AWS_DEFAULT_REGION=${region}
+  aws --endpoint-url ${url} s3 mb s3://first
+  aws --endpoint-url ${url} s3 cp README.md s3://first/
+  rclone ls ":s3,provider=Other,env_auth,endpoint='${url}':first"
+  RESTIC_PASSWORD=demo restic -r s3:${url}/backups init
 
 Ctrl-C stops everything and removes it.`);
     await new Promise(() => setInterval(() => undefined, 60_000));

@@ -44,6 +44,26 @@ export type {
   Precondition,
   VersionChange,
 } from './metadata/requests.js';
+export { BRIDGE_DEFAULTS, Bridge, type BridgeParts } from './bridge.js';
+export {
+  ContentKeeper,
+  type ContentKeeperParts,
+  type KeeperReport,
+} from './contents/content-keeper.js';
+export {
+  ContentGoneError,
+  type ContentRange,
+  type ObjectBackend,
+} from './contents/object-backend.js';
+export { CONTENT_BUCKET, DEFAULT_TRANSFERS, RenterBackend } from './contents/renter-backend.js';
+export { BridgeMetrics, type RequestFigures } from './http/bridge-metrics.js';
+export { DEFAULT_SERVER_LIMITS, type ServerLimits } from './http/bridge-server.js';
+export { type KeyScope, RIGHTS, type Right, keyScopeSchema } from './s3/access/key-scope.js';
+export { DEFAULT_PACE, type Pace } from './s3/body/paced-body.js';
+export { OPERATIONS, type OperationName } from './s3/operation.js';
+export { DEFAULT_LIMITS, type S3Limits } from './s3/s3-deps.js';
+export { type CorsRule } from './s3/cors.js';
+export { type LifecycleRule, expiryOf } from './s3/lifecycle.js';
 export { SqlRecords } from './records/sql-records.js';
 export { DatabaseError, type DatabaseErrorCode } from './sql/database-error.js';
 export { openDatabase } from './sql/open-database.js';

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import type { Logger } from '@granary/kad';
 import type { ProxiedDialer } from '@granary/nat';
-import type { Renter, RenterKeys, RenterSettings } from '@granary/renter';
+import type { RecordDatabase, Renter, RenterKeys, RenterSettings } from '@granary/renter';
 import { type Config, homeOf, loadConfig } from './config.js';
 import { type Output, terminalOutput } from './output.js';
 import { askPassword, givenPassword } from './password.js';
@@ -108,11 +108,13 @@ export async function withRenter<T>(
   const { config, dialer, home, logger } = context;
   const keys = await loadKeys(context);
   const settlement = await chainSettlement(config, keys.identity, dialer);
+  const records = await openRecords(context, keys.identity.nodeId);
   const renter = await Renter.open({
     directory: join(home, 'store'),
     keys,
     bootstrap: config.bootstrap ?? [],
     logger,
+    ...(records !== undefined && { records }),
     // Behind a proxy nothing may go out in another way.
     ...(dialer === undefined && { paths: new HolePuncher() }),
     ...(dialer !== undefined && { dialer }),
@@ -141,4 +143,16 @@ export async function withRenter<T>(
   } finally {
     await renter.close();
   }
+}
+
+/** The renter's records in the database that the configuration names; undefined: in the home directory. */
+async function openRecords(
+  { config, logger }: Context,
+  nodeId: string,
+): Promise<RecordDatabase | undefined> {
+  if (config.records === undefined) return undefined;
+  const { SqlRecords, openDatabase } = await import('@granary/bridge');
+  const { systemClock, systemRandom } = await import('@granary/kad');
+  const parts = { clock: systemClock, random: systemRandom, logger };
+  return SqlRecords.open(await openDatabase(config.records, parts), nodeId);
 }

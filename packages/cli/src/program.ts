@@ -1,11 +1,14 @@
 import { Command, Option } from 'commander';
+import type { AddKeyOptions } from './commands/access-keys.js';
 import type { AccountOptions } from './commands/accounts.js';
+import type { BridgeOptions } from './commands/bridge.js';
 import type { DoctorOptions } from './commands/doctor.js';
 import type { TunnelCommandOptions } from './commands/tunnel.js';
 import type { FarmOptions } from './commands/farm.js';
 import type { IdentityOptions } from './commands/identity.js';
 import type { NetworkOptions } from './commands/network.js';
 import type { RepairOptions } from './commands/repair.js';
+import type { BridgeDatabaseOptions } from './bridge-context.js';
 import { CliError } from './cli-error.js';
 import { contextOf } from './context.js';
 import { EXIT_CODES, EXIT_MEANINGS, type ExitName } from './exit-codes.js';
@@ -60,6 +63,19 @@ function withChain(command: Command): Command {
     .option('--chain-id <id>', "the chain's ID: the node is then asked only when it is needed")
     .option('--contract <address>', 'the contract of payment channels (GRANARY_CONTRACT)')
     .option('--token <address>', 'an ERC-20 token, or "native" (GRANARY_TOKEN; default native)');
+}
+
+/** Options of commands that open a bridge's metadata. */
+function withDatabase(command: Command): Command {
+  return command
+    .option(
+      '--database <place>',
+      'an SQLite file or a postgres:// URL (GRANARY_BRIDGE_DATABASE; default HOME/bridge/bridge.db)',
+    )
+    .option(
+      '--master-key-file <file>',
+      "64 hex digits that metadata is sealed under (or GRANARY_BRIDGE_MASTER_KEY; default: made from the renter's keys)",
+    );
 }
 
 function examples(...lines: string[]): string {
@@ -539,6 +555,71 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
     .action(async (file: string, _options: unknown, command: Command) => {
       const { importFrom } = await import('./commands/recover.js');
       await importFrom(await contextOf(command, signal), file);
+    });
+
+  withDatabase(add('bridge', 'serve S3: an endpoint for S3 applications into the network'))
+    .option('--listen <host:port>', 'address to listen on; port 0 takes any', '127.0.0.1:9000')
+    .option('--region <name>', 'the region that clients sign for', 'us-east-1')
+    .option('--domain <name>', 'serves BUCKET.NAME, too; may be repeated', collect)
+    .option('--tls-key <file>', 'serve HTTPS with this key, in PEM')
+    .option('--tls-cert <file>', 'and this certificate chain, in PEM')
+    .option('--metrics <address>', 'serve Prometheus metrics over HTTP at HOST:PORT/metrics')
+    .option('--inline <size>', 'objects up to this size go to the database first', '64KiB')
+    .option('--requests <n>', 'requests answered at one time', '256')
+    .option('--transfers <n>', 'transfers with farmers at one time, each way; memory follows', '12')
+    .option('--grace <time>', 'how long requests under way may take when it is stopped', '30s')
+    .option('--no-care', 'leave audits, renewals and repair to a "granary repair" elsewhere')
+    .addHelpText(
+      'after',
+      examples(
+        'granary bridge',
+        'granary bridge --listen 0.0.0.0:443 --tls-key key.pem --tls-cert cert.pem --domain s3.example.org',
+        'granary bridge --database postgres://granary@db/bridge --master-key-file /etc/granary/master.key',
+      ),
+    )
+    .action(async (options: BridgeOptions, command: Command) => {
+      const { bridge } = await import('./commands/bridge.js');
+      await bridge(await contextOf(command, signal), options);
+    });
+
+  const accessKeys = program
+    .command('access-keys')
+    .description("keys of the bridge's users: list, add, remove");
+  accessKeys.exitOverride().copyInheritedSettings(program);
+  withDatabase(add('list', 'show every user and key, and what it is good for', accessKeys))
+    .addHelpText('after', examples('granary access-keys list'))
+    .action(async (options: BridgeDatabaseOptions, command: Command) => {
+      const { listKeys } = await import('./commands/access-keys.js');
+      await listKeys(await contextOf(command, signal), options);
+    });
+  withDatabase(add('add', 'make a key, and its user when it is new', accessKeys))
+    .requiredOption('--user <name>', 'whose key it is')
+    .option(
+      '--buckets <name>',
+      'good in this bucket only, * stands for any; may be repeated',
+      collect,
+    )
+    .option('--prefix <text>', 'good for keys that begin so only; may be repeated', collect)
+    .option('--rights <list>', 'of list, read, write, delete, manage; all when not given')
+    .option('--expires <time>', 'good for so long')
+    .option('--description <text>', 'to tell it from others')
+    .addHelpText(
+      'after',
+      examples(
+        'granary access-keys add --user backup',
+        "granary access-keys add --user web --buckets 'site-*' --rights list,read --expires 90d",
+      ),
+    )
+    .action(async (options: AddKeyOptions, command: Command) => {
+      const { addKey } = await import('./commands/access-keys.js');
+      await addKey(await contextOf(command, signal), options);
+    });
+  withDatabase(add('remove', 'take a key away: it is good for nothing from then on', accessKeys))
+    .argument('<id>', 'the access key ID')
+    .addHelpText('after', examples('granary access-keys remove GR7KQ2…'))
+    .action(async (id: string, options: BridgeDatabaseOptions, command: Command) => {
+      const { removeKey } = await import('./commands/access-keys.js');
+      await removeKey(await contextOf(command, signal), id, options);
     });
 
   add('network', 'run a local network of farmer processes, to try things on, until Ctrl-C')

@@ -91,7 +91,7 @@ export function describeReachability(status: ReachabilityStatus): string[] {
   if (state === 'unknown') {
     lines.push('Not known yet whether others can reach this node: too few nodes could say.');
   } else {
-    lines.push("Others can't reach this node:");
+    lines.push("Others can't reach this node directly:");
     for (const check of checks) lines.push(`  ${check.address}: ${count(check)}`);
   }
   if (mapping !== undefined) {
@@ -108,7 +108,7 @@ export function describeReachability(status: ReachabilityStatus): string[] {
     }
   }
   if (state === 'private') {
-    if (announced.length > 0) lines.push(`  Announced all the same: ${announced.join(', ')}.`);
+    if (announced.length > 0) lines.push(`  Announced: ${announced.join(', ')}.`);
     lines.push('  "granary doctor" tells what can be done. It is tried again from time to time.');
   }
   return lines;

@@ -68,7 +68,10 @@ export function reportTunnels(output: Output, status: TunnelsStatus): void {
   for (const { nodeId, address } of through) {
     output.line(`Others can reach this node at ${address}, a tunnel of ${nodeId.slice(0, 12)}.`);
   }
-  if (offered === undefined) return;
+  if (offered === undefined) {
+    if (through.length === 0) output.line('This node is reached through no tunnel at this time.');
+    return;
+  }
   output.line(
     `This node is a tunnel for others: ${offered.clients} clients, ${formatSize(offered.bytes)} carried.`,
   );

@@ -14,6 +14,8 @@ const GAUGES: readonly [string, Figure, string][] = [
   ['farmer_missing_shards', 'missing', 'Shards of the book whose files were missing'],
   ['farmer_damaged_shards', 'damaged', 'Shards found damaged'],
   ['farmer_connections', 'connections', 'Transfer connections open'],
+  ['farmer_tunnels', 'tunnels', 'Tunnels through which this farmer is reached'],
+  ['farmer_tunnel_clients', 'tunnelClients', 'Nodes for which this farmer is a tunnel'],
 ];
 const COUNTERS: readonly [string, Figure, string][] = [
   ['farmer_uploads_total', 'uploads', 'Shards taken'],
@@ -21,6 +23,7 @@ const COUNTERS: readonly [string, Figure, string][] = [
   ['farmer_deletes_total', 'deletes', 'Shards deleted'],
   ['farmer_received_bytes_total', 'bytesIn', 'Bytes of shards received'],
   ['farmer_sent_bytes_total', 'bytesOut', 'Bytes of shards sent'],
+  ['farmer_tunnel_bytes_total', 'tunnelBytes', 'Bytes carried as a tunnel, both ways'],
   ['farmer_refused_total', 'refused', 'Transfers refused'],
   ['farmer_audits_total', 'audits', 'Audits answered'],
   ['farmer_audits_lost_total', 'auditsLost', 'Audits in which a loss was admitted'],

@@ -120,6 +120,11 @@ export interface FarmerStats extends TransferCounters {
   readonly port: number;
   /** Whether others can reach it, when that is looked after. */
   readonly reachable: 'unknown' | 'public' | 'private' | null;
+  /** Tunnels of others through which this farmer is reached. */
+  readonly tunnels: number;
+  /** Nodes for which this farmer is a tunnel, and bytes carried for them, both ways. */
+  readonly tunnelClients: number;
+  readonly tunnelBytes: number;
   readonly quotaBytes: number;
   readonly usedBytes: number;
   readonly reservedBytes: number;
@@ -423,6 +428,9 @@ export class Farmer {
       address: this.address,
       port: this.listeningPort() ?? 0,
       reachable: this.reachability?.status.state ?? null,
+      tunnels: this.tunnels?.status.through.length ?? 0,
+      tunnelClients: this.tunnels?.status.offered?.clients ?? 0,
+      tunnelBytes: this.tunnels?.status.offered?.bytes ?? 0,
       ...this.store.usage,
       ...this.counters,
       peers: this.node.routingTable.size,

@@ -110,7 +110,8 @@ class Path {
     const wanted = nodeId === target;
     if (!wanted && namedBy !== undefined && admit !== undefined && !admit(contact)) return;
     const groups = perGroup === Infinity ? [] : groupsOf(contact);
-    if (groups.some((group) => (this.groups.get(group) ?? 0) >= perGroup)) return;
+    // Nodes behind one tunnel are of one group, and each has to be found.
+    if (!wanted && groups.some((group) => (this.groups.get(group) ?? 0) >= perGroup)) return;
     const { candidates } = this;
     let low = 0;
     let high = candidates.length;

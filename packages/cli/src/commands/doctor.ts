@@ -46,8 +46,8 @@ export async function doctor(context: Context, options: DoctorOptions): Promise<
 }
 
 function describe(diagnosis: Diagnosis, nat: string, ports: string): string[] {
-  const { localAddresses, gateway, trials, nodes, networkError, observed, checks, reachable } =
-    diagnosis;
+  const { localAddresses, gateway, port, mapping, trials, nodes } = diagnosis;
+  const { networkError, observed, checks, reachable } = diagnosis;
   const lines = ['Your connection:', `  ${nat}`];
   if (ports !== '') lines.push(`  ${ports}`);
   lines.push(`  This machine: ${localAddresses.join(', ') || 'no address'}`);
@@ -55,20 +55,26 @@ function describe(diagnosis: Diagnosis, nat: string, ports: string): string[] {
   lines.push(`  Seen by others as: ${observed.join(', ') || 'not known'}`);
   lines.push('', 'What was tried:');
   if (gateway === undefined) lines.push('  Mapping a port: there is no router to ask');
-  for (const { protocol, mapping, error } of trials) {
+  for (const { protocol, mapping: granted, error } of trials) {
     const name = protocolName(protocol);
     lines.push(
-      mapping === undefined
+      granted === undefined
         ? `  ${name}: no. ${sentence(error?.message ?? '')}`
-        : `  ${name}: yes. Port ${mapping.externalPort} of ${mapping.externalAddress ?? 'an address that the router does not tell'}; removed again`,
+        : `  ${name}: yes. Port ${granted.externalPort} of ${granted.externalAddress ?? 'an address that the router does not tell'}; removed again`,
     );
   }
   if (networkError !== undefined) lines.push(`  Other nodes: none. ${sentence(networkError)}`);
   else if (nodes === 0 && checks.length === 0) lines.push('  Other nodes: none were asked');
   for (const { address, reached, failed, silent } of checks) {
     const quiet = silent > 0 ? `; ${silent} could not say` : '';
+    const which =
+      mapping !== undefined && address.endsWith(`:${mapping.externalPort}`)
+        ? ' (the port that the router maps)'
+        : mapping !== undefined && address.endsWith(`:${port}`)
+          ? ' (the port listened on, past the mapping)'
+          : '';
     lines.push(
-      `  Dialled back at ${address}: ${reached} of ${reached + failed} got through${quiet}`,
+      `  Dialled back at ${address}${which}: ${reached} of ${reached + failed} got through${quiet}`,
     );
   }
   lines.push(

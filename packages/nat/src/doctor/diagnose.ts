@@ -166,7 +166,8 @@ async function checkFromOutside(
       if (networkError === undefined) {
         onStep('Having other nodes dial back');
         await stopped(reachability.check(), signal);
-        ports = await portBehaviour(options, node.contacts());
+        const { observed } = reachability.status;
+        ports = await portBehaviour(options, node.contacts(), observed);
       }
     }
     const { observed, mapping, checks } = reachability.status;
@@ -201,10 +202,15 @@ function nodeOf(
   });
 }
 
-/** What nodes see of the port, when we come from one port to each of them. */
+/**
+ * What nodes see of the port, when we come from one port to each of them.
+ *
+ * @param observed - where we come from; who sees us come from elsewhere is reached in another way
+ */
 async function portBehaviour(
   options: DiagnoseOptions,
   contacts: readonly Contact[],
+  observed: readonly string[],
 ): Promise<PortBehaviour> {
   const localPort = await freePort();
   const identity = Identity.generate();
@@ -217,13 +223,15 @@ async function portBehaviour(
   await node.start();
   try {
     const seen: number[] = [];
-    for (const helper of chooseHelpers(contacts, PORT_HELPERS, systemRandom)) {
+    for (const helper of chooseHelpers(contacts, 2 * PORT_HELPERS, systemRandom)) {
       options.signal.throwIfAborted();
       const answer = await node
         .call(helper, OBSERVED_ADDRESS, {}, { timeoutMs: CALL_MS, signal: options.signal })
         .catch(() => undefined);
-      const { port } = (answer ?? {}) as { port?: unknown };
-      if (Number.isInteger(port)) seen.push(port as number);
+      const { address, port } = (answer ?? {}) as { address?: unknown; port?: unknown };
+      if (!observed.includes(address as string) || !Number.isInteger(port)) continue;
+      seen.push(port as number);
+      if (seen.length === PORT_HELPERS) break;
     }
     return portBehaviourOf(localPort, seen);
   } finally {

@@ -67,11 +67,11 @@ export class DialBack implements Plugin {
     return {
       methods: {
         [OBSERVED_ADDRESS]: (_params, { remote }) => {
-          const { address, port } = remote;
-          return Promise.resolve({
-            address: canonicalIp(address) ?? '',
-            ...(port !== undefined && { port }),
-          });
+          const { port } = remote;
+          const address = canonicalIp(remote.address);
+          // Who comes through a tunnel comes from nowhere that we know of, and from no port.
+          if (address === undefined) return Promise.resolve({ address: '' });
+          return Promise.resolve({ address, ...(port !== undefined && { port }) });
         },
         [DIAL_BACK]: (params, context) => this.dial(host, params, context),
       },

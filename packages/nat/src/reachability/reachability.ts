@@ -111,7 +111,7 @@ export class Reachability implements Plugin {
   private doubted = new Set<string>();
   private checkedAt: number | undefined;
   private told = '';
-  private toldAddresses: readonly string[] = [];
+  private toldAddresses = '[]';
 
   constructor(private readonly options: ReachabilityOptions) {
     this.announcer = options.announcer ?? new Announcer();
@@ -379,14 +379,14 @@ export class Reachability implements Plugin {
   }
 
   /** Have those know where we are now who know us, or let us in. */
-  private spread(announced: readonly string[]): void {
+  private spread(): void {
     const { node, logger } = this.host!;
     for (const contact of node.routingTable.closest(node.identity.nodeId, HELPERS)) {
       node.check(contact);
     }
     const { bootstrap = [] } = this.options;
     // A node without addresses is in nobody's table: with one, it joins as if for the first time.
-    if (announced.length === 0 || bootstrap.length === 0) return;
+    if (this.confirmed.length === 0 || bootstrap.length === 0) return;
     if (node.routingTable.size >= HELPERS) return;
     node
       .join(bootstrap, { signal: this.stopping.signal })
@@ -396,12 +396,17 @@ export class Reachability implements Plugin {
   /** Tell the listeners, if anything is new to them. */
   private tell(): void {
     const { status } = this;
-    const { state, announced, mapping, observed, checks } = status;
-    const news = JSON.stringify([state, announced, mapping?.externalPort, observed, checks]);
+    const { state, mapping, observed } = status;
+    // That one more has said the same is no news.
+    const said = this.checks.map(({ address, verdict, reached, failed }) => {
+      return [address, verdict, Math.min(reached + failed, this.options.enough ?? ENOUGH)];
+    });
+    const confirmed = JSON.stringify(this.confirmed);
+    const news = JSON.stringify([state, confirmed, mapping?.externalPort, observed, said]);
     if (news === this.told) return;
     this.told = news;
-    if (announced !== this.toldAddresses) this.spread(announced);
-    this.toldAddresses = announced;
+    if (confirmed !== this.toldAddresses) this.spread();
+    this.toldAddresses = confirmed;
     for (const listener of this.listeners) listener(status);
   }
 }

@@ -2,6 +2,7 @@ import { createServer, connect } from 'node:net';
 import { type TLSSocket } from 'node:tls';
 import { afterEach, describe, expect, it } from 'vitest';
 import { dialTls, directDialer, parseAddress, routeUpgrades } from '@granary/kad';
+import type { Carried, TunnelAccounts, TunnelPurse } from './tunnel-accounts.js';
 import { type TestNode, openTunnel, startNode, tunnelAt } from './tunnel.test-support.js';
 
 const cleanups: (() => unknown)[] = [];
@@ -214,5 +215,54 @@ describe('a tunnel', () => {
     cleanups.push(() => second.close());
     expect(parseAddress(second.address).port).not.toBe(port);
     expect(await second.check()).toBe(true);
+  });
+
+  it('is paid by receipts for what both sides have counted, or ends', async () => {
+    const receipts: { client: string; told: number; signed: unknown }[] = [];
+    const accounts: TunnelAccounts = {
+      price: '7',
+      currency: 'credit',
+      receipt: (client, carried, receipt) => {
+        receipts.push({ client: client.nodeId, told: carried.bytes, signed: receipt });
+        return Promise.resolve((receipt as Carried).bytes);
+      },
+      check: (_client, unsigned) => {
+        if (unsigned > 600_000) throw new Error('sign for what was carried');
+      },
+    };
+    const { at, server } = await tunnel({ accounts, limits: { meterBytes: 200_000 } });
+    expect(server.terms).toMatchObject({ price: '7', currency: 'credit' });
+    const client = await echoing();
+    const asking = await node();
+    // Nothing is paid by who has not agreed to the price.
+    await expect(openTunnel(client, at)).rejects.toMatchObject({ code: 'NAT_TUNNEL_UNPAID' });
+    const purse: TunnelPurse = {
+      maxPrice: 7n,
+      currency: 'credit',
+      sign: (_tunnel, carried) => Promise.resolve(carried),
+    };
+    const paying = await openTunnel(client, at, { purse });
+    const socket = await echoSocket(paying.address, client, asking);
+    expect(await roundTrip(socket, 500_000)).toBe(true);
+    socket.destroy();
+    await expect.poll(() => receipts.length).toBeGreaterThan(2);
+    for (const { client: payer, told, signed } of receipts) {
+      expect(payer).toBe(client.identity.nodeId);
+      expect(signed).toMatchObject({ price: '7', currency: 'credit' });
+      expect((signed as Carried).bytes).toBeLessThanOrEqual(told);
+      expect(told).toBeLessThanOrEqual(server.stats.bytes);
+    }
+    expect(paying.stats.bytes).toBeGreaterThanOrEqual((receipts.at(-1)!.signed as Carried).bytes);
+    paying.close();
+    await paying.closed;
+    const owing = await openTunnel(client, at, {
+      purse: { ...purse, sign: () => Promise.reject(new Error('no money')) },
+    });
+    const other = await echoSocket(owing.address, client, asking);
+    roundTrip(other, 500_000).catch(() => undefined);
+    expect(await owing.closed).toMatchObject({
+      code: 'NAT_TUNNEL_UNPAID',
+      message: 'sign for what was carried',
+    });
   });
 });

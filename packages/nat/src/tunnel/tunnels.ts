@@ -90,7 +90,13 @@ export class Tunnels implements Plugin {
 
   install(host: PluginHost): PluginHooks {
     const hooks = this.directory.install(host);
-    return { ...hooks, start: () => this.start(host), stop: () => this.stop() };
+    return {
+      ...hooks,
+      start: () => this.start(host),
+      // While there still are connections over which clients can be told.
+      leave: () => this.offered?.close() ?? Promise.resolve(),
+      stop: () => this.stop(),
+    };
   }
 
   private start(host: PluginHost): void {

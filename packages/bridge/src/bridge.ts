@@ -1,0 +1,108 @@
+import type { Clock, Logger, Random } from '@granary/kad';
+import { ContentKeeper } from './contents/content-keeper.js';
+import { ContentWriter } from './contents/content-writer.js';
+import type { ObjectBackend } from './contents/object-backend.js';
+import { Slots } from './contents/slots.js';
+import type { BridgeMetrics } from './http/bridge-metrics.js';
+import { BridgeServer, type ServerLimits } from './http/bridge-server.js';
+import type { MetadataStore } from './metadata/metadata-store.js';
+import { MAX_INLINE_BYTES } from './metadata/records.js';
+import { DEFAULT_PACE, type Pace } from './s3/body/paced-body.js';
+import { DEFAULT_LIMITS, type S3Limits } from './s3/s3-deps.js';
+import { S3Service } from './s3/s3-service.js';
+
+/** What a {@link Bridge} is made of. */
+export interface BridgeParts {
+  /** Users, buckets, versions. Stays the caller's: it is not closed with the bridge. */
+  readonly metadata: MetadataStore;
+  /** Where the bytes are. Stays the caller's. */
+  readonly backend: ObjectBackend;
+  readonly host: string;
+  /** 0 takes any that is free. */
+  readonly port: number;
+  /** Key and certificate chain in PEM; plain HTTP without. */
+  readonly tls?: { readonly key: string | Buffer; readonly cert: string | Buffer };
+  /** The region that clients sign for. */
+  readonly region: string;
+  /** Base domains of virtual-hosted style, in lower case. */
+  readonly domains?: readonly string[];
+  /** The most bytes of a body that is kept in the database first; at most {@link MAX_INLINE_BYTES}. */
+  readonly inlineBytes?: number;
+  /** How long such a body may wait for others to go into the network with it, in milliseconds. */
+  readonly packMs?: number;
+  /** Between two rounds of looking after contents, in milliseconds. */
+  readonly roundMs?: number;
+  readonly serverLimits?: Partial<ServerLimits>;
+  readonly s3Limits?: Partial<S3Limits>;
+  readonly pace?: Pace;
+  readonly metrics?: BridgeMetrics;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** Defaults of what may be left out. */
+export const BRIDGE_DEFAULTS = { inlineBytes: 64 * 1024, packMs: 30_000, roundMs: 15_000 };
+
+/** An S3 endpoint into the network, and what looks after its contents. */
+export class Bridge {
+  private constructor(
+    private readonly server: BridgeServer,
+    /** Looks after contents. */
+    readonly keeper: ContentKeeper,
+  ) {}
+
+  /** Start serving. @throws what Node throws when the address can't be had. */
+  static async start(parts: BridgeParts): Promise<Bridge> {
+    const { metadata, backend, region, logger, clock, random } = parts;
+    const inlineBytes = Math.min(
+      parts.inlineBytes ?? BRIDGE_DEFAULTS.inlineBytes,
+      MAX_INLINE_BYTES,
+    );
+    const writer = new ContentWriter({ metadata, backend, inlineBytes, clock, random, logger });
+    const limits = { ...DEFAULT_LIMITS, ...parts.s3Limits };
+    const service = new S3Service(
+      { metadata, backend, writer, copies: new Slots(1), region, limits, clock, random, logger },
+      parts.domains ?? [],
+      parts.pace ?? DEFAULT_PACE,
+    );
+    const { host, port, tls, serverLimits, metrics } = parts;
+    const server = await BridgeServer.start({
+      service,
+      ready: async (signal) => {
+        await metadata.ping(signal);
+        await backend.ready(signal);
+      },
+      host,
+      port,
+      ...(tls !== undefined && { tls }),
+      ...(serverLimits !== undefined && { limits: serverLimits }),
+      ...(metrics !== undefined && { metrics }),
+      logger,
+      clock,
+      random,
+    });
+    const keeper = new ContentKeeper({
+      metadata,
+      backend,
+      roundMs: parts.roundMs ?? BRIDGE_DEFAULTS.roundMs,
+      packMs: parts.packMs ?? BRIDGE_DEFAULTS.packMs,
+      clock,
+      random,
+      logger,
+    });
+    keeper.start();
+    return new Bridge(server, keeper);
+  }
+
+  /** The endpoint. */
+  get url(): string {
+    return this.server.url;
+  }
+
+  /** Let requests under way end, for so long at most, and stop. */
+  async close(graceMs: number): Promise<void> {
+    await this.server.close(graceMs);
+    await this.keeper.stop();
+  }
+}

@@ -1,0 +1,149 @@
+import type { Caller } from './access/decision.js';
+import { Authenticator } from './authenticator.js';
+import { type BodyPlan, planBody } from './body/body-plan.js';
+import { type Pace, pacedBody } from './body/paced-body.js';
+import { Call } from './call.js';
+import { type CorsRule, corsHeaders } from './cors.js';
+import { errorResponse, toS3Error } from './error-response.js';
+import { type OperationName, operationOf } from './operation.js';
+import { handlerOf } from './operations/all-handlers.js';
+import { postObject } from './operations/post-object.js';
+import { S3Error } from './s3-error.js';
+import type { S3Deps } from './s3-deps.js';
+import { type RawRequest, type S3Request, parseRequest } from './s3-request.js';
+import { type S3Response, emptyResponse } from './s3-response.js';
+
+/** What is to be known of a request when it has been answered; for logs and metrics. */
+export interface Outcome {
+  readonly response: S3Response;
+  readonly operation?: OperationName | 'Preflight';
+  readonly bucket?: string;
+  readonly key?: string;
+  readonly caller?: Caller;
+  /** Why it failed, with its cause. */
+  readonly error?: S3Error;
+}
+
+/** Answers requests of S3: everything between HTTP and the stores. */
+export class S3Service {
+  private readonly authenticator: Authenticator;
+
+  /**
+   * @param domains - base domains of virtual-hosted style
+   * @param pace - how slowly clients may send
+   */
+  constructor(
+    private readonly deps: S3Deps,
+    private readonly domains: readonly string[],
+    private readonly pace: Pace,
+  ) {
+    this.authenticator = new Authenticator(deps.metadata, deps.region, deps.clock);
+  }
+
+  /** Answer a request. Never throws: what goes wrong is an answer, too. */
+  async handle(raw: RawRequest): Promise<Outcome> {
+    const seen: { -readonly [K in keyof Outcome]?: Outcome[K] } = {};
+    let request: S3Request | undefined;
+    let response: S3Response;
+    try {
+      const body = pacedBody(raw.body, this.pace, this.deps.clock, raw.signal);
+      request = parseRequest({ ...raw, body }, this.domains);
+      if (request.bucket !== undefined) seen.bucket = request.bucket;
+      if (request.key !== undefined) seen.key = request.key;
+      response = await this.answer(request, seen);
+    } catch (thrown) {
+      const error = toS3Error(thrown);
+      seen.error = error;
+      const [resource] = raw.url.split('?');
+      response = errorResponse(error, { id: raw.id, method: raw.method, resource: resource! });
+    }
+    const cors = request === undefined ? {} : await this.corsOf(request);
+    const headers = {
+      ...response.headers,
+      ...cors,
+      'x-amz-request-id': raw.id,
+      'x-amz-id-2': raw.id,
+    };
+    return { ...seen, response: { ...response, headers } };
+  }
+
+  private async answer(
+    request: S3Request,
+    seen: { operation?: Outcome['operation']; caller?: Caller },
+  ): Promise<S3Response> {
+    if (request.method === 'OPTIONS') {
+      seen.operation = 'Preflight';
+      return this.preflight(request);
+    }
+    const operation = operationOf(request);
+    seen.operation = operation;
+    const found = await this.authenticator.authenticate(request);
+    if (found !== undefined) seen.caller = found.caller;
+    const call = new Call({
+      deps: this.deps,
+      request,
+      operation,
+      caller: found?.caller ?? null,
+      signedBy: found?.how ?? null,
+      plan: planOf(request, found?.payload),
+      ...(found !== undefined && { signer: found.signer }),
+    });
+    if (operation !== 'PostObject') return handlerOf(operation)(call);
+    return postObject(call, async (accessKeyId) => {
+      const by = await this.authenticator.findCaller(accessKeyId);
+      seen.caller = by.caller;
+      return by;
+    });
+  }
+
+  private async preflight(request: S3Request): Promise<S3Response> {
+    const { headers, bucket } = request;
+    const origin = headers.get('origin');
+    const method = headers.get('access-control-request-method');
+    if (origin === undefined || method === undefined) {
+      throw new S3Error('BadRequest', 'Insufficient information. Origin request header needed.');
+    }
+    const wanted = (headers.get('access-control-request-headers') ?? '')
+      .split(',')
+      .map((name) => name.trim())
+      .filter((name) => name !== '');
+    const rules = bucket === undefined ? undefined : await this.rulesOf(bucket);
+    const answer = rules && corsHeaders(rules, { origin, method, headers: wanted }, true);
+    if (answer === undefined) {
+      throw new S3Error(
+        'AccessDenied',
+        rules === undefined
+          ? 'CORSResponse: CORS is not enabled for this bucket.'
+          : "CORSResponse: This CORS request is not allowed. This is usually because the evalution of Origin, request method / Access-Control-Request-Method or Access-Control-Request-Headers are not whitelisted by the resource's CORS spec.",
+      );
+    }
+    return emptyResponse(200, answer);
+  }
+
+  /** What lets a browser's page have an answer. */
+  private async corsOf({ headers, bucket, method }: S3Request): Promise<Record<string, string>> {
+    const origin = headers.get('origin');
+    if (origin === undefined || bucket === undefined || method === 'OPTIONS') return {};
+    try {
+      const rules = await this.rulesOf(bucket);
+      return (rules && corsHeaders(rules, { origin, method, headers: [] }, false)) ?? {};
+    } catch {
+      // The answer itself is more than whom a browser may show it to.
+      return {};
+    }
+  }
+
+  private async rulesOf(bucket: string): Promise<readonly CorsRule[] | undefined> {
+    if (bucket.length > 255) return undefined;
+    const found = await this.deps.metadata.bucket(bucket);
+    return (found?.documents['cors'] ?? undefined) as readonly CorsRule[] | undefined;
+  }
+}
+
+function planOf(request: S3Request, payload: Parameters<typeof planBody>[1]): BodyPlan {
+  // Of a form, only its parts are checked.
+  if (request.method === 'POST' && request.key === undefined && payload === undefined) {
+    return { length: Number.MAX_SAFE_INTEGER, open: true };
+  }
+  return planBody(request.headers, payload);
+}

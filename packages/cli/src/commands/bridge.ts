@@ -1,0 +1,180 @@
+import { readFile } from 'node:fs/promises';
+import type { BridgeMetrics, MetadataStore } from '@granary/bridge';
+import { type Renter } from '@granary/renter';
+import { type BridgeDatabaseOptions, withMetadata } from '../bridge-context.js';
+import { CliError } from '../cli-error.js';
+import { type Context, withRenter } from '../context.js';
+import { type MetricsServer, serveMetrics } from '../metrics-server.js';
+import { parseDuration, parseSize } from '../units.js';
+import { type NewKey, makeKey, makeUser } from './access-keys.js';
+
+/** Options of `granary bridge`. */
+export interface BridgeOptions extends BridgeDatabaseOptions {
+  readonly listen: string;
+  readonly region: string;
+  readonly domain?: string[];
+  readonly tlsKey?: string;
+  readonly tlsCert?: string;
+  readonly metrics?: string;
+  readonly inline: string;
+  readonly requests: string;
+  readonly transfers: string;
+  readonly grace: string;
+  readonly care: boolean;
+}
+
+/** `granary bridge`: an S3 endpoint into the network, until a signal comes. */
+export async function bridge(context: Context, options: BridgeOptions): Promise<void> {
+  const at = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(options.listen);
+  const host = at?.[1] ?? at?.[2];
+  const port = Number(at?.[3]);
+  if (host === undefined || port > 65_535) {
+    throw new CliError(
+      'CLI_USAGE',
+      `--listen ${options.listen}: write HOST:PORT, such as 127.0.0.1:9000`,
+    );
+  }
+  const requests = countOf('--requests', options.requests);
+  const transfers = countOf('--transfers', options.transfers);
+  const settings = {
+    host,
+    port,
+    region: options.region,
+    domains: (options.domain ?? []).map((domain) => domain.toLowerCase()),
+    inlineBytes: parseSize(options.inline),
+    serverLimits: { requests },
+  };
+  const tls = await tlsOf(options);
+  const graceMs = parseDuration(options.grace);
+  await withMetadata(context, options, (metadata) =>
+    withRenter(context, async (renter) => {
+      const { Bridge, BridgeMetrics, RenterBackend } = await import('@granary/bridge');
+      const { systemClock, systemRandom } = await import('@granary/kad');
+      const { logger, signal } = context;
+      const metrics = options.metrics === undefined ? undefined : await BridgeMetrics.create();
+      const key = await firstKey(metadata);
+      const running = await Bridge.start({
+        ...settings,
+        metadata,
+        backend: new RenterBackend(renter, transfers),
+        ...(tls !== undefined && { tls }),
+        ...(metrics !== undefined && { metrics }),
+        logger,
+        clock: systemClock,
+        random: systemRandom,
+      });
+      let metricsServer: MetricsServer | undefined;
+      try {
+        metricsServer = await openMetrics(options.metrics, metrics);
+        announce(context, running.url, options.region, key, metricsServer?.url);
+        await Promise.all([stopped(signal), options.care ? care(context, renter) : undefined]);
+        context.output.note('letting requests under way end…');
+      } finally {
+        await running.close(graceMs);
+        await metricsServer?.close();
+      }
+    }),
+  );
+}
+
+function countOf(option: string, text: string): number {
+  const count = Number(text);
+  if (Number.isInteger(count) && count >= 1 && count <= 100_000) return count;
+  throw new CliError('CLI_USAGE', `${option} ${text}: a number from 1 to 100000`);
+}
+
+async function tlsOf({
+  tlsKey,
+  tlsCert,
+}: BridgeOptions): Promise<{ key: Buffer; cert: Buffer } | undefined> {
+  if (tlsKey === undefined && tlsCert === undefined) return undefined;
+  if (tlsKey === undefined || tlsCert === undefined) {
+    throw new CliError('CLI_USAGE', '--tls-key and --tls-cert go together');
+  }
+  const read = (option: string, file: string) =>
+    readFile(file).catch((error: NodeJS.ErrnoException) => {
+      throw new CliError('CLI_USAGE', `${option} ${file}: it can't be read: ${error.code}`);
+    });
+  return { key: await read('--tls-key', tlsKey), cert: await read('--tls-cert', tlsCert) };
+}
+
+/** A bridge that has no users gets one, with a key to begin with. */
+async function firstKey(metadata: MetadataStore): Promise<NewKey | undefined> {
+  if ((await metadata.listUsers({ limit: 1 })).length > 0) return undefined;
+  const user = await makeUser(metadata, 'admin', true);
+  return makeKey(metadata, user, {
+    scope: null,
+    expires: null,
+    description: 'made at first start',
+  });
+}
+
+async function openMetrics(
+  where: string | undefined,
+  metrics: BridgeMetrics | undefined,
+): Promise<MetricsServer | undefined> {
+  if (where === undefined || metrics === undefined) return undefined;
+  const { registry } = metrics;
+  return serveMetrics(where, async () => ({
+    text: await registry.metrics(),
+    type: registry.contentType,
+  }));
+}
+
+/** Audits, renewals and repair, since nobody else does them for what the bridge stores. */
+async function care({ logger, signal }: Context, renter: Renter): Promise<void> {
+  await renter
+    .keepCare(signal, (result) => {
+      if ('error' in result) logger.warn({ error: String(result.error) }, 'a round of care failed');
+      else logger.info(result, 'a round of care');
+    })
+    .catch((error: unknown) => {
+      if (!signal.aborted) throw error;
+    });
+}
+
+function stopped(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
+
+function announce(
+  { output }: Context,
+  url: string,
+  region: string,
+  key: NewKey | undefined,
+  metrics: string | undefined,
+): void {
+  output.result({
+    event: 'ready',
+    url,
+    region,
+    pid: process.pid,
+    metrics: metrics ?? null,
+    ...key,
+  });
+  output.line(`S3 at ${url}, region ${region}. Ctrl-C stops.`);
+  if (metrics !== undefined) output.line(`Metrics at ${metrics}`);
+  if (key === undefined) {
+    output.line('Keys: granary access-keys list, granary access-keys add --user NAME');
+    return;
+  }
+  const { accessKeyId, secretAccessKey } = key;
+  output.line(`
+The first user is "admin". Its key, whose secret is not shown again:
+
+  export AWS_ACCESS_KEY_ID=${accessKeyId}
+  export AWS_SECRET_ACCESS_KEY=${secretAccessKey}
+  export AWS_DEFAULT_REGION=${region}
+
+With these set, try:
+
+  aws --endpoint-url ${url} s3 mb s3://first
+  aws --endpoint-url ${url} s3 cp README.md s3://first/
+  rclone ls ":s3,provider=Other,env_auth,endpoint='${url}':first"
+  restic -r s3:${url}/backups init
+
+More keys: granary access-keys add --user NAME`);
+}

@@ -1,0 +1,356 @@
+import { randomBytes } from 'node:crypto';
+import { copyFile, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  CopyObjectCommand,
+  CreateBucketCommand,
+  DeleteBucketCommand,
+  DeleteObjectsCommand,
+  GetObjectCommand,
+  ListBucketsCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  S3Client,
+} from '@aws-sdk/client-s3';
+import { Upload } from '@aws-sdk/lib-storage';
+import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
+import { Client as MinioClient } from 'minio';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startPostgres } from '../../packages/bridge/src/sql/postgres-server.test-support.js';
+import {
+  type BridgeKey,
+  type BridgeProcess,
+  client,
+  hasProgram,
+  startBridge,
+  stopBridge,
+} from './support/bridge.js';
+import { TestNetwork, granary, granaryJson, kill, until } from './support/granary.js';
+
+const MIB = 1024 * 1024;
+let network: TestNetwork;
+let bridge: BridgeProcess;
+let key: BridgeKey;
+let directory: string;
+let killing = true;
+let killed = 0;
+let chaos: Promise<void>;
+
+beforeAll(async () => {
+  network = await TestNetwork.start(7);
+  await writeFile(
+    join(network.home, 'config.json'),
+    JSON.stringify({
+      bootstrap: network.farmers.slice(0, 3).map(({ address }) => address),
+      scheme: '2/3/4/5',
+    }),
+  );
+  directory = await mkdtemp(join(tmpdir(), 'granary-bridge-'));
+  bridge = await startBridge(network.home, ['--listen', '127.0.0.1:0']);
+  key = bridge.key!;
+  chaos = killFarmers();
+});
+afterAll(async () => {
+  killing = false;
+  await chaos;
+  if (bridge !== undefined) await stopBridge(bridge, 'SIGKILL');
+  await network.stop();
+  await rm(directory, { recursive: true, force: true });
+});
+
+/** One farmer after another is killed, and comes back a little later. */
+async function killFarmers(): Promise<void> {
+  for (let i = 0; killing; i = (i + 1) % network.farmers.length) {
+    const farmer = network.farmers[i]!;
+    await kill(farmer, 'SIGKILL');
+    killed += 1;
+    await new Promise((resolve) => setTimeout(resolve, 2000));
+    await network.restart(farmer);
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+  }
+}
+
+function sdk(): S3Client {
+  return new S3Client({
+    endpoint: bridge.url,
+    region: 'us-east-1',
+    forcePathStyle: true,
+    credentials: key,
+  });
+}
+
+async function read(s3: S3Client, Bucket: string, Key: string, Range?: string): Promise<Buffer> {
+  const { Body } = await s3.send(new GetObjectCommand({ Bucket, Key, Range }));
+  return Buffer.from(await Body!.transformToByteArray());
+}
+
+describe('while farmers are being killed', () => {
+  it('the AWS SDK for JavaScript does its round', async () => {
+    const s3 = sdk();
+    const Bucket = 'sdk';
+    await s3.send(new CreateBucketCommand({ Bucket }));
+    const [small, middle, large] = [randomBytes(4096), randomBytes(MIB), randomBytes(11 * MIB)];
+    await s3.send(new PutObjectCommand({ Bucket, Key: 'small', Body: small }));
+    await s3.send(
+      new PutObjectCommand({ Bucket, Key: 'middle', Body: middle, ChecksumAlgorithm: 'CRC64NVME' }),
+    );
+    await new Upload({
+      client: s3,
+      params: { Bucket, Key: 'large', Body: large },
+      partSize: 5 * MIB,
+      queueSize: 2,
+    }).done();
+    expect((await read(s3, Bucket, 'small')).equals(small)).toBe(true);
+    expect((await read(s3, Bucket, 'middle')).equals(middle)).toBe(true);
+    expect((await read(s3, Bucket, 'large')).equals(large)).toBe(true);
+    const range = await read(s3, Bucket, 'large', `bytes=${5 * MIB - 10}-${5 * MIB + 9}`);
+    expect(range.equals(large.subarray(5 * MIB - 10, 5 * MIB + 10))).toBe(true);
+    await s3.send(new CopyObjectCommand({ Bucket, Key: 'copy', CopySource: `${Bucket}/middle` }));
+    const url = await getSignedUrl(s3, new GetObjectCommand({ Bucket, Key: 'copy' }));
+    expect(Buffer.from(await (await fetch(url)).arrayBuffer()).equals(middle)).toBe(true);
+    const { Contents } = await s3.send(new ListObjectsV2Command({ Bucket }));
+    expect(Contents!.map(({ Key, Size }) => [Key, Size])).toEqual([
+      ['copy', MIB],
+      ['large', 11 * MIB],
+      ['middle', MIB],
+      ['small', 4096],
+    ]);
+    s3.destroy();
+  });
+
+  it('the minio client does', async () => {
+    const { hostname, port } = new URL(bridge.url);
+    const minio = new MinioClient({
+      endPoint: hostname,
+      port: Number(port),
+      useSSL: false,
+      accessKey: key.accessKeyId,
+      secretKey: key.secretAccessKey,
+    });
+    const bytes = randomBytes(MIB);
+    await minio.makeBucket('minio');
+    await minio.putObject('minio', 'a/b', bytes);
+    const parts: Buffer[] = [];
+    for await (const part of await minio.getObject('minio', 'a/b')) parts.push(part as Buffer);
+    expect(Buffer.concat(parts).equals(bytes)).toBe(true);
+    await minio.removeObject('minio', 'a/b');
+    await minio.removeBucket('minio');
+  });
+
+  it.skipIf(!hasProgram('/usr/bin/rclone'))('rclone does', async () => {
+    const remote = `:s3,provider=Other,env_auth,endpoint='${bridge.url}':rclone`;
+    const rclone = (...args: string[]) =>
+      client(key, 'rclone', args, { RCLONE_CONFIG: join(directory, 'none.conf') });
+    const source = join(directory, 'rclone');
+    await mkdir(join(source, 'ünder scores/deep'), { recursive: true });
+    for (let i = 0; i < 20; i++) {
+      await writeFile(join(source, `ünder scores/deep/file ${i}+%`), randomBytes(i * 3000));
+    }
+    await writeFile(join(source, 'large'), randomBytes(6 * MIB));
+    await rclone('mkdir', remote);
+    await rclone('sync', source, remote, '--s3-upload-cutoff=5M', '--s3-chunk-size=5M');
+    await rclone('check', source, remote, '--download');
+    await rm(join(source, 'large'));
+    await rclone('sync', source, remote);
+    expect((await rclone('lsf', '-R', remote)).trim().split('\n')).toHaveLength(22);
+    await rclone('purge', remote);
+  });
+
+  it.skipIf(!hasProgram('/usr/bin/restic'))(
+    'restic backs up, checks, prunes and restores',
+    async () => {
+      const restic = (...args: string[]) =>
+        client(key, 'restic', ['-r', `s3:${bridge.url}/restic`, ...args], {
+          RESTIC_PASSWORD: 'password',
+          RESTIC_CACHE_DIR: join(directory, 'restic-cache'),
+        });
+      const source = join(directory, 'restic');
+      await mkdir(source);
+      await writeFile(join(source, 'file'), randomBytes(5 * MIB));
+      await restic('init');
+      await restic('backup', source);
+      const second = randomBytes(3 * MIB);
+      await writeFile(join(source, 'file'), second);
+      await restic('backup', source);
+      await restic('forget', '--keep-last', '1', '--prune');
+      expect(await restic('check', '--read-data')).toContain('no errors were found');
+      const target = join(directory, 'restored');
+      await restic('restore', 'latest', '--target', target);
+      expect((await readFile(join(target, source, 'file'))).equals(second)).toBe(true);
+    },
+  );
+
+  it.skipIf(!hasProgram('/usr/bin/s3cmd'))('s3cmd does', async () => {
+    const { host } = new URL(bridge.url);
+    const s3cmd = (...args: string[]) =>
+      client(key, 's3cmd', [
+        ...['-c', '/dev/null', '--no-ssl', `--host=${host}`, `--host-bucket=${host}`],
+        ...[`--access_key=${key.accessKeyId}`, `--secret_key=${key.secretAccessKey}`],
+        ...['--region=us-east-1', '--no-progress', ...args],
+      ]);
+    const file = join(directory, 's3cmd');
+    const bytes = randomBytes(6 * MIB);
+    await writeFile(file, bytes);
+    await s3cmd('mb', 's3://s3cmd');
+    await s3cmd('put', file, 's3://s3cmd/a b/ü', '--multipart-chunk-size-mb=5');
+    expect(await s3cmd('ls', '-r', 's3://s3cmd')).toContain('s3://s3cmd/a b/ü');
+    await s3cmd('get', 's3://s3cmd/a b/ü', `${file}.out`);
+    expect((await readFile(`${file}.out`)).equals(bytes)).toBe(true);
+    await s3cmd('rb', '-r', '--force', 's3://s3cmd');
+  });
+
+  it.skipIf(!hasProgram('/usr/bin/aws'))('the AWS command line does', async () => {
+    const aws = (...args: string[]) =>
+      client(key, '/usr/bin/aws', ['--endpoint-url', bridge.url, 's3', ...args, '--no-progress']);
+    const file = join(directory, 'aws');
+    const bytes = randomBytes(9 * MIB);
+    await writeFile(file, bytes);
+    await client(key, '/usr/bin/aws', ['--endpoint-url', bridge.url, 's3', 'mb', 's3://awscli']);
+    await aws('cp', file, 's3://awscli/dir/file');
+    await aws('cp', 's3://awscli/dir/file', `${file}.out`);
+    expect((await readFile(`${file}.out`)).equals(bytes)).toBe(true);
+    await client(key, '/usr/bin/aws', [
+      ...['--endpoint-url', bridge.url, 's3', 'rb', '--force', 's3://awscli'],
+    ]);
+  });
+
+  it('farmers were killed all the while', () => {
+    expect(killed).toBeGreaterThan(3);
+  });
+});
+
+describe('then', () => {
+  it('a bridge that is told to stop lets uploads end, and then ends', async () => {
+    killing = false;
+    await chaos;
+    const s3 = sdk();
+    const url = await getSignedUrl(s3, new PutObjectCommand({ Bucket: 'sdk', Key: 'last' }));
+    const upload = request(url, { method: 'PUT', headers: { 'content-length': '200000' } });
+    const status = new Promise<number | undefined>((resolve, reject) => {
+      upload.once('response', (answer) => resolve(answer.resume().statusCode));
+      upload.once('error', reject);
+    });
+    upload.write(Buffer.alloc(100_000, 1));
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const ended = stopBridge(bridge);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    await expect(fetch(`${bridge.url}/health`)).rejects.toThrow();
+    upload.end(Buffer.alloc(100_000, 2));
+    expect(await status).toBe(200);
+    expect(await ended).toBe(0);
+    s3.destroy();
+  });
+
+  it('everything is there after a start, and after SIGKILL and another', async () => {
+    for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
+      bridge = await startBridge(network.home, ['--listen', '127.0.0.1:0']);
+      // Told once.
+      expect(bridge.key).toBeUndefined();
+      const s3 = sdk();
+      const last = await read(s3, 'sdk', 'last');
+      expect(last.equals(Buffer.concat([Buffer.alloc(100_000, 1), Buffer.alloc(100_000, 2)]))).toBe(
+        true,
+      );
+      expect((await read(s3, 'sdk', 'large')).length).toBe(11 * MIB);
+      await s3.send(
+        new PutObjectCommand({ Bucket: 'sdk', Key: signal, Body: randomBytes(100_000) }),
+      );
+      s3.destroy();
+      await stopBridge(bridge, signal);
+    }
+    bridge = await startBridge(network.home, ['--listen', '127.0.0.1:0']);
+    const s3 = sdk();
+    expect((await read(s3, 'sdk', 'SIGKILL')).length).toBe(100_000);
+    s3.destroy();
+  });
+
+  it('keys are made, limited, listed and taken away', async () => {
+    const made = await granaryJson<BridgeKey>(
+      ['access-keys', 'add', '--user', 'reader', '--rights', 'list,read', '--expires', '1h'],
+      network.home,
+    );
+    const as = new S3Client({
+      endpoint: bridge.url,
+      region: 'us-east-1',
+      forcePathStyle: true,
+      credentials: made,
+    });
+    expect((await as.send(new ListBucketsCommand({}))).Buckets ?? []).toEqual([]);
+    const listed = await granary(['access-keys', 'list'], { home: network.home });
+    expect(listed.stdout.toString()).toMatch(new RegExp(`reader +${made.accessKeyId} +list,read`));
+    expect(listed.stdout.toString()).not.toContain(made.secretAccessKey);
+    await granary(['access-keys', 'remove', made.accessKeyId], { home: network.home });
+    await expect(as.send(new ListBucketsCommand({}))).rejects.toThrow(/does not exist/);
+    as.destroy();
+    const file = join(network.home, 'bridge', 'bridge.db');
+    expect((await stat(file)).mode & 0o077).toBe(0);
+    expect((await readFile(file)).includes(key.secretAccessKey)).toBe(false);
+  });
+
+  it('two bridges over one PostgreSQL are one, and either is enough', async () => {
+    const postgres = await startPostgres();
+    const place = await postgres.createDatabase();
+    const homes = [join(directory, 'shared-a'), join(directory, 'shared-b')] as const;
+    await granary(['init'], { home: homes[0] });
+    await mkdir(homes[1]);
+    const config = JSON.stringify({
+      bootstrap: network.farmers.slice(0, 3).map(({ address }) => address),
+      scheme: '2/3/4/5',
+      records: place,
+    });
+    await copyFile(join(homes[0], 'keys.json'), join(homes[1], 'keys.json'));
+    for (const home of homes) await writeFile(join(home, 'config.json'), config);
+    const options = ['--listen', '127.0.0.1:0', '--database', place];
+    const running: BridgeProcess[] = [];
+    try {
+      const first = await startBridge(homes[0], options);
+      running.push(first);
+      const second = await startBridge(homes[1], options);
+      running.push(second);
+      const [a, b] = [first, second].map(
+        ({ url }) =>
+          new S3Client({
+            endpoint: url,
+            region: 'us-east-1',
+            forcePathStyle: true,
+            credentials: first.key!,
+          }),
+      ) as [S3Client, S3Client];
+      const [small, large] = [randomBytes(100), randomBytes(MIB)];
+      await a.send(new CreateBucketCommand({ Bucket: 'shared' }));
+      await a.send(new PutObjectCommand({ Bucket: 'shared', Key: 'small', Body: small }));
+      await a.send(new PutObjectCommand({ Bucket: 'shared', Key: 'large', Body: large }));
+      expect((await read(b, 'shared', 'large')).equals(large)).toBe(true);
+      await stopBridge(first, 'SIGKILL');
+      expect((await read(b, 'shared', 'small')).equals(small)).toBe(true);
+      expect((await read(b, 'shared', 'large')).equals(large)).toBe(true);
+      await b.send(new PutObjectCommand({ Bucket: 'shared', Key: 'more', Body: large }));
+      expect((await read(b, 'shared', 'more')).equals(large)).toBe(true);
+      a.destroy();
+      b.destroy();
+    } finally {
+      for (const one of running) await stopBridge(one, 'SIGKILL');
+      await postgres.close();
+    }
+  });
+
+  it('what is deleted goes from the farmers, and nothing is left over', async () => {
+    const s3 = sdk();
+    const { Buckets } = await s3.send(new ListBucketsCommand({}));
+    for (const { Name: Bucket } of Buckets!) {
+      const { Contents = [] } = await s3.send(new ListObjectsV2Command({ Bucket }));
+      const Objects = Contents.map(({ Key }) => ({ Key: Key! }));
+      await s3.send(new DeleteObjectsCommand({ Bucket, Delete: { Objects } }));
+      await s3.send(new DeleteBucketCommand({ Bucket }));
+    }
+    s3.destroy();
+    const objects = async () =>
+      (await granaryJson<{ objects: number }>(['status', '--offline'], network.home)).objects;
+    await until('the contents are gone', async () => (await objects()) === 0, 90_000);
+    await stopBridge(bridge);
+    const { code, stderr } = await granary(['gc'], { home: network.home });
+    expect([code, stderr]).toEqual([0, '']);
+  });
+});
