@@ -10,7 +10,7 @@ export interface SystemEntry {
 /** Everything that can be compared. A further transport of ours is a further row here. */
 export const SYSTEMS: Readonly<Record<string, SystemEntry>> = {
   'granary-https': {
-    about: 'TLS 1.3 and every message signed; k 20, alpha 3',
+    about: 'TLS 1.3 and every message signed; k 20, alpha 6 over 3 paths',
     load: async () => (await import('./granary-system.js')).granaryHttps,
   },
   'dht-rpc': {
