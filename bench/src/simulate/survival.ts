@@ -6,6 +6,9 @@ import { World } from './world.js';
 
 const HOURS = [1, 2, 4, 6, 8, 12, 16, 20, 23.5];
 
+/** Publishers that are tried for a value, when putting it fails. */
+const PUT_TRIES = 5;
+
 /**
  * Values that are put once, while nodes come and go; their publishers go as others do. Each value is
  * read once, since reading one leaves a copy behind.
@@ -32,8 +35,15 @@ export const survival: Scenario = {
       const driver = world.churn({ sessions: weibullSessions(median * 60_000), graceful });
       await world.minutes(settings.warmup ?? 30);
       const put = await spread(simulation, reads * hours.length, 10 * 60_000, async () => {
-        const { key } = await simulation.random.pick(there).put(simulation.random.bytes(64));
-        return key;
+        for (let tries = 1; ; tries += 1) {
+          try {
+            const { key } = await simulation.random.pick(there).put(simulation.random.bytes(64));
+            return key;
+          } catch (error) {
+            // The publisher has just come, or goes while it puts: nothing was promised, another one puts.
+            if (tries === PUT_TRIES) throw error;
+          }
+        }
       });
       const unread = [...put];
       const since = simulation.clock.now();
