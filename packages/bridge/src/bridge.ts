@@ -3,7 +3,7 @@ import { ContentKeeper } from './contents/content-keeper.js';
 import { ContentWriter } from './contents/content-writer.js';
 import type { ObjectBackend } from './contents/object-backend.js';
 import { Slots } from './contents/slots.js';
-import type { BridgeMetrics } from './http/bridge-metrics.js';
+import type { BridgeMetrics, RequestFigures } from './http/bridge-metrics.js';
 import { BridgeServer, type ServerLimits } from './http/bridge-server.js';
 import type { MetadataStore } from './metadata/metadata-store.js';
 import { MAX_INLINE_BYTES } from './metadata/records.js';
@@ -36,6 +36,8 @@ export interface BridgeParts {
   readonly s3Limits?: Partial<S3Limits>;
   readonly pace?: Pace;
   readonly metrics?: BridgeMetrics;
+  /** Told of every request that was answered. Cheap calls only. */
+  readonly onRequest?: (figures: RequestFigures) => void;
   readonly logger: Logger;
   readonly clock: Clock;
   readonly random: Random;
@@ -66,7 +68,7 @@ export class Bridge {
       parts.domains ?? [],
       parts.pace ?? DEFAULT_PACE,
     );
-    const { host, port, tls, serverLimits, metrics } = parts;
+    const { host, port, tls, serverLimits, metrics, onRequest } = parts;
     const server = await BridgeServer.start({
       service,
       ready: async (signal) => {
@@ -78,6 +80,7 @@ export class Bridge {
       ...(tls !== undefined && { tls }),
       ...(serverLimits !== undefined && { limits: serverLimits }),
       ...(metrics !== undefined && { metrics }),
+      ...(onRequest !== undefined && { onRequest }),
       logger,
       clock,
       random,
@@ -98,6 +101,11 @@ export class Bridge {
   /** The endpoint. */
   get url(): string {
     return this.server.url;
+  }
+
+  /** Requests under way and connections open. */
+  get load(): { readonly running: number; readonly connections: number } {
+    return this.server.load;
   }
 
   /** Let requests under way end, for so long at most, and stop. */

@@ -48,7 +48,8 @@ export type {
 export { type RenterStore, openRenterStore } from './renter-store.js';
 export type { AuditOutcome, AuditReport } from './auditor.js';
 export { type AuditKit, type KitResult, parseAuditKit, runAuditKit } from './audit-kit.js';
-export type { CareReport } from './caretaker.js';
+export type { CarePhase, CareReport, CareStatus } from './caretaker.js';
+export type { HealthQuestion, ObjectHealth, ShardCounts } from './object-health.js';
 export type { PaymentReport } from './renter-payments.js';
 export type { ContractReview } from './contract-review.js';
 export type { RecoveryReport } from './recovery.js';

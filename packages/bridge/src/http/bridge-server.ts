@@ -6,7 +6,7 @@ import { errorText } from '../error-text.js';
 import { errorResponse } from '../s3/error-response.js';
 import { S3Error } from '../s3/s3-error.js';
 import type { Outcome, S3Service } from '../s3/s3-service.js';
-import type { BridgeMetrics } from './bridge-metrics.js';
+import type { BridgeMetrics, RequestFigures } from './bridge-metrics.js';
 import { type IncomingBody, drain, incomingBody } from './request-body.js';
 import { type Sent, sendResponse } from './send-response.js';
 
@@ -50,6 +50,8 @@ export interface BridgeServerParts {
   readonly tls?: { readonly key: string | Buffer; readonly cert: string | Buffer };
   readonly limits?: Partial<ServerLimits>;
   readonly metrics?: BridgeMetrics;
+  /** Told of every request that was answered. Cheap calls only. */
+  readonly onRequest?: (figures: RequestFigures) => void;
   readonly logger: Logger;
   readonly clock: Clock;
   readonly random: Random;
@@ -118,6 +120,11 @@ export class BridgeServer {
     );
     await parts.metrics?.gauge('bridge_connections', 'Connections open', () => bridge.sockets.size);
     return bridge;
+  }
+
+  /** Requests under way and connections open. */
+  get load(): { readonly running: number; readonly connections: number } {
+    return { running: this.running, connections: this.sockets.size };
   }
 
   /** Where it listens, as a URL. */
@@ -261,14 +268,16 @@ export class BridgeServer {
     const { id, method, begun, body, outcome, sent } = about;
     const { operation, error, caller, response } = outcome;
     const ms = this.parts.clock.now() - begun;
-    this.parts.metrics?.observe({
+    const figures: RequestFigures = {
       operation: operation ?? 'other',
       status: response.status,
       ...(error !== undefined && { code: error.code }),
       seconds: ms / 1000,
       received: body.bytes(),
       sent: sent.bytes,
-    });
+    };
+    this.parts.metrics?.observe(figures);
+    this.parts.onRequest?.(figures);
     // Never the query: a presigned URL is a key.
     this.parts.logger.info(
       {
