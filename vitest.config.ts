@@ -7,10 +7,9 @@ const source = (name: string) =>
 
 // Unit tests run on the sources; end-to-end tests run the built command, as a user would.
 const alias = Object.fromEntries(
-  ['erasure', 'kad', 'nat', 'protocol', 'payments', 'farmer', 'renter', 'bridge'].map((name) => [
-    `@granary/${name}`,
-    source(name),
-  ]),
+  ['erasure', 'kad', 'nat', 'protocol', 'payments', 'farmer', 'renter', 'bridge', 'web'].map(
+    (name) => [`@granary/${name}`, source(name)],
+  ),
 );
 
 // A package's own choices by condition (`imports` in its package.json) lead to its built files.

@@ -26,7 +26,7 @@ it('requests are counted and logged, and nothing that is secret with them', asyn
     expect(told.sort()).toEqual([
       'CreateBucket 200',
       'GetObject 200',
-      'GetObject 403',
+      'GetObject 400',
       'GetObject 404',
       'PutObject 200',
     ]);

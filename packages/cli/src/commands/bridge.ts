@@ -1,10 +1,15 @@
 import { readFile } from 'node:fs/promises';
 import type { BridgeMetrics, MetadataStore } from '@granary/bridge';
-import { type Renter } from '@granary/renter';
+import { type Renter, defaultSettings } from '@granary/renter';
+import { parseScheme } from '@granary/protocol';
+import { PeerWatch, systemClock, systemRandom } from '@granary/kad';
 import { type BridgeDatabaseOptions, withMetadata } from '../bridge-context.js';
 import { CliError } from '../cli-error.js';
 import { type Context, withRenter } from '../context.js';
+import type { DashboardServer } from '../dashboard/dashboard-server.js';
+import { openDashboard, wantsDashboard } from '../dashboard/open-dashboard.js';
 import { type MetricsServer, serveMetrics } from '../metrics-server.js';
+import { RequestTally } from '../dashboard/request-tally.js';
 import { parseDuration, parseSize } from '../units.js';
 import { type NewKey, makeKey, makeUser } from './access-keys.js';
 
@@ -46,34 +51,63 @@ export async function bridge(context: Context, options: BridgeOptions): Promise<
   };
   const tls = await tlsOf(options);
   const graceMs = parseDuration(options.grace);
-  await withMetadata(context, options, (metadata) =>
-    withRenter(context, async (renter) => {
-      const { Bridge, BridgeMetrics, RenterBackend } = await import('@granary/bridge');
-      const { systemClock, systemRandom } = await import('@granary/kad');
-      const { logger, signal } = context;
-      const metrics = options.metrics === undefined ? undefined : await BridgeMetrics.create();
-      const key = await firstKey(metadata);
-      const running = await Bridge.start({
-        ...settings,
-        metadata,
-        backend: new RenterBackend(renter, transfers),
-        ...(tls !== undefined && { tls }),
-        ...(metrics !== undefined && { metrics }),
-        logger,
-        clock: systemClock,
-        random: systemRandom,
+  const watch = wantsDashboard(context) ? new PeerWatch() : undefined;
+  const tally = watch === undefined ? undefined : new RequestTally();
+  const plugins = watch === undefined ? [] : [watch];
+  const serve = async (metadata: MetadataStore, renter: Renter) => {
+    const { Bridge, BridgeMetrics, RenterBackend } = await import('@granary/bridge');
+    const { logger, signal } = context;
+    const metrics = options.metrics === undefined ? undefined : await BridgeMetrics.create();
+    const key = await firstKey(metadata);
+    const running = await Bridge.start({
+      ...settings,
+      metadata,
+      backend: new RenterBackend(renter, transfers),
+      ...(tls !== undefined && { tls }),
+      ...(metrics !== undefined && { metrics }),
+      ...(tally !== undefined && { onRequest: (figures) => tally.note(figures) }),
+      logger,
+      clock: systemClock,
+      random: systemRandom,
+    });
+    let metricsServer: MetricsServer | undefined;
+    let dashboard: DashboardServer | undefined;
+    try {
+      metricsServer = await openMetrics(options.metrics, metrics);
+      dashboard = await openDashboard(context, async () => {
+        const { BridgeSource } = await import('../dashboard/bridge-source.js');
+        const { scheme, dashboardNames } = context.config;
+        return new BridgeSource({
+          bridge: running,
+          renter,
+          metadata,
+          tally: tally!,
+          watch: watch!,
+          region: options.region,
+          scheme: scheme === undefined ? defaultSettings.scheme : parseScheme(scheme),
+          care: options.care,
+          names: dashboardNames === 'show',
+          clock: systemClock,
+          logger,
+        });
       });
-      let metricsServer: MetricsServer | undefined;
-      try {
-        metricsServer = await openMetrics(options.metrics, metrics);
-        announce(context, running.url, options.region, key, metricsServer?.url);
-        await Promise.all([stopped(signal), options.care ? care(context, renter) : undefined]);
-        context.output.note('letting requests under way end…');
-      } finally {
-        await running.close(graceMs);
-        await metricsServer?.close();
-      }
-    }),
+      announce(context, {
+        url: running.url,
+        region: options.region,
+        key,
+        metrics: metricsServer?.url,
+        dashboard: dashboard?.url,
+      });
+      await Promise.all([stopped(signal), options.care ? care(context, renter) : undefined]);
+      context.output.note('letting requests under way end…');
+    } finally {
+      await running.close(graceMs);
+      await dashboard?.close();
+      await metricsServer?.close();
+    }
+  };
+  await withMetadata(context, options, (metadata) =>
+    withRenter(context, (renter) => serve(metadata, renter), {}, plugins),
   );
 }
 
@@ -140,12 +174,17 @@ function stopped(signal: AbortSignal): Promise<void> {
   });
 }
 
+interface Announcement {
+  readonly url: string;
+  readonly region: string;
+  readonly key: NewKey | undefined;
+  readonly metrics: string | undefined;
+  readonly dashboard: string | undefined;
+}
+
 function announce(
   { output }: Context,
-  url: string,
-  region: string,
-  key: NewKey | undefined,
-  metrics: string | undefined,
+  { url, region, key, metrics, dashboard }: Announcement,
 ): void {
   output.result({
     event: 'ready',
@@ -153,10 +192,12 @@ function announce(
     region,
     pid: process.pid,
     metrics: metrics ?? null,
+    dashboard: dashboard ?? null,
     ...key,
   });
   output.line(`S3 at ${url}, region ${region}. Ctrl-C stops.`);
   if (metrics !== undefined) output.line(`Metrics at ${metrics}`);
+  if (dashboard !== undefined) output.line(`Dashboard at ${dashboard}`);
   if (key === undefined) {
     output.line('Keys: granary access-keys list, granary access-keys add --user NAME');
     return;
