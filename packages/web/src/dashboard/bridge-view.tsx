@@ -87,7 +87,7 @@ function HealthCard({ state }: { readonly state: BridgeState }) {
     );
   }
   const bars = [
-    { name: 'none', value: survey.unreadable, colour: 3 as const },
+    { name: 'too few', value: survey.unreadable, colour: 3 as const },
     ...survey.bySpare.map((value, spare) => ({
       name: String(spare),
       value,
@@ -182,10 +182,8 @@ export function BridgeView(props: {
     },
     {
       title: 'Standing',
-      cell: ({ standing, leaving, why }) => (
-        <span title={why}>
-          <Badge level={STANDINGS[standing]}>{leaving ? 'leaving' : standing}</Badge>
-        </span>
+      cell: ({ standing, leaving }) => (
+        <Badge level={STANDINGS[standing]}>{leaving ? 'leaving' : standing}</Badge>
       ),
     },
     {
@@ -198,6 +196,7 @@ export function BridgeView(props: {
     },
     { title: 'Up', number: true, cell: ({ uptime }) => percent(uptime) },
     { title: 'Free', number: true, cell: ({ freeBytes }) => bytes(freeBytes) },
+    { title: 'Why', cell: ({ why }) => <span class="soft">{why}</span> },
     { title: 'Operator', cell: ({ operator }) => operator ?? '–' },
     { title: 'Address', cell: ({ address }) => <span class="mono">{address ?? '–'}</span> },
   ];
@@ -208,10 +207,7 @@ export function BridgeView(props: {
           Overview
         </h2>
         <div class="tiles">
-          <Tile
-            title="Objects in the network"
-            value={survey === null ? '…' : count(survey.objects)}
-          >
+          <Tile title="Objects" value={survey === null ? '…' : count(survey.objects)}>
             {survey === null
               ? 'being counted'
               : `${bytes(survey.bytes)}, ${bytes(survey.storedBytes)} at farmers`}

@@ -54,6 +54,7 @@ export function connect(
 
   function again(): void {
     source?.close();
+    source = undefined;
     clearTimeout(watchdog);
     clearTimeout(retry);
     if (stopped) return;

@@ -4,8 +4,8 @@ import { Badge, Card, type Column, Table } from '../design/parts.js';
 import type { Neighbourhood, PeerView } from '../messages/parts.js';
 import { MAP_SIZE, type PeerDot, mapLayout } from './map-layout.js';
 
-/** A round trip that is slow, in milliseconds. */
-const SLOW_MS = 250;
+/** An answer that is slow, in milliseconds; there may be a connection to be opened first. */
+const SLOW_MS = 500;
 const FIRST_ROWS = 12;
 
 /** What a dot looks like. */
@@ -92,7 +92,7 @@ export function NeighbourhoodCards(props: {
       },
     },
     {
-      title: 'Round trip',
+      title: 'Answers in',
       number: true,
       cell: ({ peer }) => (peer.rttMs === null ? '–' : duration(peer.rttMs)),
     },

@@ -1,4 +1,4 @@
-import { ago, bytes, count, counted, duration, percent, rate, shortId } from '../design/format.js';
+import { bytes, count, counted, duration, percent, rate, shortId } from '../design/format.js';
 import { Badge, Card, type Column, Meter, Table, Tile } from '../design/parts.js';
 import { TimePlot } from '../design/time-plot.js';
 import type { NetworkFarmer, NetworkState } from '../messages/network-state.js';
@@ -15,7 +15,7 @@ const STATES = {
   gone: { level: 'bad', text: 'gone' },
 } as const;
 const LOOK = { starting: 'left', running: 'alive', silent: 'slow', gone: 'silent' } as const;
-const RADIUS = 74;
+const RADIUS = 80;
 
 function FarmersRing({ farmers }: { readonly farmers: readonly NetworkFarmer[] }) {
   const running = farmers.filter(({ state }) => state === 'running').length;
@@ -74,14 +74,20 @@ export function NetworkView(props: {
     { title: 'Node', cell: ({ nodeId }) => <span class="mono">{shortId(nodeId)}</span> },
     {
       title: 'State',
-      cell: ({ state, ended }) => (
-        <Badge level={STATES[state].level}>
-          {STATES[state].text}
-          {ended === null ? '' : ` (${ended})`}
-        </Badge>
+      cell: ({ state, ended, since, rttMs }) => (
+        <>
+          <Badge level={STATES[state].level}>
+            {STATES[state].text}
+            {ended === null ? '' : ` (${ended})`}
+          </Badge>{' '}
+          <span class="soft">
+            {state === 'running'
+              ? rttMs !== null && `answers in ${duration(rttMs)}`
+              : `since ${duration(time - since)}`}
+          </span>
+        </>
       ),
     },
-    { title: 'Since', cell: ({ since }) => ago(since, time) },
     { title: 'PID', number: true, cell: ({ pid }) => pid ?? '–' },
     { title: 'Shards', number: true, cell: ({ figures }) => count(figures?.shards ?? 0) },
     {
@@ -102,11 +108,6 @@ export function NetworkView(props: {
     { title: 'In', number: true, cell: ({ figures }) => bytes(figures?.bytesIn ?? 0) },
     { title: 'Out', number: true, cell: ({ figures }) => bytes(figures?.bytesOut ?? 0) },
     { title: 'Audits', number: true, cell: ({ figures }) => count(figures?.audits ?? 0) },
-    {
-      title: 'Answers in',
-      number: true,
-      cell: ({ rttMs, state }) => (state === 'running' && rttMs !== null ? duration(rttMs) : '–'),
-    },
     { title: 'Address', cell: ({ address }) => <span class="mono">{address}</span> },
   ];
   const commands = [
@@ -124,7 +125,9 @@ export function NetworkView(props: {
         </h2>
         <div class="tiles">
           <Tile title="Farmers" value={`${running.length} of ${farmers.length}`}>
-            {counted(farmers.length - running.length, 'does not run', 'do not run')}
+            {running.length === farmers.length
+              ? 'all run'
+              : counted(farmers.length - running.length, 'does not run', 'do not run')}
           </Tile>
           <Tile title="Stored" value={bytes(used)}>
             <Meter

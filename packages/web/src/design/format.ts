@@ -34,7 +34,7 @@ export function counted(value: number, one: string, many = `${one}s`): string {
 /** Milliseconds for people, the two largest units at most. */
 export function duration(ms: number): string {
   if (ms < SECOND) return `${Math.round(ms)} ms`;
-  if (ms < MINUTE) return `${Math.round(ms / SECOND)} s`;
+  if (ms < MINUTE - SECOND / 2) return `${Math.round(ms / SECOND)} s`;
   const pair = (large: number, small: number, names: readonly [string, string]) => {
     const rounded = Math.round(ms / small) * small;
     const rest = Math.round((rounded % large) / small);

@@ -67,7 +67,7 @@ export function Table<T>(props: {
   const { label, columns, rows, keyOf } = props;
   if (rows.length === 0) return <p class="soft">{props.empty}</p>;
   return (
-    <div class="scroller" role="region" aria-label={label} tabIndex={0}>
+    <div class="scroller" role="region" aria-label={`Table: ${label}`} tabIndex={0}>
       <table>
         <thead>
           <tr>

@@ -43,7 +43,7 @@ export function ThemeButton() {
       <svg class="icon" viewBox="0 0 24 24" aria-hidden="true">
         <path fill="currentColor" d="M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18Zm0 2v14a7 7 0 0 1 0-14Z" />
       </svg>
-      <span>
+      <span class="theme-name">
         <span class="hidden-text">Theme: </span>
         {theme}
       </span>

@@ -12,6 +12,8 @@ export interface Point {
 }
 
 const HEIGHT = 150;
+/** Over so short a span ticks have seconds. */
+const BRIEF_MS = 4 * 60_000;
 const MARGIN = { top: 8, right: 8, bottom: 22, left: 58 };
 
 /**
@@ -52,7 +54,10 @@ export function TimePlot(props: {
     [0, highest === 0 ? 1 : highest],
     [HEIGHT - MARGIN.bottom, MARGIN.top],
   ).nice(4);
-  const yTicks = y.ticks(4).filter((tick) => !whole || Number.isInteger(tick));
+  // Of nothing but zeros there is one thing to say.
+  const yTicks =
+    highest === 0 ? [0] : y.ticks(4).filter((tick) => !whole || Number.isInteger(tick));
+  const brief = points[last]!.time - points[0]!.time < BRIEF_MS;
   const xTicks = x.ticks(Math.max(2, Math.floor(width / 140)));
   const move = (to: number) => setChosen(Math.max(0, Math.min(last, to)));
   const onKey = (event: KeyboardEvent) => {
@@ -107,13 +112,13 @@ export function TimePlot(props: {
                 y2={y(tick)}
               />
               <text x={MARGIN.left - 8} y={y(tick) + 4} text-anchor="end">
-                {format(tick)}
+                {format(tick).replace('.0', '')}
               </text>
             </g>
           ))}
           {xTicks.map((tick) => (
             <text key={tick.getTime()} x={x(tick)} y={HEIGHT - 4} text-anchor="middle">
-              {clock(tick.getTime())}
+              {clock(tick.getTime(), brief)}
             </text>
           ))}
           {lines.map((name, i) => {
