@@ -2,7 +2,7 @@ import type { Manifest, RedundancyScheme } from '@granary/protocol';
 import { contractEnd } from './contract-end.js';
 import { INDEX_BUCKET } from './record-keys.js';
 import type { RenterCore } from './renter-core.js';
-import { type FarmersSeen, healthOf } from './repairer.js';
+import { type FarmersSeen, lookAt } from './repairer.js';
 import type { SegmentHealth } from './segment-health.js';
 
 /** How the shards of a segment are, in counts. Together they are at most n. */
@@ -55,6 +55,19 @@ export interface HealthQuestion {
   readonly signal?: AbortSignal;
 }
 
+/** Work in one go, in milliseconds: then others have their turn. */
+const BREATH_MS = 10;
+
+/** A store on this machine answers at once, and a walk over all of it would leave no turn for others. */
+function breather({ clock }: RenterCore): () => Promise<void> {
+  let begun = clock.now();
+  return async () => {
+    if (clock.now() - begun < BREATH_MS) return;
+    await new Promise<void>((resolve) => clock.setTimeout(resolve, 0));
+    begun = clock.now();
+  };
+}
+
 /** The health of every object, those of the index among them. Holds one segment in memory at a time. */
 export async function* healthOfObjects(
   core: RenterCore,
@@ -64,9 +77,10 @@ export async function* healthOfObjects(
   const isAway =
     question.isAway ??
     ((nodeId: string) => (farmers.get(nodeId)?.reputation.offlineSince ?? null) !== null);
+  const breathe = breather(core);
   for await (const manifest of core.store.allManifests()) {
     question.signal?.throwIfAborted();
-    yield await healthOfObject(core, manifest, farmers, isAway, question.soon);
+    yield await healthOfObject(core, manifest, farmers, isAway, question.soon, breathe);
   }
 }
 
@@ -76,12 +90,14 @@ async function healthOfObject(
   farmers: FarmersSeen,
   isAway: (nodeId: string) => boolean,
   soon: number,
+  breathe: () => Promise<void>,
 ): Promise<ObjectHealth> {
   const { objectId, bucket, name, size, created, scheme, segments } = manifest;
   let worst: { health: SegmentHealth; shards: ShardCounts; margin: number } | undefined;
   let [endangered, contracts, endingSoon, storedBytes, expires] = [0, 0, 0, 0, Infinity];
   for await (const segment of core.store.segments(objectId)) {
-    const health = await healthOf(core, manifest, segment, farmers);
+    await breathe();
+    const { health, contracts: known } = await lookAt(core, manifest, segment, farmers);
     const shards = { healthy: 0, away: 0, leaving: 0, gone: 0 };
     for (const { contract, farmer } of segment.shards) {
       const state = health.states.get(contract);
@@ -98,7 +114,6 @@ async function healthOfObject(
     }
     if (health.verdict !== 'fine') endangered += 1;
     storedBytes += segment.shards.length * segment.shardSize;
-    const known = await core.store.contracts(segment.shards.map(({ contract }) => contract));
     for (const record of known.values()) {
       const end = contractEnd(record);
       contracts += 1;

@@ -60,6 +60,8 @@ export class BridgeSource implements DashboardSource {
   private timer: unknown;
   private lastLook = -Infinity;
   private lastPresence = '';
+  private auditsBefore: readonly number[] | undefined;
+  private sampledRounds = 0;
 
   constructor(private readonly parts: BridgeSourceParts) {
     const { clock, logger, metadata, renter } = parts;
@@ -74,7 +76,20 @@ export class BridgeSource implements DashboardSource {
       () => this.findBuckets(),
       failed,
     );
-    this.farmers = new Cached([], FARMERS_FRESH_MS, clock, () => renter.farmers(), failed);
+    const findFarmers = async () => {
+      const found = await renter.farmers();
+      // What was audited before this process began is not news.
+      this.auditsBefore ??= auditsOf(found);
+      return found;
+    };
+    this.farmers = new Cached<readonly FarmerRecord[]>(
+      [],
+      FARMERS_FRESH_MS,
+      clock,
+      findFarmers,
+      failed,
+    );
+    void this.farmers.refresh();
     this.money = new Cached(NO_MONEY, MONEY_FRESH_MS, clock, () => this.sum(), failed);
     this.database = new Cached(
       true,
@@ -124,15 +139,21 @@ export class BridgeSource implements DashboardSource {
 
   sample(): readonly number[] {
     const { received, sent, total, failed } = this.parts.tally.figures;
-    let [passed, bad] = [0, 0];
-    for (const { reputation } of this.farmers.last) {
-      passed += reputation.passed;
-      bad += reputation.failed;
-    }
+    // Audits change with each round of care, also while nobody looks.
+    const { rounds } = this.parts.renter.careStatus;
+    if (rounds !== this.sampledRounds) void this.farmers.refresh();
+    this.sampledRounds = rounds;
+    const audits = auditsOf(this.farmers.last);
+    const [passed, bad] = [0, 1].map((i) =>
+      Math.max(0, audits[i]! - (this.auditsBefore?.[i] ?? 0)),
+    );
     const survey = this.result?.survey;
     const endangered = survey === undefined ? 0 : survey.objects - survey.fine;
     const away = this.farmers.last.filter((one) => this.isAway(one)).length;
-    return [received, sent, total, failed, passed, bad, survey?.objects ?? 0, endangered, away];
+    return [
+      ...[received, sent, total, failed, passed!, bad!],
+      ...[survey?.objects ?? 0, endangered, away],
+    ];
   }
 
   objects(page: number): ObjectsPage {
@@ -275,4 +296,14 @@ export class BridgeSource implements DashboardSource {
     await Promise.resolve();
     return moneyView(this.parts.renter.payer.book, 'spent', this.parts.clock.now());
   }
+}
+
+/** Audits that farmers have passed and failed in all. */
+function auditsOf(farmers: readonly FarmerRecord[]): readonly [number, number] {
+  let [passed, failed] = [0, 0];
+  for (const { reputation } of farmers) {
+    passed += reputation.passed;
+    failed += reputation.failed;
+  }
+  return [passed, failed];
 }

@@ -16,9 +16,12 @@ const STATES = {
 } as const;
 const LOOK = { starting: 'left', running: 'alive', silent: 'slow', gone: 'silent' } as const;
 const RADIUS = 80;
+/** Farmers so close on the circle (of 1) are crowded. */
+const CROWDED = 0.02;
 
 function FarmersRing({ farmers }: { readonly farmers: readonly NetworkFarmer[] }) {
   const running = farmers.filter(({ state }) => state === 'running').length;
+  const byPosition = [...farmers].sort((a, b) => positionOf(a.nodeId) - positionOf(b.nodeId));
   const most = Math.max(1, ...farmers.map(({ figures }) => figures?.usedBytes ?? 0));
   return (
     <svg
@@ -34,10 +37,12 @@ function FarmersRing({ farmers }: { readonly farmers: readonly NetworkFarmer[] }
       <text x={MAP_SIZE / 2} y={MAP_SIZE / 2 + 12}>
         farmers run
       </text>
-      {farmers.map(({ nodeId, state, figures, index }) => {
+      {byPosition.map(({ nodeId, state, figures, index }, i) => {
         const position = positionOf(nodeId);
+        // The number of one that is close to the one before stands farther out.
+        const crowded = i % 2 === 1 && position - positionOf(byPosition[i - 1]!.nodeId) < CROWDED;
         const { x, y } = pointAt(position, RADIUS);
-        const label = pointAt(position, RADIUS + 15);
+        const label = pointAt(position, RADIUS + (crowded ? 17 : 11));
         const share = (figures?.usedBytes ?? 0) / most;
         return (
           <g key={nodeId}>
@@ -83,7 +88,7 @@ export function NetworkView(props: {
           <span class="soft">
             {state === 'running'
               ? rttMs !== null && `answers in ${duration(rttMs)}`
-              : `since ${duration(time - since)}`}
+              : `for ${duration(time - since)}`}
           </span>
         </>
       ),

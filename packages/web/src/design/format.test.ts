@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { ago, amount, bytes, count, counted, duration, percent, until } from './format.js';
+import { ago, amount, brief, bytes, count, counted, duration, percent, until } from './format.js';
 
 it('writes figures for people', () => {
   expect([0, 999, 1000, 12_345, 999_499, 999_500, 5e12].map(bytes)).toEqual([
@@ -27,6 +27,9 @@ it('writes figures for people', () => {
     '1 h 30 min',
     '1 d 1 h',
   ]);
+  expect(
+    ['2.00 MB/s', '1.50 MB/s', '10.0 GB', '200 B', '0 B/s', '0.05', '0.0/s'].map(brief),
+  ).toEqual(['2 MB/s', '1.5 MB/s', '10 GB', '200 B', '0 B/s', '0.05', '0/s']);
   expect(count(1234567)).toBe('1,234,567');
   expect([counted(1, 'object'), counted(2, 'object')]).toEqual(['1 object', '2 objects']);
   expect([0, 0.5, 0.9999, 1].map(percent)).toEqual(['0 %', '50.0 %', '100 %', '100 %']);

@@ -16,6 +16,13 @@ export function bytes(count: number): string {
   return `${value.toFixed(digits)} ${UNITS[unit]}`;
 }
 
+/** A figure without decimals that say nothing: `2.00 MB` is `2 MB`, `1.50 MB` is `1.5 MB`. */
+export function brief(text: string): string {
+  return text.replace(/(\d)\.(\d*?)0+(?!\d)/, (_, whole: string, rest: string) =>
+    rest === '' ? whole : `${whole}.${rest}`,
+  );
+}
+
 /** Bytes a second for people. */
 export function rate(bytesPerSecond: number): string {
   return `${bytes(bytesPerSecond)}/s`;

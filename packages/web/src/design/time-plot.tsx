@@ -1,7 +1,7 @@
 import { scaleLinear, scaleTime } from 'd3-scale';
 import { area, line } from 'd3-shape';
 import { useState } from 'preact/hooks';
-import { clock } from './format.js';
+import { brief, clock } from './format.js';
 import { useWidth } from './use-width.js';
 
 /** Values at a time, one for each line. */
@@ -57,7 +57,7 @@ export function TimePlot(props: {
   // Of nothing but zeros there is one thing to say.
   const yTicks =
     highest === 0 ? [0] : y.ticks(4).filter((tick) => !whole || Number.isInteger(tick));
-  const brief = points[last]!.time - points[0]!.time < BRIEF_MS;
+  const seconds = points[last]!.time - points[0]!.time < BRIEF_MS;
   const xTicks = x.ticks(Math.max(2, Math.floor(width / 140)));
   const move = (to: number) => setChosen(Math.max(0, Math.min(last, to)));
   const onKey = (event: KeyboardEvent) => {
@@ -112,13 +112,13 @@ export function TimePlot(props: {
                 y2={y(tick)}
               />
               <text x={MARGIN.left - 8} y={y(tick) + 4} text-anchor="end">
-                {format(tick).replace('.0', '')}
+                {brief(format(tick))}
               </text>
             </g>
           ))}
           {xTicks.map((tick) => (
             <text key={tick.getTime()} x={x(tick)} y={HEIGHT - 4} text-anchor="middle">
-              {clock(tick.getTime(), brief)}
+              {clock(tick.getTime(), seconds)}
             </text>
           ))}
           {lines.map((name, i) => {
