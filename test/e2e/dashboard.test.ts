@@ -142,7 +142,6 @@ describe.skipIf(noBrowser !== undefined)(`dashboards in Chromium ${noBrowser ?? 
         [1280, 'light'],
         [390, 'dark'],
         [1280, 'dark'],
-        [390, 'light'],
       ] as const) {
         await page.setViewportSize({ width, height: 900 });
         await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
