@@ -1,4 +1,5 @@
 import type { Context } from '../context.js';
+import { CliError } from '../cli-error.js';
 import { isLoopback } from '../reachability.js';
 import { ownVersion } from '../version.js';
 import { parseDashboardAddress } from './dashboard-address.js';
@@ -11,10 +12,11 @@ export function wantsDashboard({ config }: Context): boolean {
 }
 
 /**
- * Serve the dashboard where the configuration says; undefined when it says nowhere.
+ * Serve the dashboard where the configuration says; undefined when it says nowhere. One that nobody asked
+ * for and that can't be served is done without.
  *
  * @param source - makes what is shown; only called when a dashboard is served
- * @throws CliError CLI_USAGE when it can't be served there.
+ * @throws CliError CLI_USAGE when it can't be served where it was asked for.
  */
 export async function openDashboard(
   { config, logger }: Context,
@@ -31,7 +33,7 @@ export async function openDashboard(
       'the dashboard is plain HTTP: whoever is on the way can read it, and its token',
     );
   }
-  return DashboardServer.start({
+  const starting = DashboardServer.start({
     address,
     source: await source(),
     site: siteDirectory,
@@ -39,5 +41,11 @@ export async function openDashboard(
     clock: systemClock,
     random: systemRandom,
     logger,
+  });
+  if (config.dashboard !== undefined) return starting;
+  return starting.catch((error: unknown) => {
+    if (!(error instanceof CliError)) throw error;
+    logger.warn({ error: error.message }, 'there is no dashboard');
+    return undefined;
   });
 }
