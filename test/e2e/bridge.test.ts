@@ -110,11 +110,18 @@ describe('while farmers are being killed', () => {
     await s3.send(new CopyObjectCommand({ Bucket, Key: 'copy', CopySource: `${Bucket}/middle` }));
     const url = await getSignedUrl(s3, new GetObjectCommand({ Bucket, Key: 'copy' }));
     expect(Buffer.from(await (await fetch(url)).arrayBuffer()).equals(middle)).toBe(true);
+    const sealed = { SSECustomerAlgorithm: 'AES256', SSECustomerKey: randomBytes(32) as never };
+    const inParts = { Bucket, Key: 'sealed', Body: large, ...sealed };
+    await new Upload({ client: s3, params: inParts, partSize: 5 * MIB, queueSize: 2 }).done();
+    await expect(read(s3, Bucket, 'sealed')).rejects.toThrow(/Server Side Encryption/);
+    const opened = await s3.send(new GetObjectCommand({ Bucket, Key: 'sealed', ...sealed }));
+    expect(large.equals(await opened.Body!.transformToByteArray())).toBe(true);
     const { Contents } = await s3.send(new ListObjectsV2Command({ Bucket }));
     expect(Contents!.map(({ Key, Size }) => [Key, Size])).toEqual([
       ['copy', MIB],
       ['large', 11 * MIB],
       ['middle', MIB],
+      ['sealed', 11 * MIB],
       ['small', 4096],
     ]);
     s3.destroy();
@@ -155,6 +162,21 @@ describe('while farmers are being killed', () => {
     await rm(join(source, 'large'));
     await rclone('sync', source, remote);
     expect((await rclone('lsf', '-R', remote)).trim().split('\n')).toHaveLength(22);
+    const customer = randomBytes(32);
+    const sealed = [
+      '--s3-sse-customer-algorithm=AES256',
+      `--s3-sse-customer-key-base64=${customer.toString('base64')}`,
+    ];
+    const [secret, back] = [join(directory, 'rclone-secret'), join(directory, 'rclone-back')];
+    await mkdir(secret);
+    await writeFile(join(secret, 'small'), 'small');
+    await writeFile(join(secret, 'large'), randomBytes(6 * MIB));
+    const target = `${remote}/secret`;
+    await rclone('copy', secret, target, '--s3-upload-cutoff=5M', '--s3-chunk-size=5M', ...sealed);
+    await rclone('check', secret, target, '--download', ...sealed);
+    await rclone('copy', target, back, ...sealed);
+    expect(await readFile(join(back, 'small'), 'utf8')).toBe('small');
+    await expect(rclone('copy', target, join(directory, 'rclone-none'))).rejects.toThrow();
     await rclone('purge', remote);
   });
 
@@ -211,6 +233,13 @@ describe('while farmers are being killed', () => {
     await aws('cp', file, 's3://awscli/dir/file');
     await aws('cp', 's3://awscli/dir/file', `${file}.out`);
     expect((await readFile(`${file}.out`)).equals(bytes)).toBe(true);
+    const secret = join(directory, 'aws-key');
+    await writeFile(secret, randomBytes(32));
+    const sealed = ['--sse-c', 'AES256', '--sse-c-key', `fileb://${secret}`];
+    await aws('cp', file, 's3://awscli/sealed', ...sealed);
+    await aws('cp', 's3://awscli/sealed', `${file}.opened`, ...sealed);
+    expect((await readFile(`${file}.opened`)).equals(bytes)).toBe(true);
+    await expect(aws('cp', 's3://awscli/sealed', `${file}.none`)).rejects.toThrow();
     await client(key, '/usr/bin/aws', [
       ...['--endpoint-url', bridge.url, 's3', 'rb', '--force', 's3://awscli'],
     ]);

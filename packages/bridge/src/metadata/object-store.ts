@@ -59,6 +59,12 @@ export function* targetOf(name: string): SqlWork<TargetRow> {
   return row;
 }
 
+/** A body that was made or copied for a new version. */
+interface Held extends Pick<VersionContent, 'body' | 'parts' | 'size'>, Pick<Details, 'sealing'> {
+  /** Parts that it was made of, if any. */
+  readonly count: number;
+}
+
 /** The quota that a write to a bucket counts against, for {@link changeUsage}. */
 export function limitOf({ owner, quota_bytes: bytes, quota_objects: objects }: TargetRow) {
   return { owner, quota: { bytes, objects } };
@@ -119,42 +125,41 @@ export function createObjectStore(context: StoreContext): ObjectStore {
   const { sealer, clock, random } = context;
 
   /** Body and details of a copy's source. */
-  function* copyOf(
-    source: Extract<NewBody, { kind: 'copy' }>,
-  ): SqlWork<Pick<VersionContent, 'body' | 'parts'> & { size: number; count: number }> {
+  function* copyOf(source: Extract<NewBody, { kind: 'copy' }>): SqlWork<Held> {
     const { id } = yield* bucketRow(source.bucket);
     const row = yield* rowById(id, keyBytes(source.key), source.versionId);
     if (row === undefined) throw noSuchVersion();
     const { size, isDeleteMarker } = summaryOf(sealer, source.bucket, row);
     if (isDeleteMarker) throw noSuchVersion();
-    const { count } = detailsOf(sealer, row);
+    const { count, sealing } = detailsOf(sealer, row);
     if (row.parts !== null) {
       return { body: null, parts: yield* copyParts(context, row.parts), size, count };
     }
+    const held = { parts: null, size, count, ...(sealing !== undefined && { sealing }) };
     const bodies = yield* bodiesOf(sealer, [row.body!]);
-    const body = checkFound(bodies.get(row.body!.toString('hex')), size);
-    if (body.kind === 'inline')
-      return { body: yield* addBody(context, body), parts: null, size, count };
+    const body = checkFound(bodies.get(row.body!.toString('hex')), sealing?.stored ?? size);
+    if (body.kind === 'inline') return { ...held, body: yield* addBody(context, body) };
     const ref = newId(clock, random);
     yield* holdContents(body.extents.map(({ contentId }) => contentId));
     yield* insertExtents(sealer, ref, body.extents);
-    return { body: ref, parts: null, size, count };
+    return { ...held, body: ref };
   }
 
   function* whole(bucket: string, row: VersionRow): SqlWork<ObjectVersion> {
     const summary = summaryOf(sealer, bucket, row);
+    const details = detailsOf(sealer, row);
+    const found = { row, summary, details };
     if (row.parts !== null) {
-      const { count } = detailsOf(sealer, row);
       const partsId = row.parts.toString('hex');
-      return versionOf(sealer, { row, summary }, { kind: 'parts', partsId, count });
+      return versionOf(sealer, found, { kind: 'parts', partsId, count: details.count });
     }
     const refs = row.body === null || row.size === 0 ? [] : [row.body];
     const bodies = yield* bodiesOf(sealer, refs);
     const body = checkFound(
       row.body === null ? undefined : bodies.get(row.body.toString('hex')),
-      row.size,
+      details.sealing?.stored ?? row.size,
     );
-    return versionOf(sealer, { row, summary }, body);
+    return versionOf(sealer, found, body);
   }
 
   /** A bucket's usage has changed: now and then its changes are added up. Nothing waits on success. */
@@ -192,22 +197,29 @@ export function createObjectStore(context: StoreContext): ObjectStore {
   return {
     putVersion: async (given) => {
       const key = keyBytes(given.key);
-      const { body, size } = given;
-      if (body.kind !== 'copy') checkBody(body, size);
+      const { body, size, sealing } = given;
+      if (body.kind !== 'copy') checkBody(body, sealing?.stored ?? size);
       const [version, bucket] = await context.write(function* () {
         const target = yield* targetOf(given.bucket);
         checkLockable(target, given.retention, given.legalHold);
         const make = function* (): SqlWork<VersionContent> {
-          const held =
+          const held: Held =
             body.kind === 'copy'
               ? yield* copyOf(body)
-              : { body: yield* addBody(context, body), parts: null, size, count: 0 };
+              : {
+                  body: yield* addBody(context, body),
+                  parts: null,
+                  size,
+                  count: 0,
+                  ...(sealing !== undefined && { sealing }),
+                };
           if (held.size !== size) throw badInput('a copy has as many bytes as its source');
           const details: Details = {
             ...given.details,
             retention: given.retention ?? null,
             legalHold: given.legalHold ?? false,
             count: held.count,
+            ...(held.sealing !== undefined && { sealing: held.sealing }),
           };
           const { etag, owner, storageClass, checksums } = given;
           return { ...held, marker: false, etag, owner, storageClass, checksums, details };

@@ -86,6 +86,14 @@ export type Body =
   /** In parts, which `MetadataStore.versionParts` lists by this ID. */
   | { readonly kind: 'parts'; readonly partsId: string; readonly count: number };
 
+/** How a body is encrypted under a key that only the client has (SSE-C). */
+export interface Sealing {
+  /** What the body's key is made with, besides the client's: hex. */
+  readonly salt: string;
+  /** Bytes of the body as it is stored; its plaintext has as many as the version or part. */
+  readonly stored: number;
+}
+
 /** The body of something new. */
 export type NewBody =
   | Extract<Body, { kind: 'inline' | 'extents' }>
@@ -120,7 +128,7 @@ export interface VersionDetails {
   readonly tags: Readonly<Record<string, string>>;
   /** The ACL in the caller's own form, or null. */
   readonly acl: unknown;
-  /** Parameters of encryption by a key of the client (SSE-C) and the like, never the key; or null. */
+  /** What proves a key of the client's (SSE-C) to be the right one, never the key; or null. */
   readonly encryption: unknown;
 }
 
@@ -159,6 +167,8 @@ export interface ObjectVersion extends VersionSummary {
   readonly legalHold: boolean;
   /** Empty and inline for a delete marker. */
   readonly body: Body;
+  /** Where the body is encrypted by a key of the client; of parts, each says so itself. */
+  readonly sealing?: Sealing;
 }
 
 /** A multipart upload under way. */
@@ -187,6 +197,7 @@ export interface Part {
   /** First byte in the object; 0 as long as the upload is under way. */
   readonly start: number;
   readonly body: Extract<Body, { kind: 'inline' | 'extents' }>;
+  readonly sealing?: Sealing;
 }
 
 /** A job that was leased. */

@@ -155,9 +155,9 @@ export function createUploadStore(context: StoreContext): UploadStore {
 
     putPart: async (bucket, name, uploadId, given) => {
       const key = keyBytes(name);
-      const { partNumber, size, body } = given;
+      const { partNumber, size, body, sealing } = given;
       checkPartNumber(partNumber);
-      checkBody(body, size);
+      checkBody(body, sealing?.stored ?? size);
       return context.write(
         function* () {
           const target = yield* targetOf(bucket);

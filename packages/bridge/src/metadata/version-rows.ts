@@ -8,6 +8,7 @@ import type {
   Checksum,
   ObjectVersion,
   Retention,
+  Sealing,
   VersionDetails,
   VersionSummary,
 } from './records.js';
@@ -49,6 +50,7 @@ export interface Details extends VersionDetails {
   readonly legalHold: boolean;
   /** Parts that it was made of, if any. */
   readonly count: number;
+  readonly sealing?: Sealing;
 }
 
 /** A version of a bucket whose name is known. */
@@ -226,8 +228,9 @@ export function versionOf(
   { row, summary, details: known }: FoundVersion,
   body: ObjectVersion['body'],
 ): ObjectVersion {
-  const { retention, legalHold, headers, metadata, tags, acl, encryption } =
+  const { retention, legalHold, headers, metadata, tags, acl, encryption, sealing } =
     known ?? detailsOf(sealer, row);
   const details = { headers, metadata, tags, acl, encryption };
-  return { ...summary, details, retention, legalHold, body };
+  const sealed = sealing === undefined ? {} : { sealing };
+  return { ...summary, details, retention, legalHold, body, ...sealed };
 }

@@ -168,6 +168,9 @@ export class Call {
       's3:x-amz-copy-source': header('x-amz-copy-source'),
       's3:x-amz-metadata-directive': header('x-amz-metadata-directive'),
       's3:x-amz-server-side-encryption': header('x-amz-server-side-encryption'),
+      's3:x-amz-server-side-encryption-customer-algorithm': header(
+        'x-amz-server-side-encryption-customer-algorithm',
+      ),
       's3:x-amz-storage-class': header('x-amz-storage-class'),
       ...tagContext('s3:existingobjecttag/', version?.details.tags),
       ...tagContext('s3:requestobjecttag/', tags),
