@@ -1,8 +1,9 @@
-import { randomBytes } from 'node:crypto';
+import { X509Certificate, randomBytes } from 'node:crypto';
 import { copyFile, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { type PeerCertificate, connect } from 'node:tls';
 import {
   CopyObjectCommand,
   CreateBucketCommand,
@@ -78,6 +79,21 @@ function sdk(): S3Client {
     region: 'us-east-1',
     forcePathStyle: true,
     credentials: key,
+  });
+}
+
+/** The certificate that a server shows, whoever trusts it. */
+function shownCertificate(url: string): Promise<PeerCertificate> {
+  const { hostname, port } = new URL(url);
+  return new Promise((resolve, reject) => {
+    const socket = connect(
+      { host: hostname, port: Number(port), rejectUnauthorized: false },
+      () => {
+        resolve(socket.getPeerCertificate());
+        socket.destroy();
+      },
+    );
+    socket.once('error', reject);
   });
 }
 
@@ -162,21 +178,6 @@ describe('while farmers are being killed', () => {
     await rm(join(source, 'large'));
     await rclone('sync', source, remote);
     expect((await rclone('lsf', '-R', remote)).trim().split('\n')).toHaveLength(22);
-    const customer = randomBytes(32);
-    const sealed = [
-      '--s3-sse-customer-algorithm=AES256',
-      `--s3-sse-customer-key-base64=${customer.toString('base64')}`,
-    ];
-    const [secret, back] = [join(directory, 'rclone-secret'), join(directory, 'rclone-back')];
-    await mkdir(secret);
-    await writeFile(join(secret, 'small'), 'small');
-    await writeFile(join(secret, 'large'), randomBytes(6 * MIB));
-    const target = `${remote}/secret`;
-    await rclone('copy', secret, target, '--s3-upload-cutoff=5M', '--s3-chunk-size=5M', ...sealed);
-    await rclone('check', secret, target, '--download', ...sealed);
-    await rclone('copy', target, back, ...sealed);
-    expect(await readFile(join(back, 'small'), 'utf8')).toBe('small');
-    await expect(rclone('copy', target, join(directory, 'rclone-none'))).rejects.toThrow();
     await rclone('purge', remote);
   });
 
@@ -294,6 +295,47 @@ describe('then', () => {
     expect((await read(s3, 'sdk', 'SIGKILL')).length).toBe(100_000);
     s3.destroy();
   });
+
+  it.skipIf(!hasProgram('/usr/bin/rclone'))(
+    'rclone sends keys of its own over TLS, and the certificate changes meanwhile',
+    async () => {
+      await stopBridge(bridge);
+      bridge = await startBridge(network.home, ['--listen', '127.0.0.1:0', '--tls-self-signed']);
+      const file = join(network.home, 'bridge', 'tls.pem');
+      expect((await stat(file)).mode & 0o077).toBe(0);
+      const remote = `:s3,provider=Other,env_auth,endpoint='${bridge.url}':secret`;
+      const rclone = (...args: string[]) =>
+        client(key, 'rclone', ['--ca-cert', bridge.certificate!, ...args], {
+          RCLONE_CONFIG: join(directory, 'none.conf'),
+        });
+      const sealed = [
+        '--s3-sse-customer-algorithm=AES256',
+        `--s3-sse-customer-key-base64=${randomBytes(32).toString('base64')}`,
+      ];
+      const [source, back] = [join(directory, 'secret'), join(directory, 'back')];
+      await mkdir(source);
+      await writeFile(join(source, 'small'), 'small');
+      await writeFile(join(source, 'large'), randomBytes(6 * MIB));
+      await rclone('mkdir', remote);
+      await rclone(
+        ...['copy', source, remote, '--s3-upload-cutoff=5M', '--s3-chunk-size=5M', ...sealed],
+      );
+      const before = await readFile(bridge.certificate!, 'utf8');
+      await rm(file);
+      bridge.child.kill('SIGHUP');
+      await until('there is another certificate', async () => {
+        const { fingerprint256 } = await shownCertificate(bridge.url);
+        return fingerprint256 !== new X509Certificate(before).fingerprint256;
+      });
+      await rclone('copy', remote, back, ...sealed);
+      expect(await readFile(join(back, 'small'), 'utf8')).toBe('small');
+      await rclone('check', source, remote, '--download', ...sealed);
+      await expect(rclone('copy', remote, join(directory, 'none'))).rejects.toThrow();
+      await rclone('purge', remote);
+      await stopBridge(bridge);
+      bridge = await startBridge(network.home, ['--listen', '127.0.0.1:0']);
+    },
+  );
 
   it('keys are made, limited, listed and taken away', async () => {
     const made = await granaryJson<BridgeKey>(

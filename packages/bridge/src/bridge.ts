@@ -5,6 +5,7 @@ import type { ObjectBackend } from './contents/object-backend.js';
 import { Slots } from './contents/slots.js';
 import type { BridgeMetrics } from './http/bridge-metrics.js';
 import { BridgeServer, type ServerLimits } from './http/bridge-server.js';
+import type { TlsPair } from './http/self-signed-certificate.js';
 import type { MetadataStore } from './metadata/metadata-store.js';
 import { MAX_INLINE_BYTES } from './metadata/records.js';
 import { DEFAULT_PACE, type Pace } from './s3/body/paced-body.js';
@@ -21,7 +22,7 @@ export interface BridgeParts {
   /** 0 takes any that is free. */
   readonly port: number;
   /** Key and certificate chain in PEM; plain HTTP without. */
-  readonly tls?: { readonly key: string | Buffer; readonly cert: string | Buffer };
+  readonly tls?: TlsPair;
   /** The region that clients sign for. */
   readonly region: string;
   /** Base domains of virtual-hosted style, in lower case. */
@@ -98,6 +99,15 @@ export class Bridge {
   /** The endpoint. */
   get url(): string {
     return this.server.url;
+  }
+
+  /**
+   * Serve HTTPS with another certificate from now on.
+   *
+   * @throws what OpenSSL says when key and certificate are none or no pair; then all stays as it was.
+   */
+  useCertificate(tls: TlsPair): void {
+    this.server.useCertificate(tls);
   }
 
   /** Let requests under way end, for so long at most, and stop. */

@@ -58,6 +58,7 @@ export {
 export { CONTENT_BUCKET, DEFAULT_TRANSFERS, RenterBackend } from './contents/renter-backend.js';
 export { BridgeMetrics, type RequestFigures } from './http/bridge-metrics.js';
 export { DEFAULT_SERVER_LIMITS, type ServerLimits } from './http/bridge-server.js';
+export { createSelfSigned, isStillGood, type TlsPair } from './http/self-signed-certificate.js';
 export { type KeyScope, RIGHTS, type Right, keyScopeSchema } from './s3/access/key-scope.js';
 export { DEFAULT_PACE, type Pace } from './s3/body/paced-body.js';
 export { OPERATIONS, type OperationName } from './s3/operation.js';

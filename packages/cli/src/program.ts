@@ -562,7 +562,11 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
     .option('--region <name>', 'the region that clients sign for', 'us-east-1')
     .option('--domain <name>', 'serves BUCKET.NAME, too; may be repeated', collect)
     .option('--tls-key <file>', 'serve HTTPS with this key, in PEM')
-    .option('--tls-cert <file>', 'and this certificate chain, in PEM')
+    .option('--tls-cert <file>', 'and this certificate chain, in PEM; read again when it changes')
+    .option(
+      '--tls-self-signed',
+      'serve HTTPS with a certificate of its own, made when there is none',
+    )
     .option('--metrics <address>', 'serve Prometheus metrics over HTTP at HOST:PORT/metrics')
     .option('--inline <size>', 'objects up to this size go to the database first', '64KiB')
     .option('--requests <n>', 'requests answered at one time', '256')

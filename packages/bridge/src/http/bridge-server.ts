@@ -1,6 +1,7 @@
 import { type IncomingMessage, type Server, type ServerResponse, createServer } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
+import { Server as TlsServer } from 'node:tls';
 import type { Clock, Logger, Random } from '@granary/kad';
 import { errorText } from '../error-text.js';
 import { errorResponse } from '../s3/error-response.js';
@@ -8,6 +9,7 @@ import { S3Error } from '../s3/s3-error.js';
 import type { Outcome, S3Service } from '../s3/s3-service.js';
 import type { BridgeMetrics } from './bridge-metrics.js';
 import { type IncomingBody, drain, incomingBody } from './request-body.js';
+import type { TlsPair } from './self-signed-certificate.js';
 import { type Sent, sendResponse } from './send-response.js';
 
 /** Bounds of the server. Times are milliseconds, sizes bytes. */
@@ -47,7 +49,7 @@ export interface BridgeServerParts {
   /** 0 takes any that is free. */
   readonly port: number;
   /** Key and certificate chain in PEM; plain HTTP without. */
-  readonly tls?: { readonly key: string | Buffer; readonly cert: string | Buffer };
+  readonly tls?: TlsPair;
   readonly limits?: Partial<ServerLimits>;
   readonly metrics?: BridgeMetrics;
   readonly logger: Logger;
@@ -87,7 +89,10 @@ export class BridgeServer {
     this.server =
       parts.tls === undefined
         ? createServer(options, listener)
-        : createTlsServer({ ...options, ...parts.tls, minVersion: 'TLSv1.2' }, listener);
+        : createTlsServer(
+            { ...options, ...parts.tls, minVersion: 'TLSv1.2', handshakeTimeout: headMs },
+            listener,
+          );
     // Else Node leaves out what is beyond a number of fields, the signature perhaps.
     this.server.maxHeadersCount = 0;
     this.server.maxConnections = connections;
@@ -118,6 +123,16 @@ export class BridgeServer {
     );
     await parts.metrics?.gauge('bridge_connections', 'Connections open', () => bridge.sockets.size);
     return bridge;
+  }
+
+  /**
+   * Show this certificate to who connects from now on. Connections that are open stay as they are.
+   *
+   * @throws what OpenSSL says when key and certificate are none or no pair; then all stays as it was.
+   */
+  useCertificate(tls: TlsPair): void {
+    if (this.server instanceof TlsServer)
+      this.server.setSecureContext({ ...tls, minVersion: 'TLSv1.2' });
   }
 
   /** Where it listens, as a URL. */

@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import type { BridgeMetrics, MetadataStore } from '@granary/bridge';
 import { type Renter } from '@granary/renter';
 import { type BridgeDatabaseOptions, withMetadata } from '../bridge-context.js';
+import { type TlsOptions, keepCertificate, tlsSource } from '../bridge-tls.js';
 import { CliError } from '../cli-error.js';
 import { type Context, withRenter } from '../context.js';
 import { type MetricsServer, serveMetrics } from '../metrics-server.js';
@@ -9,12 +9,10 @@ import { parseDuration, parseSize } from '../units.js';
 import { type NewKey, makeKey, makeUser } from './access-keys.js';
 
 /** Options of `granary bridge`. */
-export interface BridgeOptions extends BridgeDatabaseOptions {
+export interface BridgeOptions extends BridgeDatabaseOptions, TlsOptions {
   readonly listen: string;
   readonly region: string;
   readonly domain?: string[];
-  readonly tlsKey?: string;
-  readonly tlsCert?: string;
   readonly metrics?: string;
   readonly inline: string;
   readonly requests: string;
@@ -36,15 +34,18 @@ export async function bridge(context: Context, options: BridgeOptions): Promise<
   }
   const requests = countOf('--requests', options.requests);
   const transfers = countOf('--transfers', options.transfers);
+  const domains = (options.domain ?? []).map((domain) => domain.toLowerCase());
   const settings = {
     host,
     port,
     region: options.region,
-    domains: (options.domain ?? []).map((domain) => domain.toLowerCase()),
+    domains,
     inlineBytes: parseSize(options.inline),
     serverLimits: { requests },
   };
-  const tls = await tlsOf(options);
+  const everywhere = host === '0.0.0.0' || host === '::';
+  const names = [...(everywhere ? [] : [host]), ...domains, ...domains.map((name) => `*.${name}`)];
+  const tls = await tlsSource(options, context.home, names);
   const graceMs = parseDuration(options.grace);
   await withMetadata(context, options, (metadata) =>
     withRenter(context, async (renter) => {
@@ -57,7 +58,7 @@ export async function bridge(context: Context, options: BridgeOptions): Promise<
         ...settings,
         metadata,
         backend: new RenterBackend(renter, transfers),
-        ...(tls !== undefined && { tls }),
+        ...(tls !== undefined && { tls: tls.pair }),
         ...(metrics !== undefined && { metrics }),
         logger,
         clock: systemClock,
@@ -66,8 +67,19 @@ export async function bridge(context: Context, options: BridgeOptions): Promise<
       let metricsServer: MetricsServer | undefined;
       try {
         metricsServer = await openMetrics(options.metrics, metrics);
-        announce(context, running.url, options.region, key, metricsServer?.url);
-        await Promise.all([stopped(signal), options.care ? care(context, renter) : undefined]);
+        announce(context, {
+          url: running.url,
+          region: options.region,
+          key,
+          metrics: metricsServer?.url,
+          trust: tls?.trust,
+        });
+        const use = running.useCertificate.bind(running);
+        await Promise.all([
+          stopped(signal),
+          options.care ? care(context, renter) : undefined,
+          tls === undefined ? undefined : keepCertificate(tls, use, logger, signal),
+        ]);
         context.output.note('letting requests under way end…');
       } finally {
         await running.close(graceMs);
@@ -81,21 +93,6 @@ function countOf(option: string, text: string): number {
   const count = Number(text);
   if (Number.isInteger(count) && count >= 1 && count <= 100_000) return count;
   throw new CliError('CLI_USAGE', `${option} ${text}: a number from 1 to 100000`);
-}
-
-async function tlsOf({
-  tlsKey,
-  tlsCert,
-}: BridgeOptions): Promise<{ key: Buffer; cert: Buffer } | undefined> {
-  if (tlsKey === undefined && tlsCert === undefined) return undefined;
-  if (tlsKey === undefined || tlsCert === undefined) {
-    throw new CliError('CLI_USAGE', '--tls-key and --tls-cert go together');
-  }
-  const read = (option: string, file: string) =>
-    readFile(file).catch((error: NodeJS.ErrnoException) => {
-      throw new CliError('CLI_USAGE', `${option} ${file}: it can't be read: ${error.code}`);
-    });
-  return { key: await read('--tls-key', tlsKey), cert: await read('--tls-cert', tlsCert) };
 }
 
 /** A bridge that has no users gets one, with a key to begin with. */
@@ -142,21 +139,32 @@ function stopped(signal: AbortSignal): Promise<void> {
 
 function announce(
   { output }: Context,
-  url: string,
-  region: string,
-  key: NewKey | undefined,
-  metrics: string | undefined,
+  about: {
+    readonly url: string;
+    readonly region: string;
+    readonly key: NewKey | undefined;
+    readonly metrics: string | undefined;
+    readonly trust: string | undefined;
+  },
 ): void {
+  const { url, region, key, metrics, trust } = about;
   output.result({
     event: 'ready',
     url,
     region,
     pid: process.pid,
     metrics: metrics ?? null,
+    ...(trust !== undefined && { certificate: trust }),
     ...key,
   });
   output.line(`S3 at ${url}, region ${region}. Ctrl-C stops.`);
   if (metrics !== undefined) output.line(`Metrics at ${metrics}`);
+  if (trust !== undefined) {
+    output.line(`
+No authority vouches for its certificate, so clients have to be told to trust it:
+
+  aws --ca-bundle ${trust} …     rclone --ca-cert, restic --cacert, curl --cacert`);
+  }
   if (key === undefined) {
     output.line('Keys: granary access-keys list, granary access-keys add --user NAME');
     return;
