@@ -3,6 +3,7 @@ import { randomFraction } from '@granary/kad';
 import {
   type SqlWork,
   type TransactionOptions,
+  execute,
   query,
   queryOne,
   returning,
@@ -65,6 +66,24 @@ interface Held extends Pick<VersionContent, 'body' | 'parts' | 'size'>, Pick<Det
   readonly count: number;
 }
 
+/** The bucket that is written to and the newest version of a key, in one question. */
+function* targetAndLatest(
+  name: string,
+  key: Buffer,
+): SqlWork<{ target: TargetRow; latest: VersionRow | undefined }> {
+  const row = name.includes('\0')
+    ? undefined
+    : yield* queryOne<TargetRow & { [K in keyof VersionRow]: VersionRow[K] | null }>(
+        sql`SELECT b.*, u.quota_bytes, u.quota_objects, ${COLUMNS}
+          FROM buckets b JOIN users u ON u.id = b.owner
+          LEFT JOIN versions v ON v.bucket = b.id AND v.key = ${key} AND v.rank =
+            (SELECT MIN(w.rank) FROM versions w WHERE w.bucket = b.id AND w.key = ${key})
+          WHERE b.name = ${name}`,
+      );
+  if (row === undefined) throw noSuchBucket(name);
+  return { target: row, latest: row.rank === null ? undefined : (row as TargetRow & VersionRow) };
+}
+
 /** The quota that a write to a bucket counts against, for {@link changeUsage}. */
 export function limitOf({ owner, quota_bytes: bytes, quota_objects: objects }: TargetRow) {
   return { owner, quota: { bytes, objects } };
@@ -74,6 +93,7 @@ export function limitOf({ owner, quota_bytes: bytes, quota_objects: objects }: T
  * Put a version on top of its key, as its bucket's versioning says.
  *
  * @param make - makes the body, once it is known that the version may be written
+ * @param known - the newest version of the key, where it has been looked up
  */
 export function* putOnTop(
   context: StoreContext,
@@ -81,9 +101,10 @@ export function* putOnTop(
   key: Buffer,
   precondition: NewVersion['precondition'],
   make: () => SqlWork<VersionContent>,
+  known?: { readonly latest: VersionRow | undefined },
 ): SqlWork<FoundVersion> {
   const { sealer } = context;
-  const latest = yield* latestRow(bucket.id, key);
+  const { latest } = known ?? { latest: yield* latestRow(bucket.id, key) };
   checkPrecondition(precondition, latest && summaryOf(sealer, bucket.name, latest));
   const content = yield* make();
   const rank = (latest?.rank ?? 0) - 1;
@@ -185,7 +206,7 @@ export function createObjectStore(context: StoreContext): ObjectStore {
       const next = yield* latestRow(bucket.id, key);
       if (next !== undefined) {
         const { isDeleteMarker } = summaryOf(sealer, bucket.name, next);
-        yield* query(sql`UPDATE versions SET latest = 1, listed = ${isDeleteMarker ? 0 : 1}
+        yield* execute(sql`UPDATE versions SET latest = 1, listed = ${isDeleteMarker ? 0 : 1}
           WHERE bucket = ${bucket.id} AND key = ${key} AND rank = ${next.rank}`);
       }
     }
@@ -200,7 +221,7 @@ export function createObjectStore(context: StoreContext): ObjectStore {
       const { body, size, sealing } = given;
       if (body.kind !== 'copy') checkBody(body, sealing?.stored ?? size);
       const [version, bucket] = await context.write(function* () {
-        const target = yield* targetOf(given.bucket);
+        const { target, latest } = yield* targetAndLatest(given.bucket, key);
         checkLockable(target, given.retention, given.legalHold);
         const make = function* (): SqlWork<VersionContent> {
           const held: Held =
@@ -224,7 +245,8 @@ export function createObjectStore(context: StoreContext): ObjectStore {
           const { etag, owner, storageClass, checksums } = given;
           return { ...held, marker: false, etag, owner, storageClass, checksums, details };
         };
-        const found = yield* putOnTop(context, target, key, given.precondition, make);
+        const { precondition } = given;
+        const found = yield* putOnTop(context, target, key, precondition, make, { latest });
         const written =
           body.kind === 'copy'
             ? yield* whole(given.bucket, found.row)
@@ -295,7 +317,7 @@ export function createObjectStore(context: StoreContext): ObjectStore {
           ...(change.legalHold === undefined ? {} : { legalHold: change.legalHold }),
         };
         const sealed = sealDetails(sealer, row)(details);
-        yield* query(sql`UPDATE versions SET details = ${sealed}
+        yield* execute(sql`UPDATE versions SET details = ${sealed}
           WHERE bucket = ${id} AND key = ${key} AND rank = ${row.rank}`);
         return yield* whole(bucket, { ...row, details: sealed });
       });

@@ -1,5 +1,5 @@
 import sql, { bulk } from 'sql-template-tag';
-import { type SqlWork, query } from '../sql/sql-database.js';
+import { type SqlWork, execute, query } from '../sql/sql-database.js';
 import {
   type SimpleBody,
   addBody,
@@ -102,7 +102,9 @@ export function* copyParts(context: StoreContext, upload: Buffer): SqlWork<Buffe
       const sealed = sealPart(sealer, copy, ref, part);
       copies.push([copy, row.number, ref, row.size, sealed]);
     }
-    yield* query(sql`INSERT INTO parts (upload, number, ref, size, sealed) VALUES ${bulk(copies)}`);
+    yield* execute(
+      sql`INSERT INTO parts (upload, number, ref, size, sealed) VALUES ${bulk(copies)}`,
+    );
     from = rows.at(-1)!.number;
   }
   yield* insertPartList(sealer, copy, yield* readPartList(sealer, upload));

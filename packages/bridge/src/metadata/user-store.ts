@@ -1,5 +1,5 @@
 import sql from 'sql-template-tag';
-import { type SqlWork, query, queryOne } from '../sql/sql-database.js';
+import { type SqlWork, execute, query, queryOne } from '../sql/sql-database.js';
 import { badInput, checkLimit, checkName, checkedId, idFrom, newId } from './identifiers.js';
 import { MetadataError } from './metadata-error.js';
 import type { UserStore } from './metadata-store.js';
@@ -77,7 +77,7 @@ export function createUserStore(context: StoreContext): UserStore {
       return context.write(function* () {
         yield* nameIsFree(user.name);
         const { bytes, objects, buckets } = user.quota;
-        yield* query(sql`INSERT INTO users
+        yield* execute(sql`INSERT INTO users
           (id, name, created, quota_bytes, quota_objects, quota_buckets, sealed) VALUES
           (${id}, ${user.name}, ${user.created}, ${bytes}, ${objects}, ${buckets}, ${sealUser(id, user)})`);
         return user;
@@ -118,7 +118,7 @@ export function createUserStore(context: StoreContext): UserStore {
         checkUser(user);
         if (user.name !== row.name) yield* nameIsFree(user.name);
         const { quota } = user;
-        yield* query(sql`UPDATE users SET name = ${user.name}, quota_bytes = ${quota.bytes},
+        yield* execute(sql`UPDATE users SET name = ${user.name}, quota_bytes = ${quota.bytes},
           quota_objects = ${quota.objects}, quota_buckets = ${quota.buckets},
           sealed = ${sealUser(bytes, user)} WHERE id = ${bytes}`);
         return user;
@@ -137,7 +137,7 @@ export function createUserStore(context: StoreContext): UserStore {
             `the user still owns buckets ("${bucket.name}"): delete them first`,
           );
         }
-        yield* query(sql`DELETE FROM access_keys WHERE user_id = ${bytes}`);
+        yield* execute(sql`DELETE FROM access_keys WHERE user_id = ${bytes}`);
         const gone = yield* query(sql`DELETE FROM users WHERE id = ${bytes} RETURNING id`);
         if (gone.length === 0) throw noSuchUser();
       });
@@ -162,7 +162,7 @@ export function createUserStore(context: StoreContext): UserStore {
             'an access key of this ID is there already',
           );
         }
-        yield* query(sql`INSERT INTO access_keys (id, user_id, sealed)
+        yield* execute(sql`INSERT INTO access_keys (id, user_id, sealed)
           VALUES (${key.id}, ${user}, ${sealKey(key)})`);
         return key;
       });
@@ -194,7 +194,7 @@ export function createUserStore(context: StoreContext): UserStore {
     changeAccessKey: async (id, change) =>
       context.write(function* () {
         const key: AccessKey = { ...(yield* keyRow(id)), ...change };
-        yield* query(sql`UPDATE access_keys SET sealed = ${sealKey(key)} WHERE id = ${id}`);
+        yield* execute(sql`UPDATE access_keys SET sealed = ${sealKey(key)} WHERE id = ${id}`);
         return key;
       }),
 

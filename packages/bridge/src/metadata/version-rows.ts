@@ -1,6 +1,6 @@
 import sql from 'sql-template-tag';
 import { Overtaken } from '../sql/database-error.js';
-import { type SqlWork, query, queryOne } from '../sql/sql-database.js';
+import { type SqlWork, execute, query, queryOne } from '../sql/sql-database.js';
 import { removeBody, removeParts } from './bodies.js';
 import { timeBytes } from './identifiers.js';
 import { MetadataError } from './metadata-error.js';
@@ -198,7 +198,7 @@ export function* insertVersion(
     summary: sealer.seal(place(at, 'summary'), summary),
     details: sealDetails(sealer, at)(content.details),
   };
-  yield* query(sql`INSERT INTO versions
+  yield* execute(sql`INSERT INTO versions
     (bucket, key, rank, version, latest, listed, size, body, parts, summary, details) VALUES
     (${row.bucket}, ${row.key}, ${row.rank}, ${row.version}, 1, ${row.listed}, ${size}, ${body},
     ${parts}, ${row.summary}, ${row.details})`);
