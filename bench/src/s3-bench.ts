@@ -1,17 +1,11 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { createInterface } from 'node:readline';
+import { join } from 'node:path';
 import { type Load, S3Load, type S3Target } from './s3-load.js';
+import { ended, startBridge, startNetwork, startPeer } from './s3-servers.js';
 
-const GRANARY = new URL('../../packages/cli/bin/granary.mjs', import.meta.url).pathname;
-const S3RVER = join(
-  dirname(createRequire(import.meta.url).resolve('s3rver/package.json')),
-  'bin/s3rver.js',
-);
 const KIB = 1024;
 const MIB = 1024 * KIB;
 const FARMERS = 7;
@@ -38,10 +32,10 @@ export async function benchS3(report: (line: string) => void): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), 'granary-bench-'));
   const children: ChildProcess[] = [];
   try {
-    const home = await startNetwork(children, directory);
+    const home = await startNetwork(children, directory, FARMERS);
     const servers = [
       { name: 's3rver', target: await startPeer(children, directory) },
-      { name: 'granary', target: await startBridge(children, home) },
+      { name: 'granary', target: await startBridge(children, home, SCHEME) },
     ];
     report(
       `${FARMERS} farmer processes, ${SCHEME}; s3rver writes files and does not sync; 503 is tried again`,
@@ -77,7 +71,10 @@ async function compare(about: {
       if (what === 'get') await check(load, `${bucket}/0`, body);
       results.push(
         await load.run(count, async (i) => {
-          if (what === 'put') return load.put(`${bucket}/${i}`, body);
+          if (what === 'put') {
+            await load.put(`${bucket}/${i}`, body);
+            return;
+          }
           const bytes = await load.get(`${bucket}/${i}`);
           if (bytes !== body.length) throw new Error(`${bytes} bytes came of ${body.length}`);
         }),
@@ -107,55 +104,4 @@ async function check(load: S3Load, path: string, body: Buffer): Promise<void> {
   const parts: Buffer[] = [];
   await load.get(path, (part) => parts.push(part));
   if (!Buffer.concat(parts).equals(body)) throw new Error(`${path} is not what was put`);
-}
-
-async function startNetwork(children: ChildProcess[], directory: string): Promise<string> {
-  const line = await start(children, [
-    ...[GRANARY, 'network', '--json', '-n', String(FARMERS), '--space', '40GB'],
-    ...['--dir', join(directory, 'network')],
-  ]);
-  return (JSON.parse(line) as { home: string }).home;
-}
-
-async function startBridge(children: ChildProcess[], home: string): Promise<S3Target> {
-  const args = [GRANARY, 'bridge', '--json', '--log-level', 'silent', '--listen', '127.0.0.1:0'];
-  const env = { GRANARY_HOME: home, GRANARY_SCHEME: SCHEME };
-  return JSON.parse(await start(children, args, env)) as S3Target;
-}
-
-async function startPeer(children: ChildProcess[], directory: string): Promise<S3Target> {
-  const line = await start(children, [
-    ...[S3RVER, '--directory', join(directory, 's3rver'), '--port', '0', '--silent'],
-  ]);
-  const port = /:(\d+)/.exec(line)?.[1];
-  if (port === undefined) throw new Error(`s3rver says ${line}`);
-  return { url: `http://127.0.0.1:${port}`, accessKeyId: 'S3RVER', secretAccessKey: 'S3RVER' };
-}
-
-/** Start a program of Node; its first line that says something. */
-function start(
-  children: ChildProcess[],
-  args: readonly string[],
-  env: Record<string, string> = {},
-): Promise<string> {
-  const child = spawn(process.execPath, args, {
-    stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...process.env, ...env },
-  });
-  children.push(child);
-  return new Promise((resolve, reject) => {
-    child.once('exit', (code) => reject(new Error(`${args[0]} ended with ${code}`)));
-    createInterface({ input: child.stdout }).on('line', (line) => {
-      if (line.trim() !== '') resolve(line);
-    });
-  });
-}
-
-async function ended(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const gone = new Promise((resolve) => child.once('exit', resolve));
-  child.kill('SIGTERM');
-  const timer = setTimeout(() => child.kill('SIGKILL'), 20_000);
-  await gone;
-  clearTimeout(timer);
 }

@@ -20,6 +20,12 @@ export interface Load {
   readonly again: number;
 }
 
+interface Answer {
+  /** Bytes of the body. */
+  readonly bytes: number;
+  readonly etag: string;
+}
+
 /** Tries of a request that is answered 503, as SDKs make. */
 const TRIES = 10;
 
@@ -65,13 +71,24 @@ export class S3Load {
     return { rate: count / seconds, p50: at(0.5), p95: at(0.95), again: this.again };
   }
 
-  async put(path: string, body: Uint8Array = new Uint8Array()): Promise<void> {
-    await this.send('PUT', path, body);
+  /**
+   * @param path - with its query in canonical form, if any
+   * @returns the ETag
+   */
+  async put(path: string, body: Uint8Array = new Uint8Array()): Promise<string> {
+    return (await this.send('PUT', path, body)).etag;
   }
 
-  /** The SHA-256 of what is there is not made unless it is asked for. @returns bytes */
-  get(path: string, onBytes?: (part: Buffer) => void): Promise<number> {
-    return this.send('GET', path, undefined, onBytes);
+  /** @returns bytes that came */
+  async get(path: string, onBytes?: (part: Buffer) => void): Promise<number> {
+    return (await this.send('GET', path, undefined, onBytes)).bytes;
+  }
+
+  /** Send a document. @returns the document that comes back */
+  async post(path: string, body: string): Promise<string> {
+    const parts: Buffer[] = [];
+    await this.send('POST', path, Buffer.from(body), (part) => parts.push(part));
+    return Buffer.concat(parts).toString();
   }
 
   async delete(path: string): Promise<void> {
@@ -87,10 +104,10 @@ export class S3Load {
     path: string,
     body?: Uint8Array,
     onBytes?: (part: Buffer) => void,
-  ): Promise<number> {
+  ): Promise<Answer> {
     for (let attempt = 1; ; attempt += 1) {
-      const bytes = await this.once(method, path, body, onBytes, attempt === TRIES);
-      if (bytes !== undefined) return bytes;
+      const answer = await this.once(method, path, body, onBytes, attempt === TRIES);
+      if (answer !== undefined) return answer;
       this.again += 1;
       await new Promise((resolve) => setTimeout(resolve, 100 * 2 ** attempt));
     }
@@ -103,7 +120,7 @@ export class S3Load {
     body: Uint8Array | undefined,
     onBytes: ((part: Buffer) => void) | undefined,
     last: boolean,
-  ): Promise<number | undefined> {
+  ): Promise<Answer | undefined> {
     return new Promise((resolve, reject) => {
       const { hostname, port } = new URL(this.target.url);
       const headers = {
@@ -122,7 +139,7 @@ export class S3Load {
           });
           response.on('error', reject);
           response.on('end', () => {
-            if (response.statusCode! < 300) resolve(bytes);
+            if (response.statusCode! < 300) resolve({ bytes, etag: response.headers.etag ?? '' });
             else if (response.statusCode === 503 && !last) resolve(undefined);
             else reject(new Error(`${method} ${path}: ${response.statusCode} ${error}`));
           });
@@ -139,7 +156,9 @@ export class S3Load {
     const scope = `${date.slice(0, 8)}/us-east-1/s3/aws4_request`;
     const names = 'host;x-amz-content-sha256;x-amz-date';
     const fields = `host:${this.host}\nx-amz-content-sha256:UNSIGNED-PAYLOAD\nx-amz-date:${date}\n`;
-    const canonical = `${method}\n${path}\n\n${fields}\n${names}\nUNSIGNED-PAYLOAD`;
+    const [place, query = ''] = path.split('?');
+    const sorted = query.split('&').sort().join('&');
+    const canonical = `${method}\n${place}\n${sorted}\n${fields}\n${names}\nUNSIGNED-PAYLOAD`;
     const hash = createHash('sha256').update(canonical).digest('hex');
     const key = scope.split('/').reduce<string | Buffer>(hmac, `AWS4${secretAccessKey}`);
     const signature = hmac(key, `AWS4-HMAC-SHA256\n${date}\n${scope}\n${hash}`).toString('hex');
