@@ -565,6 +565,7 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
     .option('--tls-cert <file>', 'and this certificate chain, in PEM')
     .option('--metrics <address>', 'serve Prometheus metrics over HTTP at HOST:PORT/metrics')
     .option('--inline <size>', 'objects up to this size go to the database first', '64KiB')
+    .option('--pack <time>', 'and so long later into the network, many together', '30s')
     .option('--requests <n>', 'requests answered at one time', '256')
     .option('--transfers <n>', 'transfers with farmers at one time, each way; memory follows', '12')
     .option('--grace <time>', 'how long requests under way may take when it is stopped', '30s')

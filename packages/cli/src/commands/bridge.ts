@@ -17,6 +17,7 @@ export interface BridgeOptions extends BridgeDatabaseOptions {
   readonly tlsCert?: string;
   readonly metrics?: string;
   readonly inline: string;
+  readonly pack: string;
   readonly requests: string;
   readonly transfers: string;
   readonly grace: string;
@@ -36,12 +37,15 @@ export async function bridge(context: Context, options: BridgeOptions): Promise<
   }
   const requests = countOf('--requests', options.requests);
   const transfers = countOf('--transfers', options.transfers);
+  const packMs = parseDuration(options.pack);
   const settings = {
     host,
     port,
     region: options.region,
     domains: (options.domain ?? []).map((domain) => domain.toLowerCase()),
     inlineBytes: parseSize(options.inline),
+    packMs,
+    roundMs: Math.max(1000, packMs / 2),
     serverLimits: { requests },
   };
   const tls = await tlsOf(options);
