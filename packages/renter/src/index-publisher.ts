@@ -109,9 +109,9 @@ export class IndexPublisher {
       throw new RenterError('RENTER_INDEX', 'the index has outgrown its root record');
     }
     // A number is never used twice, whatever becomes of the attempt.
-    await store.putIndexState({ ...state, sequence });
+    await store.putIndexState({ ...state, sequence }, state.sequence);
     await this.push(signRootRecord(keys.identity, sequence, sealed), signal);
-    await store.putIndexState({ sequence, covered, parts });
+    await store.putIndexState({ sequence, covered, parts }, sequence);
     return this.dropOldParts({ sequence, covered, parts });
   }
 

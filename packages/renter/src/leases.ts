@@ -52,7 +52,7 @@ export class Leases {
       return { result: await work(lost.signal) };
     } finally {
       keep.stop();
-      await this.store.giveLease(name, this.record(token));
+      await this.store.giveLease(name, this.record(token)).catch(() => undefined);
     }
   }
 
@@ -69,7 +69,8 @@ export class Leases {
     return {
       done: async () => {
         keep.stop();
-        await this.store.giveLease(name, this.record(token));
+        // A lease that can't be given back runs out.
+        await this.store.giveLease(name, this.record(token)).catch(() => undefined);
       },
     };
   }
@@ -88,7 +89,8 @@ export class Leases {
     const keep = this.every(LEASE_MS / 3, begin);
     return async () => {
       keep.stop();
-      return this.store.endReading(objectId, this.record(token));
+      // What was read was read, and the lease runs out by itself.
+      return this.store.endReading(objectId, this.record(token)).catch(() => false);
     };
   }
 

@@ -31,6 +31,8 @@ export interface UploadRecord {
   /** The process that works on it. */
   readonly process: number;
   readonly started: number;
+  /** It was given up: what it stored is becoming garbage. */
+  readonly abandoned?: true;
 }
 
 /** A proposal that went, or may have gone, to a farmer: recorded before a byte moves. */
