@@ -325,11 +325,18 @@ async function watch(
   for (const s3 of services) s3.destroy();
 }
 
+/** Wait until something was acknowledged, however busy the machine is. */
+async function progress(until: () => boolean): Promise<void> {
+  const before = counts.acknowledged;
+  while (!until() && counts.acknowledged < before + 4) await sleep(20);
+}
+
 /** Kill bridges at random moments, and start them again. */
 async function killBridges(until: () => boolean): Promise<void> {
   const random = seeded(SEED ^ 0x5eed);
   while (!until()) {
-    await sleep(200 + random() * 2000);
+    await progress(until);
+    await sleep(random() * 1000);
     const victim = bridges[random() < 0.5 ? 0 : 1]!;
     await victim.kill();
     counts.bridges += 1;
@@ -342,7 +349,9 @@ async function killBridges(until: () => boolean): Promise<void> {
 async function killPostgres(until: () => boolean): Promise<void> {
   const random = seeded(SEED ^ 0xda7a);
   while (!until()) {
-    await sleep(1000 + random() * 5000);
+    await progress(until);
+    await progress(until);
+    await sleep(random() * 1000);
     await postgres.kill();
     counts.postgres += 1;
     await sleep(200 + random() * 1500);
@@ -477,13 +486,18 @@ async function withKeeper(
   const { signal } = new AbortController();
   const collect = async () => {
     await until('nothing is left to delete', async () => {
-      const { deleted, packed } = await keeper.round(signal);
-      return deleted + packed === 0;
+      const { deleted, packed, moved } = await keeper.round(signal);
+      return deleted + packed + moved === 0;
     });
-    await until('every farmer answers', async () => {
-      const { pending, review } = await renter.collectGarbage({ unfinished: true });
-      return pending.length === 0 && review.unreachable.length === 0;
-    });
+    await until(
+      'uploads of bridges that were killed are given up, and farmers have confirmed all',
+      async () => {
+        await renter.care();
+        const { unfinishedUploads, pendingDeletes } = await renter.status();
+        return unfinishedUploads.length + pendingDeletes === 0;
+      },
+      60_000,
+    );
   };
   try {
     await work({ collect, renter });

@@ -24,6 +24,8 @@ export interface KeeperReport {
   readonly deleted: number;
   /** Small bodies moved into the network. */
   readonly packed: number;
+  /** Runs of bytes moved out of packs that were mostly gaps. */
+  readonly moved: number;
 }
 
 const QUEUE = 'contents';
@@ -32,12 +34,16 @@ const JOB = 'keep';
 const LEASE_MS = 60_000;
 /** Contents deleted, and bodies packed, at one time. */
 const BATCH = 64;
+/** Packs are written anew when less than this share of them is referred to still. */
+const SPARSE = 0.5;
+/** Runs of bytes moved out of a pack in one round. */
+const MAX_MOVES = 1000;
 /** A claim for as long as it takes to store a batch. */
 const CLAIM_MS = 10 * 60 * 1000;
 
 /**
  * Deletes contents that nothing refers to any more, and moves small bodies from the database into the
- * network, many in one content. Of all bridges over one database one does so at a time.
+ * network, many in one content. Of contents that are mostly gaps, what is left moves. Of all bridges over one database one does so at a time.
  */
 export class ContentKeeper {
   private readonly stopping = new AbortController();
@@ -60,7 +66,8 @@ export class ContentKeeper {
   async round(signal: AbortSignal): Promise<KeeperReport> {
     const deleted = await this.deleteGarbage(signal);
     const packed = await this.packBodies(signal);
-    return { deleted, packed };
+    const moved = await this.fillGaps(signal);
+    return { deleted, packed, moved };
   }
 
   private async run(): Promise<void> {
@@ -102,7 +109,8 @@ export class ContentKeeper {
     renewLater();
     try {
       const report = await this.round(AbortSignal.any([this.stopping.signal, lost.signal]));
-      if (report.deleted + report.packed > 0) logger.info(report, 'contents looked after');
+      if (report.deleted + report.packed + report.moved > 0)
+        logger.info(report, 'contents looked after');
     } catch (error) {
       clock.clearTimeout(timer);
       // Others, or we after a start, need not wait for the lease to end.
@@ -164,6 +172,36 @@ export class ContentKeeper {
       }
       if (bodies.length < BATCH) return packed;
     }
+  }
+
+  /** What is left of packs that are mostly gaps is copied into new ones; the old ones become garbage. */
+  private async fillGaps(signal: AbortSignal): Promise<number> {
+    const { metadata, backend, random } = this.parts;
+    let moved = 0;
+    for (const old of await metadata.sparseContents(SPARSE, BATCH)) {
+      signal.throwIfAborted();
+      const runs = await metadata.extentsOf(old, MAX_MOVES);
+      if (runs.length === 0) continue;
+      const contentId = Buffer.from(random(16)).toString('hex');
+      await metadata.beginContents([contentId], CLAIM_MS);
+      try {
+        let offset = 0;
+        const moves = runs.map(({ ref, extent: from }) => {
+          const to = { contentId, offset, length: from.length };
+          offset += from.length;
+          return { ref, from, to };
+        });
+        const bytes = async function* () {
+          for (const { from } of moves) yield* backend.get(old, from, signal);
+        };
+        await backend.put(contentId, bytes(), signal);
+        moved += await metadata.moveExtents(contentId, moves);
+      } catch (error) {
+        await metadata.abandonContents([contentId]);
+        throw error;
+      }
+    }
+    return moved;
   }
 
   private pause(ms: number): Promise<void> {
