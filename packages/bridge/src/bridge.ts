@@ -9,6 +9,7 @@ import type { MetadataStore } from './metadata/metadata-store.js';
 import { MAX_INLINE_BYTES } from './metadata/records.js';
 import { DEFAULT_PACE, type Pace } from './s3/body/paced-body.js';
 import { DEFAULT_LIMITS, type S3Limits } from './s3/s3-deps.js';
+import { LifecycleRunner } from './s3/lifecycle-runner.js';
 import { S3Service } from './s3/s3-service.js';
 
 /** What a {@link Bridge} is made of. */
@@ -32,6 +33,8 @@ export interface BridgeParts {
   readonly packMs?: number;
   /** Between two rounds of looking after contents, in milliseconds. */
   readonly roundMs?: number;
+  /** Between two rounds of carrying out lifecycle rules, in milliseconds. */
+  readonly lifecycleMs?: number;
   readonly serverLimits?: Partial<ServerLimits>;
   readonly s3Limits?: Partial<S3Limits>;
   readonly pace?: Pace;
@@ -42,7 +45,12 @@ export interface BridgeParts {
 }
 
 /** Defaults of what may be left out. */
-export const BRIDGE_DEFAULTS = { inlineBytes: 64 * 1024, packMs: 30_000, roundMs: 15_000 };
+export const BRIDGE_DEFAULTS = {
+  inlineBytes: 64 * 1024,
+  packMs: 30_000,
+  roundMs: 15_000,
+  lifecycleMs: 3600_000,
+};
 
 /** An S3 endpoint into the network, and what looks after its contents. */
 export class Bridge {
@@ -50,6 +58,7 @@ export class Bridge {
     private readonly server: BridgeServer,
     /** Looks after contents. */
     readonly keeper: ContentKeeper,
+    private readonly lifecycle: LifecycleRunner,
   ) {}
 
   /** Start serving. @throws what Node throws when the address can't be had. */
@@ -91,8 +100,16 @@ export class Bridge {
       random,
       logger,
     });
+    const lifecycle = new LifecycleRunner({
+      metadata,
+      roundMs: parts.lifecycleMs ?? BRIDGE_DEFAULTS.lifecycleMs,
+      clock,
+      random,
+      logger,
+    });
     keeper.start();
-    return new Bridge(server, keeper);
+    lifecycle.start();
+    return new Bridge(server, keeper, lifecycle);
   }
 
   /** The endpoint. */
@@ -103,6 +120,6 @@ export class Bridge {
   /** Let requests under way end, for so long at most, and stop. */
   async close(graceMs: number): Promise<void> {
     await this.server.close(graceMs);
-    await this.keeper.stop();
+    await Promise.all([this.keeper.stop(), this.lifecycle.stop()]);
   }
 }

@@ -64,6 +64,11 @@ export { OPERATIONS, type OperationName } from './s3/operation.js';
 export { DEFAULT_LIMITS, type S3Limits } from './s3/s3-deps.js';
 export { type CorsRule } from './s3/cors.js';
 export { type LifecycleRule, expiryOf } from './s3/lifecycle.js';
+export {
+  type LifecycleReport,
+  LifecycleRunner,
+  type LifecycleRunnerParts,
+} from './s3/lifecycle-runner.js';
 export { SqlRecords } from './records/sql-records.js';
 export { DatabaseError, type DatabaseErrorCode } from './sql/database-error.js';
 export { openDatabase } from './sql/open-database.js';

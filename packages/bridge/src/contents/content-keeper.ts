@@ -1,8 +1,7 @@
 import type { Clock, Logger, Random } from '@granary/kad';
-import { randomFraction } from '@granary/kad';
 import { errorText } from '../error-text.js';
+import { LeasedRounds } from '../jobs/leased-rounds.js';
 import type { ContentStore, JobStore } from '../metadata/metadata-store.js';
-import type { Job } from '../metadata/records.js';
 import type { ObjectBackend } from './object-backend.js';
 
 /** What a {@link ContentKeeper} is made of. */
@@ -28,10 +27,6 @@ export interface KeeperReport {
   readonly moved: number;
 }
 
-const QUEUE = 'contents';
-const JOB = 'keep';
-/** How long a process that does the round is waited for when it says nothing. */
-const LEASE_MS = 60_000;
 /** Contents deleted, and bodies packed, at one time. */
 const BATCH = 64;
 /** Packs are written anew when less than this share of them is referred to still. */
@@ -46,20 +41,35 @@ const CLAIM_MS = 10 * 60 * 1000;
  * network, many in one content. Of contents that are mostly gaps, what is left moves. Of all bridges over one database one does so at a time.
  */
 export class ContentKeeper {
-  private readonly stopping = new AbortController();
-  private done: Promise<void> = Promise.resolve();
+  private readonly rounds: LeasedRounds;
 
-  constructor(private readonly parts: ContentKeeperParts) {}
+  constructor(private readonly parts: ContentKeeperParts) {
+    const { metadata, roundMs, clock, random, logger } = parts;
+    this.rounds = new LeasedRounds({
+      jobs: metadata,
+      queue: 'contents',
+      roundMs,
+      round: async (signal) => {
+        const report = await this.round(signal);
+        if (report.deleted + report.packed + report.moved > 0) {
+          logger.info(report, 'contents looked after');
+        }
+      },
+      failure: 'contents were not looked after; trying again later',
+      clock,
+      random,
+      logger,
+    });
+  }
 
   /** Go round until {@link ContentKeeper.stop}. */
   start(): void {
-    this.done = this.run();
+    this.rounds.start();
   }
 
   /** Stop, and wait until the round under way is given up. */
-  async stop(): Promise<void> {
-    this.stopping.abort(new Error('the bridge is stopping'));
-    await this.done;
+  stop(): Promise<void> {
+    return this.rounds.stop();
   }
 
   /** One round now, whosever turn it is. */
@@ -68,59 +78,6 @@ export class ContentKeeper {
     const packed = await this.packBodies(signal);
     const moved = await this.fillGaps(signal);
     return { deleted, packed, moved };
-  }
-
-  private async run(): Promise<void> {
-    const { metadata, clock, random, roundMs, logger } = this.parts;
-    const { signal } = this.stopping;
-    while (!signal.aborted) {
-      try {
-        await metadata.addJob({ queue: QUEUE, id: JOB, payload: null, due: clock.now() });
-        const [job] = await metadata.takeJobs(QUEUE, 1, LEASE_MS);
-        if (job !== undefined) await this.turn(job);
-      } catch (error) {
-        if (!signal.aborted)
-          logger.warn(
-            { error: errorText(error) },
-            'contents were not looked after; trying again later',
-          );
-      }
-      await this.pause(roundMs * (0.75 + randomFraction(random) / 2));
-    }
-  }
-
-  /** A round under a lease, which is held as long as the round takes. */
-  private async turn(job: Job): Promise<void> {
-    const { metadata, clock, roundMs, logger } = this.parts;
-    const lost = new AbortController();
-    let lease = job;
-    let timer: unknown;
-    const renewLater = () => {
-      timer = clock.setTimeout(() => {
-        metadata.renewJob(lease, LEASE_MS).then(
-          (renewed) => {
-            lease = renewed;
-            renewLater();
-          },
-          (error: unknown) => lost.abort(error),
-        );
-      }, LEASE_MS / 3);
-    };
-    renewLater();
-    try {
-      const report = await this.round(AbortSignal.any([this.stopping.signal, lost.signal]));
-      if (report.deleted + report.packed + report.moved > 0)
-        logger.info(report, 'contents looked after');
-    } catch (error) {
-      clock.clearTimeout(timer);
-      // Others, or we after a start, need not wait for the lease to end.
-      const due = this.stopping.signal.aborted ? clock.now() : clock.now() + roundMs;
-      if (!lost.signal.aborted) await metadata.failJob(lease, errorText(error), due);
-      throw error;
-    } finally {
-      clock.clearTimeout(timer);
-    }
-    await metadata.finishJob(lease, { due: clock.now() + roundMs });
   }
 
   private async deleteGarbage(signal: AbortSignal): Promise<number> {
@@ -202,21 +159,6 @@ export class ContentKeeper {
       }
     }
     return moved;
-  }
-
-  private pause(ms: number): Promise<void> {
-    const { clock } = this.parts;
-    const { signal } = this.stopping;
-    return new Promise((resolve) => {
-      if (signal.aborted) return resolve();
-      const end = () => {
-        clock.clearTimeout(timer);
-        signal.removeEventListener('abort', end);
-        resolve();
-      };
-      const timer = clock.setTimeout(end, ms);
-      signal.addEventListener('abort', end);
-    });
   }
 }
 
