@@ -164,13 +164,23 @@ async function list(s3: S3Client, Bucket: string): Promise<Listed[]> {
   }
 }
 
-const counts = { acknowledged: 0, failed: 0, reads: 0, listings: 0, bridges: 0, postgres: 0 };
+const counts = {
+  acknowledged: 0,
+  failed: 0,
+  slowestMs: 0,
+  reads: 0,
+  listings: 0,
+  bridges: 0,
+  postgres: 0,
+};
 const failures = new Map<string, number>();
 
 /** Something of a client's that may fail while processes are being killed; whether it was acknowledged. */
 async function attempt(work: () => Promise<unknown>): Promise<boolean> {
+  const begun = Date.now();
   try {
     await work();
+    counts.slowestMs = Math.max(counts.slowestMs, Date.now() - begun);
     return true;
   } catch (error) {
     const { name, message, $metadata } = error as Error & {
