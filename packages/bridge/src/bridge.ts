@@ -5,6 +5,8 @@ import type { ObjectBackend } from './contents/object-backend.js';
 import { Slots } from './contents/slots.js';
 import type { BridgeMetrics } from './http/bridge-metrics.js';
 import { BridgeServer, type ServerLimits } from './http/bridge-server.js';
+import type { JournalBackend } from './journal/journal-backend.js';
+import { JournalWriter } from './journal/journal-writer.js';
 import type { MetadataStore } from './metadata/metadata-store.js';
 import { MAX_INLINE_BYTES } from './metadata/records.js';
 import { DEFAULT_PACE, type Pace } from './s3/body/paced-body.js';
@@ -23,6 +25,10 @@ export interface BridgeParts {
   readonly port: number;
   /** Key and certificate chain in PEM; plain HTTP without. */
   readonly tls?: { readonly key: string | Buffer; readonly cert: string | Buffer };
+  /** Where the journal of the metadata is kept. Without it names live in the database alone. */
+  readonly journal?: JournalBackend;
+  /** How much of the last changes the loss of the database may cost, about, in milliseconds. */
+  readonly journalMs?: number;
   /** The region that clients sign for. */
   readonly region: string;
   /** Base domains of virtual-hosted style, in lower case. */
@@ -50,6 +56,7 @@ export const BRIDGE_DEFAULTS = {
   packMs: 30_000,
   roundMs: 15_000,
   lifecycleMs: 3600_000,
+  journalMs: 5000,
 };
 
 /** An S3 endpoint into the network, and what looks after its contents. */
@@ -59,6 +66,8 @@ export class Bridge {
     /** Looks after contents. */
     readonly keeper: ContentKeeper,
     private readonly lifecycle: LifecycleRunner,
+    /** Keeps the metadata in the network, where it is kept there. */
+    readonly journal: JournalWriter | undefined,
   ) {}
 
   /** Start serving. @throws what Node throws when the address can't be had. */
@@ -91,9 +100,20 @@ export class Bridge {
       clock,
       random,
     });
+    const journal =
+      parts.journal &&
+      new JournalWriter({
+        metadata,
+        backend: parts.journal,
+        roundMs: parts.journalMs ?? BRIDGE_DEFAULTS.journalMs,
+        clock,
+        random,
+        logger,
+      });
     const keeper = new ContentKeeper({
       metadata,
       backend,
+      ...(journal !== undefined && { journal }),
       roundMs: parts.roundMs ?? BRIDGE_DEFAULTS.roundMs,
       packMs: parts.packMs ?? BRIDGE_DEFAULTS.packMs,
       clock,
@@ -109,7 +129,8 @@ export class Bridge {
     });
     keeper.start();
     lifecycle.start();
-    return new Bridge(server, keeper, lifecycle);
+    journal?.start();
+    return new Bridge(server, keeper, lifecycle, journal);
   }
 
   /** The endpoint. */
@@ -120,6 +141,6 @@ export class Bridge {
   /** Let requests under way end, for so long at most, and stop. */
   async close(graceMs: number): Promise<void> {
     await this.server.close(graceMs);
-    await Promise.all([this.keeper.stop(), this.lifecycle.stop()]);
+    await Promise.all([this.keeper.stop(), this.lifecycle.stop(), this.journal?.stop()]);
   }
 }

@@ -55,7 +55,17 @@ export {
   type ContentRange,
   type ObjectBackend,
 } from './contents/object-backend.js';
-export { CONTENT_BUCKET, DEFAULT_TRANSFERS, RenterBackend } from './contents/renter-backend.js';
+export {
+  CONTENT_BUCKET,
+  DEFAULT_TRANSFERS,
+  JOURNAL_BUCKET,
+  RenterBackend,
+} from './contents/renter-backend.js';
+export type { JournalBackend, JournalEntry } from './journal/journal-backend.js';
+export { JournalWriter, type JournalWriterParts } from './journal/journal-writer.js';
+export { type RecoveredMetadata, hasJournal, recoverMetadata } from './journal/recover-metadata.js';
+export type { JournalChanges, JournalStore, RestoredMetadata } from './metadata/journal-store.js';
+export type { JournalLine, JournalValue } from './metadata/journal-tables.js';
 export { BridgeMetrics, type RequestFigures } from './http/bridge-metrics.js';
 export { DEFAULT_SERVER_LIMITS, type ServerLimits } from './http/bridge-server.js';
 export { type KeyScope, RIGHTS, type Right, keyScopeSchema } from './s3/access/key-scope.js';

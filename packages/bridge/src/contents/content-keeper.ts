@@ -1,13 +1,20 @@
 import type { Clock, Logger, Random } from '@granary/kad';
 import { errorText } from '../error-text.js';
 import { LeasedRounds } from '../jobs/leased-rounds.js';
+import type { JournalWriter } from '../journal/journal-writer.js';
+import type { JournalStore } from '../metadata/journal-store.js';
 import type { ContentStore, JobStore } from '../metadata/metadata-store.js';
 import type { ObjectBackend } from './object-backend.js';
 
 /** What a {@link ContentKeeper} is made of. */
 export interface ContentKeeperParts {
-  readonly metadata: ContentStore & JobStore;
+  readonly metadata: ContentStore & JobStore & Pick<JournalStore, 'discardChanges'>;
   readonly backend: ObjectBackend;
+  /**
+   * Is brought up to date before anything is deleted, so that a recovery does not ask for it. Not given
+   * where there is no journal in the network.
+   */
+  readonly journal?: Pick<JournalWriter, 'writeChanges'>;
   /** Between two rounds, in milliseconds. */
   readonly roundMs: number;
   /** How long a small body may wait in the database for others to go into the network with it. */
@@ -27,7 +34,9 @@ export interface KeeperReport {
   readonly moved: number;
 }
 
-/** Contents deleted, and bodies packed, at one time. */
+/** Contents deleted in one go. */
+const GARBAGE = 500;
+/** Bodies packed at one time. */
 const BATCH = 64;
 /** Packs are written anew when less than this share of them is referred to still. */
 const SPARSE = 0.5;
@@ -74,17 +83,20 @@ export class ContentKeeper {
 
   /** One round now, whosever turn it is. */
   async round(signal: AbortSignal): Promise<KeeperReport> {
-    const deleted = await this.deleteGarbage(signal);
     const packed = await this.packBodies(signal);
     const moved = await this.fillGaps(signal);
+    const deleted = await this.deleteGarbage(signal);
+    const { journal, metadata } = this.parts;
+    if (journal === undefined) await metadata.discardChanges();
     return { deleted, packed, moved };
   }
 
   private async deleteGarbage(signal: AbortSignal): Promise<number> {
-    const { metadata, backend, logger } = this.parts;
+    const { metadata, backend, journal, logger } = this.parts;
     let deleted = 0;
     for (;;) {
-      const garbage = await metadata.garbageContents(BATCH);
+      const garbage = await metadata.garbageContents(GARBAGE);
+      if (garbage.length > 0) await journal?.writeChanges(signal);
       const gone: string[] = [];
       for (const contentId of garbage) {
         signal.throwIfAborted();
@@ -101,7 +113,7 @@ export class ContentKeeper {
       }
       await metadata.forgetContents(gone);
       deleted += gone.length;
-      if (garbage.length < BATCH || gone.length === 0) return deleted;
+      if (garbage.length < GARBAGE || gone.length === 0) return deleted;
     }
   }
 
