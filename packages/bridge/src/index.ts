@@ -63,7 +63,13 @@ export {
 } from './contents/renter-backend.js';
 export type { JournalBackend, JournalEntry } from './journal/journal-backend.js';
 export { JournalWriter, type JournalWriterParts } from './journal/journal-writer.js';
-export { type RecoveredMetadata, hasJournal, recoverMetadata } from './journal/recover-metadata.js';
+export {
+  type FoundJournal,
+  type RecoveredMetadata,
+  findJournals,
+  hasJournal,
+  recoverMetadata,
+} from './journal/recover-metadata.js';
 export type { JournalChanges, JournalStore, RestoredMetadata } from './metadata/journal-store.js';
 export type { JournalLine, JournalValue } from './metadata/journal-tables.js';
 export { BridgeMetrics, type RequestFigures } from './http/bridge-metrics.js';

@@ -12,17 +12,21 @@ export type StoredPart = JournalPart & JournalEntry;
 
 const digits = (n: number) => String(n).padStart(12, '0');
 
-/** The name of a part's object. */
-export function nameOf(part: JournalPart): string {
-  return part.kind === 'snapshot'
-    ? `snapshot-${digits(part.number)}`
-    : `changes-${digits(part.from)}-${digits(part.to)}`;
+/** The name of a part's object. @param journal - the journal's name */
+export function nameOf(journal: string, part: JournalPart): string {
+  const name =
+    part.kind === 'snapshot'
+      ? `snapshot-${digits(part.number)}`
+      : `changes-${digits(part.from)}-${digits(part.to)}`;
+  return `${journal}/${name}`;
 }
 
-function partOf({ name, size }: JournalEntry): StoredPart | undefined {
-  const snapshot = /^snapshot-(\d{12})$/.exec(name);
+function partOf(journal: string, { name, size }: JournalEntry): StoredPart | undefined {
+  if (!name.startsWith(`${journal}/`)) return undefined;
+  const rest = name.slice(journal.length + 1);
+  const snapshot = /^snapshot-(\d{12})$/.exec(rest);
   if (snapshot !== null) return { kind: 'snapshot', number: Number(snapshot[1]), name, size };
-  const changes = /^changes-(\d{12})-(\d{12})$/.exec(name);
+  const changes = /^changes-(\d{12})-(\d{12})$/.exec(rest);
   if (changes === null) return undefined;
   return { kind: 'changes', from: Number(changes[1]), to: Number(changes[2]), name, size };
 }
@@ -35,9 +39,9 @@ export interface JournalState {
   readonly superseded: readonly JournalEntry[];
 }
 
-/** What a listing of the journal's objects amounts to. */
-export function stateOf(entries: readonly JournalEntry[]): JournalState {
-  const parts = entries.map(partOf).filter((part) => part !== undefined);
+/** What a listing of objects amounts to for one journal. */
+export function stateOf(journal: string, entries: readonly JournalEntry[]): JournalState {
+  const parts = entries.map((entry) => partOf(journal, entry)).filter((part) => part !== undefined);
   const snapshots = parts.filter((part) => part.kind === 'snapshot');
   const snapshot = snapshots.sort((a, b) => b.number - a.number)[0];
   const all = parts
@@ -53,4 +57,10 @@ export function stateOf(entries: readonly JournalEntry[]): JournalState {
   }
   const needed = new Set([snapshot, ...changes].map((part) => part?.name));
   return { snapshot, changes, superseded: parts.filter(({ name }) => !needed.has(name)) };
+}
+
+/** Names of the journals that can be restored from. */
+export function journalsIn(entries: readonly JournalEntry[]): string[] {
+  const names = new Set(entries.map(({ name }) => name.split('/')[0]!));
+  return [...names].filter((name) => stateOf(name, entries).snapshot !== undefined);
 }

@@ -86,7 +86,11 @@ export class JournalWriter {
       const changes = await metadata.readChanges();
       const { number, lines, ids } = changes;
       if (ids.length === 0) return;
-      const name = nameOf({ kind: 'changes', from: number, to: number });
+      const name = nameOf(await metadata.journalName(), {
+        kind: 'changes',
+        from: number,
+        to: number,
+      });
       await backend.putEntry(name, packPart(this.head(), lines), signal);
       await metadata.forgetChanges(ids);
       ({ more } = changes);
@@ -94,19 +98,20 @@ export class JournalWriter {
   }
 
   private async state(): Promise<JournalState> {
-    return stateOf(await this.parts.backend.listEntries());
+    const { metadata, backend } = this.parts;
+    return stateOf(await metadata.journalName(), await backend.listEntries());
   }
 
   private async writeSnapshot(signal: AbortSignal): Promise<void> {
     const { metadata, backend } = this.parts;
     const number = await metadata.beginSnapshot();
-    const name = nameOf({ kind: 'snapshot', number });
+    const name = nameOf(await metadata.journalName(), { kind: 'snapshot', number });
     await backend.putEntry(name, packPart(this.head(), metadata.snapshotLines()), signal);
   }
 
   /** Make one part of the newest ones that are not much smaller than what came before them. */
   private async merge({ changes }: JournalState, signal: AbortSignal): Promise<void> {
-    const { backend } = this.parts;
+    const { metadata, backend } = this.parts;
     const merged = [...changes].reverse();
     let [count, size] = [0, 0];
     for (const part of merged) {
@@ -115,7 +120,11 @@ export class JournalWriter {
       size += part.size;
     }
     const some = merged.slice(0, count).reverse();
-    const name = nameOf({ kind: 'changes', from: some[0]!.from, to: some.at(-1)!.to });
+    const name = nameOf(await metadata.journalName(), {
+      kind: 'changes',
+      from: some[0]!.from,
+      to: some.at(-1)!.to,
+    });
     await backend.putEntry(name, packPart(this.head(), this.linesOf(some, signal)), signal);
   }
 

@@ -9,7 +9,7 @@ import { MemoryBackend } from '../s3/bridge.test-support.js';
 import type { JournalBackend } from './journal-backend.js';
 import { stateOf } from './journal-name.js';
 import { JournalWriter } from './journal-writer.js';
-import { recoverMetadata } from './recover-metadata.js';
+import { findJournals, recoverMetadata } from './recover-metadata.js';
 
 const { signal } = new AbortController();
 const common = { clock: systemClock, random: systemRandom, logger: silentLogger };
@@ -94,7 +94,10 @@ onEveryDatabase('the journal', (place) => {
       new JournalWriter({ metadata, backend: network, roundMs: 1000, ...common, ...options });
     const recovered = async () => {
       const fresh = await (await place()).open();
-      return { fresh, report: await recoverMetadata(fresh, network, signal) };
+      return {
+        fresh,
+        report: await recoverMetadata(fresh, network, await store.journalName(), signal),
+      };
     };
     return { where, store, owner, network, writer, recovered };
   };
@@ -177,7 +180,9 @@ onEveryDatabase('the journal', (place) => {
     expect(report.lost).toEqual([]);
     expect(report.written).toBeGreaterThan(Date.now() - 60_000);
     expect(await everything(fresh)).toEqual(await everything(store));
-    expect(stateOf(await network.listEntries()).changes.length).toBeLessThan(8);
+    expect(
+      stateOf(await store.journalName(), await network.listEntries()).changes.length,
+    ).toBeLessThan(8);
 
     // The new one goes on where the old one ended, on the same journal.
     await act(fresh, 1001);
@@ -277,26 +282,47 @@ onEveryDatabase('the journal', (place) => {
 
   it('is for the right master key and an empty database only, and can be begun again', async () => {
     const { store, owner, network, writer } = await setUp();
-    const nothing = recoverMetadata(await (await place()).open(), network, signal);
+    const journal = await store.journalName();
+    const nothing = recoverMetadata(await (await place()).open(), network, journal, signal);
     await expect(nothing).rejects.toMatchObject({ code: 'METADATA_NOT_IN_NETWORK' });
     await writer().round(signal);
     const foreign = await openMetadataStore({
       database: (await place()).url,
       masterKey: randomBytes(32),
     });
-    await expect(recoverMetadata(foreign, network, signal)).rejects.toMatchObject({
+    await expect(recoverMetadata(foreign, network, journal, signal)).rejects.toMatchObject({
       code: 'METADATA_MISMATCH',
     });
     await foreign.close();
-    await expect(recoverMetadata(store, network, signal)).rejects.toMatchObject({
+    await expect(recoverMetadata(store, network, journal, signal)).rejects.toMatchObject({
       code: 'METADATA_USER_EXISTS',
     });
     expect((await store.user(owner))?.id).toBe(owner);
     // Cut off in the middle, and done again.
     const fresh = await (await place()).open();
     const cut = { ...fresh, finishRestore: () => Promise.reject(new Error('cut off')) };
-    await expect(recoverMetadata(cut, network, signal)).rejects.toThrow('cut off');
-    await recoverMetadata(fresh, network, signal);
+    await expect(recoverMetadata(cut, network, journal, signal)).rejects.toThrow('cut off');
+    await recoverMetadata(fresh, network, await store.journalName(), signal);
     expect(await everything(fresh)).toEqual(await everything(store));
+    expect(await fresh.journalName()).toBe(journal);
+  });
+
+  it('knows the journals of several databases apart', async () => {
+    const { store, network, writer } = await setUp();
+    await writer().round(signal);
+    const second = await (await place()).open();
+    await userWithBucket(second, 'second');
+    await new Promise((resolve) => setTimeout(resolve, 2));
+    await writer(second).round(signal);
+    const found = await findJournals(network, signal);
+    expect(found.map(({ name }) => name)).toEqual([
+      await second.journalName(),
+      await store.journalName(),
+    ]);
+    for (const [i, from] of [second, store].entries()) {
+      const fresh = await (await place()).open();
+      await recoverMetadata(fresh, network, found[i]!.name, signal);
+      expect(await everything(fresh)).toEqual(await everything(from));
+    }
   });
 });

@@ -4,7 +4,7 @@ import type { RestoredMetadata } from '../metadata/journal-store.js';
 import { MetadataError } from '../metadata/metadata-error.js';
 import type { JournalBackend } from './journal-backend.js';
 import { unpackPart } from './journal-file.js';
-import { stateOf } from './journal-name.js';
+import { journalsIn, stateOf } from './journal-name.js';
 
 /** What {@link recoverMetadata} brought back. */
 export interface RecoveredMetadata extends RestoredMetadata {
@@ -15,9 +15,34 @@ export interface RecoveredMetadata extends RestoredMetadata {
 /** Lines noted in one transaction. */
 const BATCH = 1000;
 
-/** Whether the network has a journal of a bridge. */
+/** A journal of a bridge in the network. */
+export interface FoundJournal {
+  readonly name: string;
+  /** When the newest changes were written, in milliseconds since the epoch. */
+  readonly written: number;
+}
+
+/** The journals of bridges that the network has under these keys, the one written last first. */
+export async function findJournals(
+  backend: JournalBackend,
+  signal: AbortSignal,
+): Promise<FoundJournal[]> {
+  const entries = await backend.listEntries();
+  const found: FoundJournal[] = [];
+  for (const name of journalsIn(entries)) {
+    const { snapshot, changes } = stateOf(name, entries);
+    const newest = changes.at(-1) ?? snapshot!;
+    for await (const head of unpackPart(backend.getEntry(newest.name, signal))) {
+      if ('written' in head) found.push({ name, written: head.written });
+      break;
+    }
+  }
+  return found.sort((a, b) => b.written - a.written);
+}
+
+/** Whether the network has a journal of a bridge under these keys. */
 export async function hasJournal(backend: JournalBackend): Promise<boolean> {
-  return stateOf(await backend.listEntries()).snapshot !== undefined;
+  return journalsIn(await backend.listEntries()).length > 0;
 }
 
 /**
@@ -31,13 +56,14 @@ export async function hasJournal(backend: JournalBackend): Promise<boolean> {
 export async function recoverMetadata(
   metadata: MetadataStore,
   backend: JournalBackend,
+  journal: string,
   signal: AbortSignal,
 ): Promise<RecoveredMetadata> {
-  const { snapshot, changes } = stateOf(await backend.listEntries());
+  const { snapshot, changes } = stateOf(journal, await backend.listEntries());
   if (snapshot === undefined) {
     throw new MetadataError(
       'METADATA_NOT_IN_NETWORK',
-      'the network has no journal of a bridge under these keys',
+      `the network has no journal ${journal} under these keys`,
     );
   }
   await metadata.beginRestore();
@@ -59,6 +85,6 @@ export async function recoverMetadata(
     if (lines.length > 0) await metadata.restoreLines(lines);
   }
   const number = changes.at(-1)?.to ?? snapshot.number;
-  const restored = await metadata.finishRestore(number, await backend.listContents());
+  const restored = await metadata.finishRestore(journal, number, await backend.listContents());
   return { ...restored, written };
 }

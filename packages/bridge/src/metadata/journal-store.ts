@@ -39,6 +39,8 @@ export interface RestoredMetadata {
 
 /** What has changed since it was last written into the network, and the way back. */
 export interface JournalStore {
+  /** The name of this database's journal, 16 hex digits: no other has it, but for one restored from it. */
+  journalName(): Promise<string>;
   /** Whether {@link JournalStore.readChanges} would find something. */
   hasChanges(): Promise<boolean>;
   /** Read changes, the oldest first, as one consistent state: at most some thousand rows and some MiB. */
@@ -68,10 +70,15 @@ export interface JournalStore {
   /**
    * All lines were noted: write the rows, and make what is derived from them.
    *
+   * @param name - the journal's, which goes on from here
    * @param number - the highest one that was restored
    * @param contents - IDs of all contents in the network; those that nothing refers to become garbage
    */
-  finishRestore(number: number, contents: readonly string[]): Promise<RestoredMetadata>;
+  finishRestore(
+    name: string,
+    number: number,
+    contents: readonly string[],
+  ): Promise<RestoredMetadata>;
 }
 
 /** Rows of the journal in one look. */
@@ -200,6 +207,15 @@ export function createJournalStore(context: StoreContext): JournalStore {
   ];
 
   return {
+    journalName: () =>
+      context.write(function* () {
+        const row = yield* queryOne<{ name: string | null }>(sql`SELECT name FROM journal_state`);
+        if (row!.name !== null) return row!.name;
+        const name = Buffer.from(random(8)).toString('hex');
+        yield* query(sql`UPDATE journal_state SET name = ${name} WHERE one = 1`);
+        return name;
+      }),
+
     hasChanges: () =>
       context.read(function* () {
         return (yield* queryOne(sql`SELECT id FROM journal LIMIT 1`)) !== undefined;
@@ -302,7 +318,7 @@ export function createJournalStore(context: StoreContext): JournalStore {
         }
       }),
 
-    finishRestore: async (number, contents) => {
+    finishRestore: async (name, number, contents) => {
       for (const table of JOURNAL_TABLES.keys()) {
         let after: Buffer | undefined = Buffer.alloc(0);
         while (after !== undefined) {
@@ -351,7 +367,7 @@ export function createJournalStore(context: StoreContext): JournalStore {
         // All of it came from the network.
         yield* query(sql`DELETE FROM journal`);
         yield* query(sql`DELETE FROM journal_restore`);
-        yield* query(sql`UPDATE journal_state SET next = ${number + 1} WHERE next <= ${number}`);
+        yield* query(sql`UPDATE journal_state SET name = ${name}, next = ${number + 1}`);
         const count = function* (from: Sql): SqlWork<number> {
           return (yield* queryOne<{ n: number }>(sql`SELECT COUNT(*) AS n FROM ${from}`))!.n;
         };

@@ -194,8 +194,8 @@ function decode(type: ColumnType, value: string | number | null): JournalValue {
 export const journalMigrations: readonly Migration[] = [
   (dialect) => {
     const state =
-      'journal_state (one INTEGER PRIMARY KEY, next BIGINT NOT NULL, since BIGINT NOT NULL)';
-    const begin = 'INSERT INTO journal_state (one, next, since) VALUES (1, 1, 1)';
+      'journal_state (one INTEGER PRIMARY KEY, name TEXT, next BIGINT NOT NULL, since BIGINT NOT NULL)';
+    const begin = 'INSERT INTO journal_state (one, name, next, since) VALUES (1, NULL, 1, 1)';
     if (dialect === 'postgres') {
       return [
         `CREATE TABLE journal (id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, tab INTEGER NOT NULL,
