@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import type { BridgeMetrics, MetadataStore } from '@granary/bridge';
+import type { BridgeMetrics, JournalBackend, MetadataStore } from '@granary/bridge';
 import { type Renter } from '@granary/renter';
 import { type BridgeDatabaseOptions, withMetadata } from '../bridge-context.js';
 import { CliError } from '../cli-error.js';
@@ -18,6 +18,8 @@ export interface BridgeOptions extends BridgeDatabaseOptions {
   readonly metrics?: string;
   readonly inline: string;
   readonly pack: string;
+  readonly journalInterval: string;
+  readonly new?: boolean;
   readonly requests: string;
   readonly transfers: string;
   readonly grace: string;
@@ -46,6 +48,7 @@ export async function bridge(context: Context, options: BridgeOptions): Promise<
     inlineBytes: parseSize(options.inline),
     packMs,
     roundMs: Math.max(1000, packMs / 2),
+    journalMs: parseDuration(options.journalInterval),
     serverLimits: { requests },
   };
   const tls = await tlsOf(options);
@@ -56,11 +59,14 @@ export async function bridge(context: Context, options: BridgeOptions): Promise<
       const { systemClock, systemRandom } = await import('@granary/kad');
       const { logger, signal } = context;
       const metrics = options.metrics === undefined ? undefined : await BridgeMetrics.create();
+      const backend = new RenterBackend(renter, transfers);
+      if (options.new !== true) await checkNotLost(metadata, backend);
       const key = await firstKey(metadata);
       const running = await Bridge.start({
         ...settings,
         metadata,
-        backend: new RenterBackend(renter, transfers),
+        backend,
+        journal: backend,
         ...(tls !== undefined && { tls }),
         ...(metrics !== undefined && { metrics }),
         logger,
@@ -100,6 +106,18 @@ async function tlsOf({
       throw new CliError('CLI_USAGE', `${option} ${file}: it can't be read: ${error.code}`);
     });
   return { key: await read('--tls-key', tlsKey), cert: await read('--tls-cert', tlsCert) };
+}
+
+/** An empty database where there was another before would show empty buckets to those who had full ones. */
+async function checkNotLost(metadata: MetadataStore, backend: JournalBackend): Promise<void> {
+  const { hasJournal } = await import('@granary/bridge');
+  if ((await metadata.listUsers({ limit: 1 })).length > 0) return;
+  if (!(await hasJournal(backend))) return;
+  throw new CliError(
+    'CLI_EXISTS',
+    "the bridge's database is empty, and the network has one of these keys: " +
+      '"granary bridge recover" brings it back, --new begins with an empty one',
+  );
 }
 
 /** A bridge that has no users gets one, with a key to begin with. */
