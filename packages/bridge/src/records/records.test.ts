@@ -216,6 +216,26 @@ describe.each(['lmdb', 'sqlite', 'postgres'])('records in %s', (kind) => {
       expect(await store.lastLog()).toBe(3);
     });
 
+    it('lists objects whatever their names are, and however long', async () => {
+      const open = await place();
+      const store = await storeOf(open);
+      const names = [1, 40, 63, 64, 100, 500].flatMap((n) => ['n'.repeat(n), `${'ü/'.repeat(n)}x`]);
+      const buckets = ['b', 'b-2', 'bucket-of-a-longer-name'];
+      for (const bucket of buckets) {
+        for (const name of names) {
+          const upload = uploadFor(bucket, name);
+          await store.putUpload(upload);
+          await store.commitUpload(upload, manifestFor(upload, 0));
+        }
+      }
+      expect(await list(store.buckets())).toEqual(buckets);
+      for (const bucket of buckets) {
+        const found = (await list(store.manifests(bucket, '', ''))).map(({ name }) => name);
+        expect(found).toEqual([...names].sort(inOrder));
+      }
+      expect(await list(store.allManifests())).toHaveLength(buckets.length * names.length);
+    });
+
     it('lets nobody give up what has become an object, nor add to what was given up', async () => {
       const open = await place();
       const [store, other] = [await storeOf(open), await storeOf(open)];
