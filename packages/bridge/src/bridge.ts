@@ -6,10 +6,13 @@ import { Slots } from './contents/slots.js';
 import type { BridgeMetrics } from './http/bridge-metrics.js';
 import { BridgeServer, type ServerLimits } from './http/bridge-server.js';
 import type { TlsPair } from './http/self-signed-certificate.js';
+import type { JournalBackend } from './journal/journal-backend.js';
+import { JournalWriter } from './journal/journal-writer.js';
 import type { MetadataStore } from './metadata/metadata-store.js';
 import { MAX_INLINE_BYTES } from './metadata/records.js';
 import { DEFAULT_PACE, type Pace } from './s3/body/paced-body.js';
 import { DEFAULT_LIMITS, type S3Limits } from './s3/s3-deps.js';
+import { LifecycleRunner } from './s3/lifecycle-runner.js';
 import { S3Service } from './s3/s3-service.js';
 
 /** What a {@link Bridge} is made of. */
@@ -23,6 +26,10 @@ export interface BridgeParts {
   readonly port: number;
   /** Key and certificate chain in PEM; plain HTTP without. */
   readonly tls?: TlsPair;
+  /** Where the journal of the metadata is kept. Without it names live in the database alone. */
+  readonly journal?: JournalBackend;
+  /** How much of the last changes the loss of the database may cost, about, in milliseconds. */
+  readonly journalMs?: number;
   /** The region that clients sign for. */
   readonly region: string;
   /** Base domains of virtual-hosted style, in lower case. */
@@ -33,6 +40,8 @@ export interface BridgeParts {
   readonly packMs?: number;
   /** Between two rounds of looking after contents, in milliseconds. */
   readonly roundMs?: number;
+  /** Between two rounds of carrying out lifecycle rules, in milliseconds. */
+  readonly lifecycleMs?: number;
   readonly serverLimits?: Partial<ServerLimits>;
   readonly s3Limits?: Partial<S3Limits>;
   readonly pace?: Pace;
@@ -43,7 +52,13 @@ export interface BridgeParts {
 }
 
 /** Defaults of what may be left out. */
-export const BRIDGE_DEFAULTS = { inlineBytes: 64 * 1024, packMs: 30_000, roundMs: 15_000 };
+export const BRIDGE_DEFAULTS = {
+  inlineBytes: 64 * 1024,
+  packMs: 30_000,
+  roundMs: 15_000,
+  lifecycleMs: 3600_000,
+  journalMs: 5000,
+};
 
 /** An S3 endpoint into the network, and what looks after its contents. */
 export class Bridge {
@@ -51,6 +66,9 @@ export class Bridge {
     private readonly server: BridgeServer,
     /** Looks after contents. */
     readonly keeper: ContentKeeper,
+    private readonly lifecycle: LifecycleRunner,
+    /** Keeps the metadata in the network, where it is kept there. */
+    readonly journal: JournalWriter | undefined,
   ) {}
 
   /** Start serving. @throws what Node throws when the address can't be had. */
@@ -83,17 +101,37 @@ export class Bridge {
       clock,
       random,
     });
+    const journal =
+      parts.journal &&
+      new JournalWriter({
+        metadata,
+        backend: parts.journal,
+        roundMs: parts.journalMs ?? BRIDGE_DEFAULTS.journalMs,
+        clock,
+        random,
+        logger,
+      });
     const keeper = new ContentKeeper({
       metadata,
       backend,
+      ...(journal !== undefined && { journal }),
       roundMs: parts.roundMs ?? BRIDGE_DEFAULTS.roundMs,
       packMs: parts.packMs ?? BRIDGE_DEFAULTS.packMs,
       clock,
       random,
       logger,
     });
+    const lifecycle = new LifecycleRunner({
+      metadata,
+      roundMs: parts.lifecycleMs ?? BRIDGE_DEFAULTS.lifecycleMs,
+      clock,
+      random,
+      logger,
+    });
     keeper.start();
-    return new Bridge(server, keeper);
+    lifecycle.start();
+    journal?.start();
+    return new Bridge(server, keeper, lifecycle, journal);
   }
 
   /** The endpoint. */
@@ -113,6 +151,6 @@ export class Bridge {
   /** Let requests under way end, for so long at most, and stop. */
   async close(graceMs: number): Promise<void> {
     await this.server.close(graceMs);
-    await this.keeper.stop();
+    await Promise.all([this.keeper.stop(), this.lifecycle.stop(), this.journal?.stop()]);
   }
 }

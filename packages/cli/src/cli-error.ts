@@ -2,6 +2,7 @@
 export type CliErrorCode =
   | 'CLI_USAGE'
   | 'CLI_EXISTS'
+  | 'CLI_NOT_FOUND'
   | 'CLI_INTERRUPTED'
   | 'CLI_PENDING'
   | 'CLI_AT_RISK'

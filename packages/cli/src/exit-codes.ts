@@ -52,6 +52,7 @@ export const EXIT_MEANINGS: Record<ExitName, string> = {
 const BY_CODE: Record<string, ExitName> = {
   CLI_USAGE: 'usage',
   CLI_EXISTS: 'exists',
+  CLI_NOT_FOUND: 'notFound',
   CLI_INTERRUPTED: 'interrupted',
   CLI_PENDING: 'pending',
   CLI_AT_RISK: 'atRisk',
@@ -79,6 +80,7 @@ const BY_CODE: Record<string, ExitName> = {
   METADATA_BAD_INPUT: 'usage',
   METADATA_NO_SUCH_ACCESS_KEY: 'notFound',
   METADATA_NO_SUCH_USER: 'notFound',
+  METADATA_NOT_IN_NETWORK: 'notFound',
   METADATA_USER_EXISTS: 'exists',
   RENTER_BAD_WORDS: 'usage',
   RENTER_BAD_PATH: 'usage',

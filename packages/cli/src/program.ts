@@ -2,6 +2,7 @@ import { Command, Option } from 'commander';
 import type { AddKeyOptions } from './commands/access-keys.js';
 import type { AccountOptions } from './commands/accounts.js';
 import type { BridgeOptions } from './commands/bridge.js';
+import type { RecoverBridgeOptions } from './commands/recover-bridge.js';
 import type { DoctorOptions } from './commands/doctor.js';
 import type { TunnelCommandOptions } from './commands/tunnel.js';
 import type { FarmOptions } from './commands/farm.js';
@@ -527,8 +528,11 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
       await judge(await contextOf(command, signal), proofs);
     });
 
-  add('recover', 'bring everything back from the 24 words and one address of the network')
+  withDatabase(
+    add('recover', 'bring everything back from the 24 words and one address of the network'),
+  )
     .option('--words <words>', 'the 24 words, when there are no keys here yet; else asked for')
+    .option('--journal <name>', "which bridge's, where there were several")
     .addHelpText(
       'after',
       examples(
@@ -536,7 +540,7 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
         'granary recover --home /mnt/new --bootstrap https://127.0.0.1:4600 < words.txt',
       ),
     )
-    .action(async (options: { words?: string }, command: Command) => {
+    .action(async (options: RecoverBridgeOptions & { words?: string }, command: Command) => {
       const { recover } = await import('./commands/recover.js');
       await recover(await contextOf(command, signal), options);
     });
@@ -557,7 +561,9 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
       await importFrom(await contextOf(command, signal), file);
     });
 
-  withDatabase(add('bridge', 'serve S3: an endpoint for S3 applications into the network'))
+  const bridgeCommand = withDatabase(
+    add('bridge', 'serve S3: an endpoint for S3 applications into the network'),
+  )
     .option('--listen <host:port>', 'address to listen on; port 0 takes any', '127.0.0.1:9000')
     .option('--region <name>', 'the region that clients sign for', 'us-east-1')
     .option('--domain <name>', 'serves BUCKET.NAME, too; may be repeated', collect)
@@ -569,6 +575,9 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
     )
     .option('--metrics <address>', 'serve Prometheus metrics over HTTP at HOST:PORT/metrics')
     .option('--inline <size>', 'objects up to this size go to the database first', '64KiB')
+    .option('--pack <time>', 'and so long later into the network, many together', '30s')
+    .option('--journal-interval <time>', 'names and settings go into the network so often', '5s')
+    .option('--new', 'begin with an empty database although the network has an older one')
     .option('--requests <n>', 'requests answered at one time', '256')
     .option('--transfers <n>', 'transfers with farmers at one time, each way; memory follows', '12')
     .option('--grace <time>', 'how long requests under way may take when it is stopped', '30s')
@@ -584,6 +593,14 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
     .action(async (options: BridgeOptions, command: Command) => {
       const { bridge } = await import('./commands/bridge.js');
       await bridge(await contextOf(command, signal), options);
+    });
+  withDatabase(add('recover', "make the bridge's database anew from the network", bridgeCommand))
+    .option('--journal <name>', "which bridge's, where there were several")
+    .addHelpText('after', examples('granary bridge recover'))
+    .action(async (_options: unknown, command: Command) => {
+      const { recoverBridge } = await import('./commands/recover-bridge.js');
+      const options = command.optsWithGlobals<RecoverBridgeOptions>();
+      await recoverBridge(await contextOf(command, signal), options);
     });
 
   const accessKeys = program

@@ -1,3 +1,4 @@
+import type { JournalStore } from './journal-store.js';
 import type {
   AccessKey,
   Body,
@@ -45,7 +46,7 @@ import type {
  * was replaced in between.
  */
 export interface MetadataStore
-  extends UserStore, BucketStore, ObjectStore, UploadStore, ContentStore, JobStore {
+  extends UserStore, BucketStore, ObjectStore, UploadStore, ContentStore, JobStore, JournalStore {
   /** Whether the database answers. @throws MetadataError METADATA_UNAVAILABLE. */
   ping(signal?: AbortSignal): Promise<void>;
   close(): Promise<void>;

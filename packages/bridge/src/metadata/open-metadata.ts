@@ -14,6 +14,8 @@ import { type SqlDatabase, query, queryOne } from '../sql/sql-database.js';
 import { createBucketStore } from './bucket-store.js';
 import { createContentStore } from './content-store.js';
 import { createJobStore } from './job-store.js';
+import { createJournalStore } from './journal-store.js';
+import { journalMigrations } from './journal-tables.js';
 import { MetadataError } from './metadata-error.js';
 import type { MetadataStore } from './metadata-store.js';
 import { createObjectStore } from './object-store.js';
@@ -62,6 +64,7 @@ export async function openMetadataStore(parts: MetadataParts): Promise<MetadataS
   }
   try {
     await migrate(database, 'metadata', metadataMigrations).catch(rethrow);
+    await migrate(database, 'journal', journalMigrations).catch(rethrow);
     const context = createContext(database, { sealer, clock, random });
     await checkMark(context, sealer);
     return {
@@ -71,6 +74,7 @@ export async function openMetadataStore(parts: MetadataParts): Promise<MetadataS
       ...createUploadStore(context),
       ...createContentStore(context),
       ...createJobStore(context),
+      ...createJournalStore(context),
       ping: async () => {
         await context.read(() => query(sql`SELECT 1 AS alive`));
       },

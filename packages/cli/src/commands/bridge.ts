@@ -1,4 +1,4 @@
-import type { BridgeMetrics, MetadataStore } from '@granary/bridge';
+import type { BridgeMetrics, JournalBackend, MetadataStore } from '@granary/bridge';
 import { type Renter } from '@granary/renter';
 import { type BridgeDatabaseOptions, withMetadata } from '../bridge-context.js';
 import { type TlsOptions, keepCertificate, tlsSource } from '../bridge-tls.js';
@@ -15,6 +15,9 @@ export interface BridgeOptions extends BridgeDatabaseOptions, TlsOptions {
   readonly domain?: string[];
   readonly metrics?: string;
   readonly inline: string;
+  readonly pack: string;
+  readonly journalInterval: string;
+  readonly new?: boolean;
   readonly requests: string;
   readonly transfers: string;
   readonly grace: string;
@@ -35,12 +38,16 @@ export async function bridge(context: Context, options: BridgeOptions): Promise<
   const requests = countOf('--requests', options.requests);
   const transfers = countOf('--transfers', options.transfers);
   const domains = (options.domain ?? []).map((domain) => domain.toLowerCase());
+  const packMs = parseDuration(options.pack);
   const settings = {
     host,
     port,
     region: options.region,
     domains,
     inlineBytes: parseSize(options.inline),
+    packMs,
+    roundMs: Math.max(1000, packMs / 2),
+    journalMs: parseDuration(options.journalInterval),
     serverLimits: { requests },
   };
   const everywhere = host === '0.0.0.0' || host === '::';
@@ -53,11 +60,14 @@ export async function bridge(context: Context, options: BridgeOptions): Promise<
       const { systemClock, systemRandom } = await import('@granary/kad');
       const { logger, signal } = context;
       const metrics = options.metrics === undefined ? undefined : await BridgeMetrics.create();
+      const backend = new RenterBackend(renter, transfers);
+      if (options.new !== true) await checkNotLost(metadata, backend);
       const key = await firstKey(metadata);
       const running = await Bridge.start({
         ...settings,
         metadata,
-        backend: new RenterBackend(renter, transfers),
+        backend,
+        journal: backend,
         ...(tls !== undefined && { tls: tls.pair }),
         ...(metrics !== undefined && { metrics }),
         logger,
@@ -93,6 +103,18 @@ function countOf(option: string, text: string): number {
   const count = Number(text);
   if (Number.isInteger(count) && count >= 1 && count <= 100_000) return count;
   throw new CliError('CLI_USAGE', `${option} ${text}: a number from 1 to 100000`);
+}
+
+/** An empty database where there was another before would show empty buckets to those who had full ones. */
+async function checkNotLost(metadata: MetadataStore, backend: JournalBackend): Promise<void> {
+  const { hasJournal } = await import('@granary/bridge');
+  if ((await metadata.listUsers({ limit: 1 })).length > 0) return;
+  if (!(await hasJournal(backend))) return;
+  throw new CliError(
+    'CLI_EXISTS',
+    "the bridge's database is empty, and the network has one of these keys: " +
+      '"granary bridge recover" brings it back, --new begins with an empty one',
+  );
 }
 
 /** A bridge that has no users gets one, with a key to begin with. */
