@@ -4,10 +4,12 @@ import { badInput, checkLimit, checkName, checkedId, idFrom, newId } from './ide
 import { MetadataError } from './metadata-error.js';
 import type { UserStore } from './metadata-store.js';
 import type { AccessKey, User } from './records.js';
+import type { Sealer } from './sealer.js';
 import type { StoreContext } from './store-context.js';
 import { usageOfUser } from './usage.js';
 
-interface UserRow {
+/** A user's row. */
+export interface UserRow {
   readonly id: Buffer;
   readonly name: string;
   readonly created: number;
@@ -29,23 +31,26 @@ const noSuchUser = () => new MetadataError('METADATA_NO_SUCH_USER', 'there is no
 const noSuchKey = () =>
   new MetadataError('METADATA_NO_SUCH_ACCESS_KEY', 'there is no such access key');
 
+/** A user from its row. @throws MetadataError METADATA_DAMAGED. */
+export function openUser(sealer: Sealer, row: UserRow): User {
+  const user = sealer.open(userPlace(row.id), row.sealed) as User;
+  const { bytes, objects, buckets } = user.quota;
+  const same =
+    user.name === row.name &&
+    bytes === row.quota_bytes &&
+    objects === row.quota_objects &&
+    buckets === row.quota_buckets;
+  if (!same) throw new MetadataError('METADATA_DAMAGED', 'a user was altered in the database');
+  return user;
+}
+
 /** Users and access keys in a database. */
 export function createUserStore(context: StoreContext): UserStore {
   const { sealer, clock, random } = context;
 
   const sealUser = (id: Buffer, user: User) => sealer.seal(userPlace(id), user);
 
-  const userOf = (row: UserRow): User => {
-    const user = sealer.open(userPlace(row.id), row.sealed) as User;
-    const { bytes, objects, buckets } = user.quota;
-    const same =
-      user.name === row.name &&
-      bytes === row.quota_bytes &&
-      objects === row.quota_objects &&
-      buckets === row.quota_buckets;
-    if (!same) throw new MetadataError('METADATA_DAMAGED', 'a user was altered in the database');
-    return user;
-  };
+  const userOf = (row: UserRow): User => openUser(sealer, row);
 
   const sealKey = ({ id, userId, ...rest }: AccessKey) =>
     sealer.seal(keyPlace(id), { ...rest, user: userId });
@@ -138,6 +143,7 @@ export function createUserStore(context: StoreContext): UserStore {
           );
         }
         yield* query(sql`DELETE FROM access_keys WHERE user_id = ${bytes}`);
+        yield* query(sql`DELETE FROM sessions WHERE user_id = ${bytes}`);
         const gone = yield* query(sql`DELETE FROM users WHERE id = ${bytes} RETURNING id`);
         if (gone.length === 0) throw noSuchUser();
       });
