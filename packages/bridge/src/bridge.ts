@@ -7,6 +7,7 @@ import type { BridgeMetrics } from './http/bridge-metrics.js';
 import { BridgeServer, type ServerLimits } from './http/bridge-server.js';
 import type { MetadataStore } from './metadata/metadata-store.js';
 import { MAX_INLINE_BYTES } from './metadata/records.js';
+import { RateLimiter } from './users/rate-limiter.js';
 import { DEFAULT_PACE, type Pace } from './s3/body/paced-body.js';
 import { DEFAULT_LIMITS, type S3Limits } from './s3/s3-deps.js';
 import { S3Service } from './s3/s3-service.js';
@@ -61,11 +62,19 @@ export class Bridge {
     );
     const writer = new ContentWriter({ metadata, backend, inlineBytes, clock, random, logger });
     const limits = { ...DEFAULT_LIMITS, ...parts.s3Limits };
-    const service = new S3Service(
-      { metadata, backend, writer, copies: new Slots(1), region, limits, clock, random, logger },
-      parts.domains ?? [],
-      parts.pace ?? DEFAULT_PACE,
-    );
+    const deps = {
+      metadata,
+      backend,
+      writer,
+      copies: new Slots(1),
+      limiter: new RateLimiter(clock),
+      region,
+      limits,
+      clock,
+      random,
+      logger,
+    };
+    const service = new S3Service(deps, parts.domains ?? [], parts.pace ?? DEFAULT_PACE);
     const { host, port, tls, serverLimits, metrics } = parts;
     const server = await BridgeServer.start({
       service,

@@ -1,3 +1,6 @@
+import { pacedBy } from '../users/rate-limiter.js';
+import { type RateLimits, rateLimitsOf } from '../users/rate-limits.js';
+import { parseAcl } from './access/acl.js';
 import type { Caller } from './access/decision.js';
 import { Authenticator } from './authenticator.js';
 import { type BodyPlan, planBody } from './body/body-plan.js';
@@ -79,21 +82,54 @@ export class S3Service {
     seen.operation = operation;
     const found = await this.authenticator.authenticate(request);
     if (found !== undefined) seen.caller = found.caller;
+    const { limiter } = this.deps;
+    const limits =
+      found === undefined
+        ? await this.hostLimits(request)
+        : { userId: found.caller.userId, ...found.limits };
+    let budget = limits && limiter.admit(limits.userId, limits);
+    const body =
+      operation === 'PostObject'
+        ? pacedBy(request.body, () => budget, request.signal)
+        : (budget?.paced(request.body, request.signal) ?? request.body);
     const call = new Call({
       deps: this.deps,
-      request,
+      request: { ...request, body },
       operation,
       caller: found?.caller ?? null,
       signedBy: found?.how ?? null,
       plan: planOf(request, found?.payload),
       ...(found !== undefined && { signer: found.signer }),
     });
-    if (operation !== 'PostObject') return handlerOf(operation)(call);
-    return postObject(call, async (accessKeyId) => {
-      const by = await this.authenticator.findCaller(accessKeyId);
-      seen.caller = by.caller;
-      return by;
-    });
+    if (operation === 'PostObject') {
+      return postObject(call, async (accessKeyId) => {
+        const by = await this.authenticator.findCaller(accessKeyId);
+        seen.caller = by.caller;
+        budget = limiter.admit(by.caller.userId, by.limits);
+        return by;
+      });
+    }
+    const response = await handlerOf(operation)(call);
+    if (budget === undefined || typeof response.body !== 'object') return response;
+    return { ...response, body: budget.paced(response.body, request.signal) };
+  }
+
+  /**
+   * Whoever does not sign spends what the bucket's owner may: bytes, and requests where the owner lets
+   * anybody in, since else everybody could use them up.
+   */
+  private async hostLimits({
+    bucket: name,
+  }: S3Request): Promise<(RateLimits & { userId: string }) | undefined> {
+    if (name === undefined || name.length > 255) return undefined;
+    const bucket = await this.deps.metadata.bucket(name);
+    if (bucket === undefined) return undefined;
+    const owner = await this.deps.metadata.user(bucket.owner);
+    if (owner === undefined) return undefined;
+    const { requests, bytes } = rateLimitsOf(owner);
+    const { acl, policy } = bucket.documents;
+    const closed = policy === undefined && parseAcl(acl) === 'private';
+    return { userId: owner.id, requests: closed ? null : requests, bytes };
   }
 
   private async preflight(request: S3Request): Promise<S3Response> {

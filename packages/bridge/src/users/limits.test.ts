@@ -69,7 +69,7 @@ it('paces bytes of all transfers of a user together, and refuses who would wait 
   let sent = 0;
   const both = [limiter.admit('anna', limits), limiter.admit('anna', limits)].map(
     async (budget) => {
-      for await (const part of budget.paced(pieces(4096, 4096, 4096, 4096), never)) {
+      for await (const part of budget!.paced(pieces(4096, 4096, 4096, 4096), never)) {
         sent += part.length;
       }
     },
@@ -78,7 +78,7 @@ it('paces bytes of all transfers of a user together, and refuses who would wait 
   expect(sent).toBe(8 * 4096);
   // All but the burst and the last piece of each had to flow in first.
   expect(clock.time - begun).toBeGreaterThanOrEqual(((8 - 3) * 4096 * 1000) / 1024);
-  for await (const part of limiter.admit('big', limits).paced(pieces(1_000_000), never)) void part;
+  for await (const part of limiter.admit('big', limits)!.paced(pieces(1_000_000), never)) void part;
   expect(() => limiter.admit('big', limits)).toThrow(/Too many bytes/);
 });
 
@@ -90,7 +90,7 @@ it('ends a wait when the client goes away', async () => {
   });
   const gone = new AbortController();
   const budget = limiter.admit('anna', { requests: null, bytes: { perSecond: 1024, burst: 1 } });
-  const stream = budget.paced(pieces(5000, 5000), gone.signal)[Symbol.asyncIterator]();
+  const stream = budget!.paced(pieces(5000, 5000), gone.signal)[Symbol.asyncIterator]();
   await stream.next();
   const waiting = stream.next();
   setImmediate(() => gone.abort(new Error('gone')));

@@ -45,8 +45,6 @@ interface Account {
   readonly bytes: TokenBucket;
 }
 
-const FREE: Budget = { paced: (stream) => stream };
-
 /**
  * Keeps users to their rate limits. What it knows is in memory, and of this process only: a user of
  * several bridges has the limit at each of them, and a start begins anew. Of at most 10,000 users who
@@ -65,10 +63,11 @@ export class RateLimiter {
   /**
    * Let a request in.
    *
+   * @returns what it may send and receive; undefined: as much as it likes
    * @throws RateLimitError when its user has asked too much of late.
    */
-  admit(userId: string, { requests, bytes }: RateLimits): Budget {
-    if (requests === null && bytes === null) return FREE;
+  admit(userId: string, { requests, bytes }: RateLimits): Budget | undefined {
+    if (requests === null && bytes === null) return undefined;
     const account = this.accounts.get(userId, () => ({
       requests: new TokenBucket(),
       bytes: new TokenBucket(),
@@ -83,7 +82,7 @@ export class RateLimiter {
       if (wait > 0) throw RateLimitError.after('requests', wait);
       account.requests.take(requests, now, 1);
     }
-    if (bytes === null) return FREE;
+    if (bytes === null) return undefined;
     return { paced: (stream, signal) => this.pace(stream, account.bytes, bytes, signal) };
   }
 
@@ -118,4 +117,21 @@ export class RateLimiter {
       signal.addEventListener('abort', onAbort, { once: true });
     });
   }
+}
+
+/** A stream that is paced by a budget which may be known only when it is being read. */
+export async function* pacedBy(
+  stream: AsyncIterable<Uint8Array>,
+  budget: () => Budget | undefined,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  for await (const part of stream) {
+    const now = budget();
+    if (now === undefined) yield part;
+    else yield* now.paced(only(part), signal);
+  }
+}
+
+async function* only<T>(value: T): AsyncGenerator<T> {
+  yield await Promise.resolve(value);
 }
