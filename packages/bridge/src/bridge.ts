@@ -1,5 +1,5 @@
 import type { Clock, Logger, Random } from '@granary/kad';
-import { ContentKeeper } from './contents/content-keeper.js';
+import { CONTENTS_QUEUE, ContentKeeper } from './contents/content-keeper.js';
 import { ContentWriter } from './contents/content-writer.js';
 import type { ObjectBackend } from './contents/object-backend.js';
 import { Slots } from './contents/slots.js';
@@ -7,6 +7,13 @@ import type { BridgeMetrics } from './http/bridge-metrics.js';
 import { BridgeServer, type ServerLimits } from './http/bridge-server.js';
 import type { MetadataStore } from './metadata/metadata-store.js';
 import { MAX_INLINE_BYTES } from './metadata/records.js';
+import { adminHandlers } from './rest/admin-handlers.js';
+import { bucketHandlers } from './rest/bucket-handlers.js';
+import { objectHandlers } from './rest/object-handlers.js';
+import { RestService } from './rest/rest-service.js';
+import { type ProcessStatus, statusHandlers } from './rest/status-handlers.js';
+import { LoginThrottle } from './users/login-throttle.js';
+import { type HashCost, Passwords } from './users/passwords.js';
 import { RateLimiter } from './users/rate-limiter.js';
 import { DEFAULT_PACE, type Pace } from './s3/body/paced-body.js';
 import { DEFAULT_LIMITS, type S3Limits } from './s3/s3-deps.js';
@@ -37,6 +44,10 @@ export interface BridgeParts {
   readonly s3Limits?: Partial<S3Limits>;
   readonly pace?: Pace;
   readonly metrics?: BridgeMetrics;
+  /** What hashing a password costs. */
+  readonly hashCost?: HashCost;
+  /** Granary's version, for the status. */
+  readonly version?: string;
   readonly logger: Logger;
   readonly clock: Clock;
   readonly random: Random;
@@ -45,7 +56,11 @@ export interface BridgeParts {
 /** Defaults of what may be left out. */
 export const BRIDGE_DEFAULTS = { inlineBytes: 64 * 1024, packMs: 30_000, roundMs: 15_000 };
 
-/** An S3 endpoint into the network, and what looks after its contents. */
+/** Queues of jobs that bridges have. */
+const JOB_QUEUES = [CONTENTS_QUEUE];
+const NOT_BEGUN: ProcessStatus = { requests: { running: 0, most: 0 }, connections: 0 };
+
+/** An S3 endpoint into the network with a REST API, and what looks after its contents. */
 export class Bridge {
   private constructor(
     private readonly server: BridgeServer,
@@ -75,9 +90,41 @@ export class Bridge {
       logger,
     };
     const service = new S3Service(deps, parts.domains ?? [], parts.pace ?? DEFAULT_PACE);
-    const { host, port, tls, serverLimits, metrics } = parts;
+    const { host, port, tls, serverLimits, metrics, domains = [] } = parts;
+    const begun = clock.now();
+    const listening: { server?: BridgeServer } = {};
+    const rest = new RestService({
+      handlers: {
+        ...adminHandlers({
+          metadata,
+          passwords: new Passwords(parts.hashCost),
+          throttle: new LoginThrottle(clock),
+          clock,
+          random,
+          logger,
+        }),
+        ...bucketHandlers(deps),
+        ...objectHandlers(deps),
+        ...statusHandlers({
+          metadata,
+          clock,
+          version: parts.version ?? '',
+          begun,
+          networkReady: (signal) => backend.ready(signal),
+          process: () => listening.server?.status() ?? NOT_BEGUN,
+          queues: JOB_QUEUES,
+        }),
+      },
+      metadata,
+      limiter: deps.limiter,
+      pace: parts.pace ?? DEFAULT_PACE,
+      clock,
+      logger,
+    });
     const server = await BridgeServer.start({
       service,
+      rest,
+      domains,
       ready: async (signal) => {
         await metadata.ping(signal);
         await backend.ready(signal);
@@ -91,6 +138,7 @@ export class Bridge {
       clock,
       random,
     });
+    listening.server = server;
     const keeper = new ContentKeeper({
       metadata,
       backend,

@@ -26,7 +26,8 @@ export interface KeeperReport {
   readonly packed: number;
 }
 
-const QUEUE = 'contents';
+/** The queue of its job. */
+export const CONTENTS_QUEUE = 'contents';
 const JOB = 'keep';
 /** How long a process that does the round is waited for when it says nothing. */
 const LEASE_MS = 60_000;
@@ -68,8 +69,8 @@ export class ContentKeeper {
     const { signal } = this.stopping;
     while (!signal.aborted) {
       try {
-        await metadata.addJob({ queue: QUEUE, id: JOB, payload: null, due: clock.now() });
-        const [job] = await metadata.takeJobs(QUEUE, 1, LEASE_MS);
+        await metadata.addJob({ queue: CONTENTS_QUEUE, id: JOB, payload: null, due: clock.now() });
+        const [job] = await metadata.takeJobs(CONTENTS_QUEUE, 1, LEASE_MS);
         if (job !== undefined) await this.turn(job);
       } catch (error) {
         if (!signal.aborted)

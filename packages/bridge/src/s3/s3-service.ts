@@ -1,14 +1,14 @@
 import { pacedBy } from '../users/rate-limiter.js';
 import { type RateLimits, rateLimitsOf } from '../users/rate-limits.js';
 import { parseAcl } from './access/acl.js';
-import type { Caller } from './access/decision.js';
+import type { Outcome, Service } from '../http/outcome.js';
 import { Authenticator } from './authenticator.js';
 import { type BodyPlan, planBody } from './body/body-plan.js';
 import { type Pace, pacedBody } from './body/paced-body.js';
 import { Call } from './call.js';
 import { type CorsRule, corsHeaders } from './cors.js';
 import { errorResponse, toS3Error } from './error-response.js';
-import { type OperationName, operationOf } from './operation.js';
+import { operationOf } from './operation.js';
 import { handlerOf } from './operations/all-handlers.js';
 import { postObject } from './operations/post-object.js';
 import { S3Error } from './s3-error.js';
@@ -16,19 +16,10 @@ import type { S3Deps } from './s3-deps.js';
 import { type RawRequest, type S3Request, parseRequest } from './s3-request.js';
 import { type S3Response, emptyResponse } from './s3-response.js';
 
-/** What is to be known of a request when it has been answered; for logs and metrics. */
-export interface Outcome {
-  readonly response: S3Response;
-  readonly operation?: OperationName | 'Preflight';
-  readonly bucket?: string;
-  readonly key?: string;
-  readonly caller?: Caller;
-  /** Why it failed, with its cause. */
-  readonly error?: S3Error;
-}
+type Seen = { -readonly [K in keyof Outcome]?: Outcome[K] };
 
 /** Answers requests of S3: everything between HTTP and the stores. */
-export class S3Service {
+export class S3Service implements Service {
   private readonly authenticator: Authenticator;
 
   /**
@@ -45,7 +36,7 @@ export class S3Service {
 
   /** Answer a request. Never throws: what goes wrong is an answer, too. */
   async handle(raw: RawRequest): Promise<Outcome> {
-    const seen: { -readonly [K in keyof Outcome]?: Outcome[K] } = {};
+    const seen: Seen = {};
     let request: S3Request | undefined;
     let response: S3Response;
     try {
@@ -70,10 +61,11 @@ export class S3Service {
     return { ...seen, response: { ...response, headers } };
   }
 
-  private async answer(
-    request: S3Request,
-    seen: { operation?: Outcome['operation']; caller?: Caller },
-  ): Promise<S3Response> {
+  refuse(error: S3Error, { id, method }: Pick<RawRequest, 'id' | 'method'>): Outcome {
+    return { error, response: errorResponse(error, { id, method, resource: '/' }) };
+  }
+
+  private async answer(request: S3Request, seen: Seen): Promise<S3Response> {
     if (request.method === 'OPTIONS') {
       seen.operation = 'Preflight';
       return this.preflight(request);
