@@ -1,6 +1,14 @@
 import sql from 'sql-template-tag';
 import { type SqlWork, query, queryOne } from '../sql/sql-database.js';
-import { badInput, checkLimit, checkName, checkedId, idFrom, newId } from './identifiers.js';
+import {
+  badInput,
+  checkAfter,
+  checkLimit,
+  checkName,
+  checkedId,
+  idFrom,
+  newId,
+} from './identifiers.js';
 import { MetadataError } from './metadata-error.js';
 import type { UserStore } from './metadata-store.js';
 import type { AccessKey, User } from './records.js';
@@ -106,6 +114,7 @@ export function createUserStore(context: StoreContext): UserStore {
 
     listUsers: async ({ after = '', limit }) => {
       checkLimit(limit);
+      checkAfter(after);
       return context.read(function* () {
         const rows = yield* query<UserRow>(
           sql`SELECT * FROM users WHERE name > ${after} ORDER BY name LIMIT ${limit}`,
@@ -187,6 +196,7 @@ export function createUserStore(context: StoreContext): UserStore {
 
     listAccessKeys: async (userId, { after = '', limit }) => {
       checkLimit(limit);
+      checkAfter(after);
       const user = checkedId(userId, "a user's ID");
       return context.read(function* () {
         const rows = yield* query<KeyRow>(

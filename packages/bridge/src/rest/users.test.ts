@@ -68,6 +68,15 @@ onEveryDatabase('the REST API', (place) => {
       const rest = answerOf(await admin.GET('/users', { params: { query: { after } } }));
       expect([...first.users, ...rest.users].map(({ name }) => name)).toContain('zoe');
       expect(first.users).toHaveLength(1);
+      // Some databases take no NUL.
+      for (const query of [{ after: '\0' }, { name: 'a\0' }]) {
+        const answer = await refusal(admin.GET('/users', { params: { query } }));
+        expect(answer).toBe('after' in query ? '400 InvalidArgument' : '200');
+        const owned = { query: { after: '\0' } };
+        expect(await refusal(admin.GET('/buckets', { params: owned }))).toBe('400 InvalidArgument');
+      }
+      const nul = { body: { name: 'a\0' } };
+      expect(await refusal(admin.POST('/users', nul))).toBe('400 InvalidArgument');
       answerOf(await admin.DELETE('/users/{user}', { params }));
       expect(await refusal(admin.GET('/users/{user}', { params }))).toBe('404 NoSuchUser');
       expect(await refusal(admin.DELETE('/users/{user}', { params }))).toBe('404 NoSuchUser');
