@@ -7,6 +7,7 @@ export type {
   JobStore,
   MetadataStore,
   ObjectStore,
+  SessionStore,
   UploadStore,
   UserStore,
 } from './metadata/metadata-store.js';
@@ -23,6 +24,7 @@ export {
   type Part,
   type Quota,
   type Retention,
+  type Session,
   type Upload,
   type Usage,
   type User,
@@ -57,6 +59,10 @@ export {
 } from './contents/object-backend.js';
 export { CONTENT_BUCKET, DEFAULT_TRANSFERS, RenterBackend } from './contents/renter-backend.js';
 export { BridgeMetrics, type RequestFigures } from './http/bridge-metrics.js';
+export { createLocalClient } from './rest/local-client.js';
+export { API_PREFIX } from './rest/route.js';
+export { DEFAULT_COST, type HashCost } from './users/passwords.js';
+export type { Rate, RateLimits } from './users/rate-limits.js';
 export { DEFAULT_SERVER_LIMITS, type ServerLimits } from './http/bridge-server.js';
 export { type KeyScope, RIGHTS, type Right, keyScopeSchema } from './s3/access/key-scope.js';
 export { DEFAULT_PACE, type Pace } from './s3/body/paced-body.js';
