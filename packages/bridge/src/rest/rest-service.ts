@@ -32,6 +32,10 @@ export interface RestServiceParts {
 const ALWAYS = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' };
 const DOCUMENT_FILE = new URL('../../openapi.json', import.meta.url);
 
+/** The request's ID, as it is in the log. */
+const REQUEST_ID = 'x-granary-request-id';
+
+type Seen = { -readonly [K in keyof Outcome]?: Outcome[K] };
 type AnyHandler = (context: RestContext, input: unknown) => Promise<unknown>;
 
 /** Answers requests of the REST API: everything between HTTP and the handlers. */
@@ -41,9 +45,10 @@ export class RestService implements Service {
   constructor(private readonly parts: RestServiceParts) {}
 
   async handle(raw: RawRequest): Promise<Outcome> {
-    const seen: { -readonly [K in keyof Outcome]?: Outcome[K] } = {};
+    const seen: Seen = {};
     try {
-      return { ...seen, response: await this.answer(raw, seen) };
+      const { headers, ...rest } = await this.answer(raw, seen);
+      return { ...seen, response: { ...rest, headers: { ...headers, [REQUEST_ID]: raw.id } } };
     } catch (thrown) {
       return { ...seen, ...problemOutcome(toProblem(thrown), raw) };
     }
@@ -53,10 +58,7 @@ export class RestService implements Service {
     return problemOutcome(toProblem(error), about);
   }
 
-  private async answer(
-    raw: RawRequest,
-    seen: { -readonly [K in keyof Outcome]?: Outcome[K] },
-  ): Promise<S3Response> {
+  private async answer(raw: RawRequest, seen: Seen): Promise<S3Response> {
     const { metadata, limiter, clock, operator, pace } = this.parts;
     const { headers, target } = parseHead(raw);
     const { method, rawPath } = { method: raw.method, rawPath: target.rawPath };
@@ -138,7 +140,7 @@ function problemOutcome(
   { id, method }: Pick<RawRequest, 'id' | 'method'>,
 ): Outcome {
   const { status, code, title, message, headers, errors } = problem;
-  const about = { ...ALWAYS, ...headers };
+  const about = { ...ALWAYS, ...headers, [REQUEST_ID]: id };
   if (status === 304 || method === 'HEAD') {
     return { error: problem, response: { status, headers: about } };
   }

@@ -181,8 +181,10 @@ export async function removeUser(
 
 /** `granary bridge status`: how a bridge that runs does. */
 export async function bridgeStatus(context: Context, options: BridgeTargetOptions): Promise<void> {
-  await withBridge(context, options, async ({ client, remote }) => {
-    if (!remote) throw new CliError('CLI_USAGE', 'which bridge? --bridge http://HOST:PORT');
+  if (!(options.bridge ?? process.env['GRANARY_BRIDGE_URL'])) {
+    throw new CliError('CLI_USAGE', 'which bridge? --bridge http://HOST:PORT');
+  }
+  await withBridge(context, options, async ({ client }) => {
     const status = answerOf(await client.GET('/status'));
     context.output.result(status);
     const { requests, jobs } = status;
