@@ -8,6 +8,8 @@ import { type S3Place, givenHeaders, s3Call } from './s3-call.js';
 
 /** What an object is, whoever wrote it, is not to run as a page of the bridge. */
 const HARMLESS = { 'x-content-type-options': 'nosniff', 'content-security-policy': 'sandbox' };
+/** Where the object says nothing of it: kept by who may read it, and asked for again each time. */
+const CACHED = { 'cache-control': 'private, no-cache' };
 
 /** Objects: by the operations of S3, so that the same rules hold for both. */
 export function objectHandlers(deps: S3Deps): RestHandlers {
@@ -68,14 +70,14 @@ export function objectHandlers(deps: S3Deps): RestHandlers {
       const { key, versionId } = query;
       const place = { bucket: params.bucket, key, parameters: { versionId } };
       const answer = await run(context, 'GetObject', place);
-      return { ...answer, headers: { ...answer.headers, ...HARMLESS } };
+      return { ...answer, headers: { ...CACHED, ...answer.headers, ...HARMLESS } };
     },
 
     async headObject(context, { params, query }) {
       const { key, versionId } = query;
       const place = { bucket: params.bucket, key, parameters: { versionId } };
       const answer = await run(context, 'HeadObject', place);
-      return { ...answer, headers: { ...answer.headers, ...HARMLESS } };
+      return { ...answer, headers: { ...CACHED, ...answer.headers, ...HARMLESS } };
     },
 
     async deleteObject(context, { params, query }) {
