@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { RIGHTS } from '../s3/access/key-scope.js';
 import { PASSWORD_LENGTH } from '../users/passwords.js';
 
-const next = z.string().nullable().meta({ description: 'For `after`, when more follow' });
+const next = z.string().nullable().meta({ description: 'For `after`; null: nothing follows' });
 const time = (description: string) =>
   z.iso.datetime({ offset: true }).meta({ description, example: '2026-11-26T10:55:39.000Z' });
 const count = () => z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);

@@ -271,7 +271,7 @@ export interface components {
     };
     AccessKeyPage: {
       accessKeys: components['schemas']['AccessKey'][];
-      /** @description For `after`, when more follow */
+      /** @description For `after`; null: nothing follows */
       next: string | null;
     };
     Bucket: {
@@ -320,7 +320,7 @@ export interface components {
     };
     BucketPage: {
       buckets: components['schemas']['Bucket'][];
-      /** @description For `after`, when more follow */
+      /** @description For `after`; null: nothing follows */
       next: string | null;
     };
     Login: {
@@ -395,7 +395,7 @@ export interface components {
       storageClass: string;
     };
     ObjectList: {
-      /** @description For `after`, when more follow */
+      /** @description For `after`; null: nothing follows */
       next: string | null;
       objects: components['schemas']['Object'][];
       /** @description What keys have in common up to the delimiter, once each */
@@ -578,7 +578,7 @@ export interface components {
       };
     };
     UserPage: {
-      /** @description For `after`, when more follow */
+      /** @description For `after`; null: nothing follows */
       next: string | null;
       users: components['schemas']['User'][];
     };
