@@ -443,6 +443,22 @@ it('who asks too often is told so, and when to come back', async () => {
   expect((await bridge.raw({ target: '/', as: user.credentials })).code).toBe('SlowDown');
 });
 
+it('who moves too many bytes is paced, and then refused', async () => {
+  const user = await bridge.user('heavy');
+  const client = clientOf(bridge, user.credentials);
+  answerOf(await client.POST('/buckets', { body: { name: 'heavy' } }));
+  await bridge.metadata.changeUser(user.id, {
+    attributes: { rateLimits: { requests: null, bytes: { perSecond: 1024, burst: 50_000 } } },
+  });
+  const one = { params: { path: { bucket: 'heavy' }, query: { key: 'k' } } };
+  const put = () => client.PUT('/buckets/{bucket}/object', { ...one, body: Buffer.alloc(30_000) });
+  // The second is ahead of the rate by 10,000 bytes: some ten seconds.
+  expect([await refusal(put()), await refusal(put())]).toEqual(['201', '201']);
+  const refused = await client.GET('/buckets/{bucket}/object', { ...one, parseAs: 'text' });
+  expect(await refusal(Promise.resolve(refused))).toBe('429 TooManyRequests');
+  expect(Number(refused.response.headers.get('retry-after'))).toBeGreaterThan(1);
+});
+
 it('passwords are not to be guessed: neither many at one time nor many after another', async () => {
   const admin = clientOf(bridge, (await addAdmin(bridge)).credentials);
   answerOf(await admin.POST('/users', { body: { name: 'target', password: PASSWORD } }));
