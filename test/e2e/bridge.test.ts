@@ -24,6 +24,7 @@ import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { Client as MinioClient } from 'minio';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CONTENT_BUCKET, JOURNAL_BUCKET } from '@granary/bridge';
+import { answerOf, createBridgeClient } from '@granary/bridge/client';
 import { startPostgres } from '../../packages/bridge/src/sql/postgres-server.test-support.js';
 import {
   type BridgeKey,
@@ -363,6 +364,47 @@ describe('then', () => {
     const file = join(network.home, 'bridge', 'bridge.db');
     expect((await stat(file)).mode & 0o077).toBe(0);
     expect((await readFile(file)).includes(key.secretAccessKey)).toBe(false);
+  });
+
+  it('the REST API stores, reads and manages, by its client and by the commands', async () => {
+    const client = createBridgeClient({ url: bridge.url, credentials: key });
+    answerOf(await client.POST('/buckets', { body: { name: 'rest' } }));
+    const bytes = randomBytes(MIB);
+    const place = { path: { bucket: 'rest' }, query: { key: 'a/../b' } };
+    answerOf(await client.PUT('/buckets/{bucket}/object', { params: place, body: bytes }));
+    const got = await client.GET('/buckets/{bucket}/object', {
+      params: place,
+      headers: { range: 'bytes=1000-500999' },
+      parseAs: 'arrayBuffer',
+    });
+    expect(Buffer.from(answerOf(got)).equals(bytes.subarray(1000, 501_000))).toBe(true);
+    const s3 = sdk();
+    expect((await read(s3, 'rest', 'a/../b')).equals(bytes)).toBe(true);
+    s3.destroy();
+    expect(answerOf(await client.GET('/status'))).toMatchObject({ database: true, network: true });
+
+    // Neither keys nor database are where these are run.
+    const env = {
+      GRANARY_BRIDGE_URL: bridge.url,
+      GRANARY_BRIDGE_KEY: `${key.accessKeyId}:${key.secretAccessKey}`,
+    };
+    const home = join(directory, 'elsewhere');
+    const remote = (extra: object, ...args: string[]) =>
+      granary(args, { home, env: { ...env, ...extra } });
+    const added = await remote({}, 'bridge', 'users', 'add', 'far', '--quota', '2MB', '--json');
+    expect(JSON.parse(added.stdout.toString())).toMatchObject({ quota: { bytes: 2_000_000 } });
+    const keys = ['access-keys', 'add', '--user', 'far', '--rights', 'list', '--json'];
+    const limited = JSON.parse((await remote({}, ...keys)).stdout.toString()) as BridgeKey;
+    const as = (secret: string) => ({ GRANARY_BRIDGE_KEY: `${limited.accessKeyId}:${secret}` });
+    const [shown, refused, wrong, nobody] = await Promise.all([
+      remote({}, 'bridge', 'users', 'show', 'far'),
+      remote(as(limited.secretAccessKey), 'bridge', 'users', 'list', '--json'),
+      remote(as('wrong'), 'access-keys', 'list', '--user', 'me'),
+      remote({ GRANARY_BRIDGE_URL: 'http://127.0.0.1:65535' }, 'bridge', 'status'),
+    ]);
+    expect(shown.stdout.toString()).toMatch(/bytes +0 B of 2.00 MB/);
+    expect(JSON.parse(refused.stderr)).toMatchObject({ error: { code: 'Forbidden', exit: 19 } });
+    expect([shown.code, refused.code, wrong.code, nobody.code]).toEqual([0, 19, 5, 6]);
   });
 
   it('two bridges over one PostgreSQL are one, and either is enough', async () => {

@@ -1,4 +1,6 @@
 import type { BridgeMetrics, JournalBackend, MetadataStore } from '@granary/bridge';
+import { answerOf } from '@granary/bridge/client';
+import type { Logger } from '@granary/kad';
 import { type Renter } from '@granary/renter';
 import { type BridgeDatabaseOptions, withMetadata } from '../bridge-context.js';
 import { type TlsOptions, keepCertificate, tlsSource } from '../bridge-tls.js';
@@ -6,7 +8,7 @@ import { CliError } from '../cli-error.js';
 import { type Context, withRenter } from '../context.js';
 import { type MetricsServer, serveMetrics } from '../metrics-server.js';
 import { parseDuration, parseSize } from '../units.js';
-import { type NewKey, makeKey, makeUser } from './access-keys.js';
+import { type NewKey, makeKey } from './access-keys.js';
 
 /** Options of `granary bridge`. */
 export interface BridgeOptions extends BridgeDatabaseOptions, TlsOptions {
@@ -25,7 +27,11 @@ export interface BridgeOptions extends BridgeDatabaseOptions, TlsOptions {
 }
 
 /** `granary bridge`: an S3 endpoint into the network, until a signal comes. */
-export async function bridge(context: Context, options: BridgeOptions): Promise<void> {
+export async function bridge(
+  context: Context,
+  options: BridgeOptions,
+  version: string,
+): Promise<void> {
   const at = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(options.listen);
   const host = at?.[1] ?? at?.[2];
   const port = Number(at?.[3]);
@@ -62,7 +68,7 @@ export async function bridge(context: Context, options: BridgeOptions): Promise<
       const metrics = options.metrics === undefined ? undefined : await BridgeMetrics.create();
       const backend = new RenterBackend(renter, transfers);
       if (options.new !== true) await checkNotLost(metadata, backend);
-      const key = await firstKey(metadata);
+      const key = await firstKey(metadata, logger);
       const running = await Bridge.start({
         ...settings,
         metadata,
@@ -70,6 +76,7 @@ export async function bridge(context: Context, options: BridgeOptions): Promise<
         journal: backend,
         ...(tls !== undefined && { tls: tls.pair }),
         ...(metrics !== undefined && { metrics }),
+        version,
         logger,
         clock: systemClock,
         random: systemRandom,
@@ -118,14 +125,15 @@ async function checkNotLost(metadata: MetadataStore, backend: JournalBackend): P
 }
 
 /** A bridge that has no users gets one, with a key to begin with. */
-async function firstKey(metadata: MetadataStore): Promise<NewKey | undefined> {
+async function firstKey(metadata: MetadataStore, logger: Logger): Promise<NewKey | undefined> {
   if ((await metadata.listUsers({ limit: 1 })).length > 0) return undefined;
-  const user = await makeUser(metadata, 'admin', true);
-  return makeKey(metadata, user, {
-    scope: null,
-    expires: null,
-    description: 'made at first start',
-  });
+  const { createLocalClient } = await import('@granary/bridge');
+  const { systemClock, systemRandom } = await import('@granary/kad');
+  const parts = { metadata, clock: systemClock, random: systemRandom, logger };
+  const client = createLocalClient(parts);
+  const body = { name: 'admin', admin: true };
+  const user = answerOf(await client.POST('/users', { body }));
+  return makeKey(client, user.id, { description: 'made at first start' });
 }
 
 async function openMetrics(
@@ -180,6 +188,7 @@ function announce(
     ...key,
   });
   output.line(`S3 at ${url}, region ${region}. Ctrl-C stops.`);
+  output.line(`REST at ${url}/_granary/v1, described by ${url}/_granary/v1/openapi.json`);
   if (metrics !== undefined) output.line(`Metrics at ${metrics}`);
   if (trust !== undefined) {
     output.line(`
