@@ -22,10 +22,13 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import {
   CONTENT_BUCKET,
   ContentKeeper,
+  JournalWriter,
+  type MetadataStore,
   RenterBackend,
   SqlRecords,
   openDatabase,
   openMetadataStore,
+  recoverMetadata,
 } from '@granary/bridge';
 import { type Clock, silentLogger, systemClock, systemRandom } from '@granary/kad';
 import { parseScheme } from '@granary/protocol';
@@ -410,9 +413,10 @@ it(
 
     await everyWriteReadsBack(plain, versioned);
     for (const bridge of bridges) await bridge.kill();
-    await withKeeper(async ({ collect, renter }) => {
+    await withKeeper(async ({ collect, recoverCopy, renter }) => {
       await collect();
       await nothingIsOrphaned(renter);
+      await recoverCopy();
       await bridges[0]!.start();
       const again = clientOf(bridges[0]!);
       await emptyBucket(again, PLAIN);
@@ -421,7 +425,7 @@ it(
       await bridges[0]!.kill();
       await collect();
       await nothingIsOrphaned(renter);
-      // What is left on the farmers is the renter's index.
+      // What is left on the farmers is the renter's index, and the bridge's journal.
       for await (const { name } of renter.list(CONTENT_BUCKET)) expect.fail(`${name} is left`);
     });
     s3.destroy();
@@ -461,7 +465,11 @@ async function everyWriteReadsBack(plain: readonly Client[], versioned: Client):
  * of bridges that were killed have run out then. All bridges have ended.
  */
 async function withKeeper(
-  work: (tools: { collect: () => Promise<void>; renter: Renter }) => Promise<void>,
+  work: (tools: {
+    collect: () => Promise<void>;
+    recoverCopy: () => Promise<void>;
+    renter: Renter;
+  }) => Promise<void>,
 ): Promise<void> {
   const later: Clock = { ...systemClock, now: () => systemClock.now() + LATER_MS };
   const metadata = await openMetadataStore({
@@ -485,14 +493,10 @@ async function withKeeper(
       reputation: { ...defaultReputationSettings, offlineMs: 500 },
     },
   });
-  const keeper = new ContentKeeper({
-    metadata,
-    backend: new RenterBackend(renter),
-    roundMs: 1000,
-    packMs: 0,
-    ...parts,
-    clock: later,
-  });
+  const backend = new RenterBackend(renter);
+  const common = { metadata, backend, roundMs: 1000, ...parts, clock: later };
+  const journal = new JournalWriter(common);
+  const keeper = new ContentKeeper({ ...common, journal, packMs: 0 });
   const { signal } = new AbortController();
   const collect = async () => {
     await until('nothing is left to delete', async () => {
@@ -509,11 +513,49 @@ async function withKeeper(
       60_000,
     );
   };
+  /** What bridges that were killed have left in the network makes the same database anew. */
+  const recoverCopy = async () => {
+    await journal.round(signal);
+    const copy = await openMetadataStore({
+      database: await postgres.createDatabase(),
+      masterKey: Buffer.from(MASTER_KEY, 'hex'),
+    });
+    try {
+      const name = await metadata.journalName();
+      const { lost } = await recoverMetadata(copy, backend, name, signal);
+      expect(lost, `seed ${SEED}`).toEqual([]);
+      for (const bucket of [PLAIN, VERSIONED]) {
+        const found = await versionsOf(copy, bucket);
+        expect(found, `seed ${SEED}`).toEqual(await versionsOf(metadata, bucket));
+        expect(await copy.bucketUsage(bucket)).toEqual(await metadata.bucketUsage(bucket));
+      }
+    } finally {
+      await copy.close();
+    }
+  };
   try {
-    await work({ collect, renter });
+    await work({ collect, recoverCopy, renter });
   } finally {
     await renter.close();
     await metadata.close();
+  }
+}
+
+/** All versions of a bucket, whole. */
+async function versionsOf(store: MetadataStore, bucket: string): Promise<unknown[]> {
+  const found: unknown[] = [];
+  for (let marker = {}; ;) {
+    const page = await store.listVersions({ bucket, limit: 1000, ...marker });
+    for (const { key, versionId } of page.versions) {
+      const version = await store.version(bucket, key, versionId);
+      const body = version?.body;
+      const first = { partNumber: 1 };
+      const parts = body?.kind === 'parts' && (await store.versionParts(body.partsId, first, 10));
+      found.push({ version, parts });
+    }
+    if (page.next === null) return found;
+    const { keyMarker, versionIdMarker } = page.next;
+    marker = { keyMarker, ...(versionIdMarker !== null && { versionIdMarker }) };
   }
 }
 

@@ -455,6 +455,8 @@ describe('then', () => {
   });
 
   it('the 24 words bring back the bridge with all its names, on another machine', async () => {
+    killing = false;
+    await chaos;
     const [old, fresh] = [join(directory, 'lost'), join(directory, 'found')];
     const { words } = await granaryJson<{ words: string }>(['init'], old);
     const bootstrap = network.farmers.slice(0, 3).map(({ address }) => address);

@@ -43,8 +43,12 @@ export class LeasedRounds {
     await this.done;
   }
 
+  private get lookMs(): number {
+    return Math.min(LOOK_MS, this.parts.roundMs);
+  }
+
   private async run(): Promise<void> {
-    const { jobs, queue, clock, random, roundMs, failure, logger } = this.parts;
+    const { jobs, queue, clock, random, failure, logger } = this.parts;
     const { signal } = this.stopping;
     while (!signal.aborted) {
       try {
@@ -54,7 +58,7 @@ export class LeasedRounds {
       } catch (error) {
         if (!signal.aborted) logger.warn({ error: errorText(error) }, failure);
       }
-      await this.pause(Math.min(LOOK_MS, roundMs) * (0.75 + randomFraction(random) / 2));
+      await this.pause(this.lookMs * (0.75 + randomFraction(random) / 2));
     }
   }
 
@@ -81,13 +85,15 @@ export class LeasedRounds {
     } catch (error) {
       clock.clearTimeout(timer);
       // Others, or we after a start, need not wait for the lease to end.
-      const due = clock.now() + (this.stopping.signal.aborted ? 0 : Math.min(LOOK_MS, roundMs));
+      const due = clock.now() + (this.stopping.signal.aborted ? 0 : this.lookMs / 2);
       if (!lost.signal.aborted) await jobs.failJob(lease, errorText(error), due);
       throw error;
     } finally {
       clock.clearTimeout(timer);
     }
-    await jobs.finishJob(lease, { due: clock.now() + roundMs });
+    // Due by the time that whoever looks next may come by.
+    const due = clock.now() + roundMs - this.lookMs / 4;
+    await jobs.finishJob(lease, { due });
   }
 
   private pause(ms: number): Promise<void> {

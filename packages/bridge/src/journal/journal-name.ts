@@ -37,6 +37,8 @@ export interface JournalState {
   /** In the order in which they are to be applied. */
   readonly changes: readonly Extract<StoredPart, { kind: 'changes' }>[];
   readonly superseded: readonly JournalEntry[];
+  /** The highest number that any part has; 0 when there is none. */
+  readonly highest: number;
 }
 
 /** What a listing of objects amounts to for one journal. */
@@ -56,7 +58,9 @@ export function stateOf(journal: string, entries: readonly JournalEntry[]): Jour
     end = part.to;
   }
   const needed = new Set([snapshot, ...changes].map((part) => part?.name));
-  return { snapshot, changes, superseded: parts.filter(({ name }) => !needed.has(name)) };
+  const numbers = parts.map((part) => (part.kind === 'snapshot' ? part.number : part.to));
+  const highest = Math.max(0, ...numbers);
+  return { snapshot, changes, highest, superseded: parts.filter(({ name }) => !needed.has(name)) };
 }
 
 /** Names of the journals that can be restored from. */

@@ -35,6 +35,7 @@ const MERGE_FACTOR = 4;
  */
 export class JournalWriter {
   private readonly rounds: LeasedRounds;
+  private begun = false;
 
   constructor(private readonly parts: JournalWriterParts) {
     const { metadata, roundMs, clock, random, logger } = parts;
@@ -64,6 +65,7 @@ export class JournalWriter {
   async round(signal: AbortSignal): Promise<void> {
     const { metadata, backend, maxParts = 16, minSnapshotBytes = 4 * 1024 * 1024 } = this.parts;
     if (!(await metadata.hasChanges())) return;
+    await this.begin();
     let state = await this.state();
     const first = await metadata.firstSnapshot();
     if (state.snapshot === undefined || state.snapshot.number < first) {
@@ -84,6 +86,7 @@ export class JournalWriter {
    */
   async writeChanges(signal: AbortSignal): Promise<void> {
     const { metadata, backend } = this.parts;
+    await this.begin();
     for (let more = await metadata.hasChanges(); more;) {
       signal.throwIfAborted();
       const changes = await metadata.readChanges();
@@ -98,6 +101,13 @@ export class JournalWriter {
       await metadata.forgetChanges(ids);
       ({ more } = changes);
     }
+  }
+
+  /** Numbers go on behind those in the network, though the database may be an old copy. */
+  private async begin(): Promise<void> {
+    if (this.begun) return;
+    await this.parts.metadata.passNumber((await this.state()).highest);
+    this.begun = true;
   }
 
   private async state(): Promise<JournalState> {

@@ -280,6 +280,29 @@ onEveryDatabase('the journal', (place) => {
     expect(await everything(fresh)).toEqual(await everything(store));
   });
 
+  it('begins anew with a snapshot when the database was set back to an older state', async () => {
+    const { store, owner, network, writer, recovered } = await setUp();
+    await writer().round(signal);
+    await store.putVersion(small('bucket', 'a', 'old', owner));
+    await writer().round(signal);
+    const old = new Map(network.entries);
+    for (let i = 0; i < 3; i += 1) {
+      await store.putVersion(small('bucket', 'a', `newer ${i}`, owner));
+      await writer().round(signal);
+    }
+    // A copy of the old state, in the name of the same journal.
+    const newest = new Map(network.entries);
+    network.entries.clear();
+    for (const [name, bytes] of old) network.entries.set(name, bytes);
+    const { fresh } = await recovered();
+    for (const [name, bytes] of newest) network.entries.set(name, bytes);
+    await fresh.putVersion(small('bucket', 'b', 'after', owner));
+    await writer(fresh).round(signal);
+    const again = await recovered();
+    expect(await everything(again.fresh)).toEqual(await everything(fresh));
+    expect((await again.fresh.version('bucket', 'a'))?.etag).toBe('etag-of-old');
+  });
+
   it('is for the right master key and an empty database only, and can be begun again', async () => {
     const { store, owner, network, writer } = await setUp();
     const journal = await store.journalName();

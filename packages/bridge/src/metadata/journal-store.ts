@@ -49,6 +49,11 @@ export interface JournalStore {
   forgetChanges(ids: readonly number[]): Promise<void>;
   /** Forget all changes, as nobody keeps a journal. Snapshots made before are of no use then. */
   discardChanges(): Promise<void>;
+  /**
+   * The network has this number. Where this database has not given it out, it was set back to an older
+   * state: it goes on behind that number, and earlier snapshots are of no use.
+   */
+  passNumber(number: number): Promise<void>;
   /** The lowest number of a snapshot that changes may follow. */
   firstSnapshot(): Promise<number>;
   /** A number for a snapshot: changes with higher ones hold all that happens from now on. */
@@ -248,6 +253,12 @@ export function createJournalStore(context: StoreContext): JournalStore {
         const gone = yield* query(sql`DELETE FROM journal RETURNING id`);
         if (gone.length === 0) return;
         yield* query(sql`UPDATE journal_state SET since = next WHERE one = 1`);
+      }, JOURNAL_TURN),
+
+    passNumber: (number) =>
+      context.write(function* () {
+        yield* query(sql`UPDATE journal_state SET next = ${number + 1}, since = ${number + 1}
+          WHERE next <= ${number}`);
       }, JOURNAL_TURN),
 
     firstSnapshot: () =>

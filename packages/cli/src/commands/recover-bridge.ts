@@ -1,4 +1,9 @@
-import type { FoundJournal, RecoveredMetadata } from '@granary/bridge';
+import type {
+  FoundJournal,
+  JournalBackend,
+  MetadataStore,
+  RecoveredMetadata,
+} from '@granary/bridge';
 import type { Renter } from '@granary/renter';
 import { type BridgeDatabaseOptions, withMetadata } from '../bridge-context.js';
 import { CliError } from '../cli-error.js';
@@ -38,19 +43,11 @@ export async function restoreBridge(
   renter: Renter,
   options: RecoverBridgeOptions,
 ): Promise<RecoveredMetadata | undefined> {
-  const { RenterBackend, findJournals, recoverMetadata } = await import('@granary/bridge');
+  const { RenterBackend, hasJournal } = await import('@granary/bridge');
   const backend = new RenterBackend(renter);
-  const journals = await findJournals(backend, context.signal);
-  const journal = chosen(journals, options.journal);
-  if (journal === undefined) return undefined;
-  const others = journals.filter(({ name }) => name !== journal.name);
-  for (const { name, written } of others) {
-    context.output.note(
-      `  another bridge's journal was left alone: --journal ${name}, written ${dateOf(written)}`,
-    );
-  }
+  if (!(await hasJournal(backend))) return undefined;
   const report = await withMetadata(context, options, (metadata) =>
-    recoverMetadata(metadata, backend, journal.name, context.signal),
+    restoreInto(context, metadata, backend, options.journal),
   );
   const { users, buckets, versions, lost, written } = report;
   context.output.line(
@@ -67,15 +64,31 @@ export async function restoreBridge(
   return report;
 }
 
-function chosen(
-  journals: readonly FoundJournal[],
+async function restoreInto(
+  { output, signal }: Context,
+  metadata: MetadataStore,
+  backend: JournalBackend,
   name: string | undefined,
-): FoundJournal | undefined {
-  if (name === undefined) return journals[0];
-  const found = journals.find((journal) => journal.name === name);
+): Promise<RecoveredMetadata> {
+  const { findJournals, recoverMetadata } = await import('@granary/bridge');
+  // Before anything is read: there may be something here that must not be lost.
+  await metadata.beginRestore();
+  const journals = await findJournals(backend, signal);
+  const journal = chosen(journals, name);
+  for (const { name: other, written } of journals) {
+    if (other === journal.name) continue;
+    output.note(
+      `  another bridge's journal was left alone: --journal ${other}, written ${dateOf(written)}`,
+    );
+  }
+  return recoverMetadata(metadata, backend, journal.name, signal);
+}
+
+function chosen(journals: readonly FoundJournal[], name: string | undefined): FoundJournal {
+  const found = name === undefined ? journals[0] : journals.find((one) => one.name === name);
   if (found !== undefined) return found;
   const names = journals.map((journal) => journal.name).join(', ');
-  throw new CliError('CLI_USAGE', `--journal ${name}: there is ${names === '' ? 'none' : names}`);
+  throw new CliError('CLI_USAGE', `--journal ${name ?? ''}: there is ${names}`);
 }
 
 function dateOf(written: number): string {
