@@ -14,6 +14,7 @@ import {
   type ReceiptBody,
   type Renewal,
   type Statement,
+  type TunnelReceipt,
   RECEIPT_PAGE,
   acceptStatement,
   checkCountersignature,
@@ -331,6 +332,9 @@ export class Payee {
         .filter(({ voucher }) => voucher !== null)
         .slice(-RECEIPT_PAGE)
         .map(({ descriptor, voucher }) => ({ channel: descriptor, voucher })),
+      ...(request.tunnels !== undefined && {
+        tunnels: this.tunnelReceipts(renter, request.currency, request.tunnels),
+      }),
     };
   }
 
@@ -404,12 +408,12 @@ export class Payee {
     return statement;
   }
 
-  /** What a tunnel has carried for a client, as the client has signed (checked by the caller). */
+  /** What a tunnel has carried for a client, as both have signed (checked by the caller). */
   async tunnelled(
     client: { nodeId: string; publicKey: string },
-    receipt: { session: string; bytes: number; currency: string; price: string },
+    receipt: TunnelReceipt,
   ): Promise<void> {
-    await this.book.addTunnel(client.nodeId, client.publicKey, receipt);
+    await this.book.addTunnel(client.nodeId, client.publicKey, receipt.body, receipt);
   }
 
   /** Whether a tunnel should carry more bytes for a client. @throws PaymentError PAYMENT_UNPAID. */
@@ -539,6 +543,15 @@ export class Payee {
       `this would bring what is unpaid to ${units}, and the credit here is ${creditLimit} ` +
         `${currency}: pay first, or audit what is stored here so that it can be paid`,
     );
+  }
+
+  private tunnelReceipts(client: string, currency: string, after: string): TunnelReceipt[] {
+    const found: TunnelReceipt[] = [];
+    for (const { receipt } of this.book.tunnels(client, after)) {
+      if (found.length === RECEIPT_PAGE) break;
+      if (receipt?.body.currency === currency) found.push(receipt);
+    }
+    return found;
   }
 
   private async write(step: BookStep): Promise<void> {

@@ -266,33 +266,6 @@ describe('paying by ledger', () => {
       `2030-01-01,${pair.farmer.nodeId},credit,0,400,0,400,150\r\n`,
     ]);
   });
-
-  it('charges tunnels by cumulative receipts, through the same account', async () => {
-    await start({ creditLimit: 1n });
-    const session = 'ab'.repeat(16);
-    const carried = (bytes: number, price = '1000000') => ({
-      session,
-      bytes,
-      currency: 'credit',
-      price,
-    });
-    for (const bytes of [1000, 5000, 3000, 5000]) {
-      await pair.payee.tunnelled(pair.renterParty, carried(bytes));
-      await pair.payer.book.addTunnel(
-        pair.farmer.nodeId,
-        toHex(pair.farmer.publicKey),
-        carried(bytes),
-      );
-    }
-    await expect(pair.payee.tunnelled(pair.renterParty, carried(9000, '7'))).rejects.toThrow(
-      /price/,
-    );
-    expect(() => pair.payee.checkTunnel(pair.renter.nodeId, 'credit', 1_000_000n, 1)).toThrow(
-      /pay first/,
-    );
-    expect((await pair.settle()).paid).toBe(5n);
-    pair.payee.checkTunnel(pair.renter.nodeId, 'credit', 1_000_000n, 1000);
-  });
 });
 
 describe('lies', () => {
