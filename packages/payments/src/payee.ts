@@ -418,6 +418,8 @@ export class Payee {
 
   /** Whether a tunnel should carry more bytes for a client. @throws PaymentError PAYMENT_UNPAID. */
   checkTunnel(client: string, currency: string, price: bigint, bytes: number): void {
+    // The caller has looked into the book for what is not in `bytes`: this must not be older.
+    this.standings.delete(standingKey(client, currency));
     this.check(client, currency, trafficCharge(price, bytes));
   }
 
@@ -565,7 +567,7 @@ export class Payee {
 
   /** What the book says of a renter. Asked before every transfer, so it is not read anew each time. */
   private standing(renter: string, currency: string): Standing {
-    const key = `${renter}/${currency}`;
+    const key = standingKey(renter, currency);
     const { version } = this.book;
     const now = this.parts.clock.now();
     const known = this.standings.get(key);
@@ -686,6 +688,8 @@ export class Payee {
     });
   }
 }
+
+const standingKey = (peer: string, currency: string) => `${peer}/${currency}`;
 
 function exceeds({ deposit }: Channel, amount: bigint): boolean {
   return deposit !== null && amount > deposit;
