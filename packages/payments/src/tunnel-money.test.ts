@@ -276,6 +276,7 @@ describe('a tunnel for money', () => {
     }
     await spending.close();
     await pair.settle();
+    open();
     await meter(S1, 2 * MB);
     await spending.close();
     await pair.payer.close();

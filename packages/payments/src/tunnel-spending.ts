@@ -51,7 +51,7 @@ interface Carried {
 const CREDIT_SHARE = 4n;
 const PAY_MS = 600_000;
 /** A payment that failed is tried again after this, and a tunnel is paid no more often when it asks. */
-const RETRY_MS = 30_000;
+const RETRY_MS = 10_000;
 const ASKED_MS = 1_000;
 
 /**
@@ -63,6 +63,7 @@ export class TunnelSpending {
   private readonly signed = new Set<string>();
   private readonly terms = new Map<string, PaymentTerms>();
   private readonly retries = new Map<string, unknown>();
+  private readonly paying = new Set<string>();
   private readonly asked = new Map<string, number>();
   private readonly writing = new Set<Promise<unknown>>();
   private readonly closing = new AbortController();
@@ -103,64 +104,18 @@ export class TunnelSpending {
    * @returns undefined when there is nothing to sign for
    * @throws ProtocolError, PaymentError PAYMENT_DISPUTED when the bill is not what was agreed.
    */
-  async sign(
+  sign(
     tunnel: Tunnel,
     agreed: Price,
     value: unknown,
     own: Carried,
   ): Promise<SignedTunnelReceipt | undefined> {
-    const { identity, payer } = this.parts;
-    const { nodeId, publicKey } = tunnel;
-    const { body } = parseTunnelBill(value, {
-      tunnel: nodeId,
-      tunnelKey: publicKey,
-      client: identity.nodeId,
-    });
-    const { session, price, currency } = body;
-    const row = payer.book.tunnel(nodeId, session);
-    const isOpen = session === own.session;
-    if (isOpen) {
-      if (price !== agreed.price || currency !== agreed.currency) {
-        throw new PaymentError(
-          'PAYMENT_DISPUTED',
-          'the tunnel bills for another price than agreed',
-        );
-      }
-      if (row === undefined && this.signed.has(session)) {
-        throw new PaymentError('PAYMENT_DISPUTED', 'this session is too old: begin another one');
-      }
-      this.terms.set(nodeId, parsePaymentTerms(agreed.payment));
-    } else if (row === undefined || row.price !== price || row.currency !== currency) {
-      // Of a session that we know nothing of: it is not our signature that could be missing.
-      return undefined;
-    }
-    const counted = Math.max(isOpen ? own.bytes : 0, row?.carried ?? 0);
-    const bytes = Math.min(body.bytes, counted);
-    // What was signed before may have been lost on its way: until it is countersigned, it goes out again.
-    if (bytes <= (row?.receipt?.body.bytes ?? 0)) return undefined;
-    await payer.book.addTunnel(nodeId, publicKey, { session, bytes, price, currency });
-    if (isOpen) this.signed.add(session);
-    return signTunnelReceipt(identity, { ...body, bytes });
+    return this.track(() => this.signAlone(tunnel, agreed, value, own));
   }
 
   /** A tunnel has countersigned: keep it as proof, and pay when enough is due. */
-  async noted(tunnel: Tunnel, value: unknown): Promise<void> {
-    const { identity, payer } = this.parts;
-    const { nodeId, publicKey } = tunnel;
-    const receipt = parseTunnelReceipt(value, {
-      tunnel: nodeId,
-      tunnelKey: publicKey,
-      client: identity.nodeId,
-      clientKey: toHex(identity.publicKey),
-    });
-    const { body } = receipt;
-    const known = payer.book.tunnel(nodeId, body.session);
-    if (known !== undefined && known.bytes >= body.bytes) {
-      await payer.book.addTunnel(nodeId, publicKey, body, receipt);
-    }
-    const due = payer.due(nodeId, this.parts.currency);
-    const credit = BigInt(this.terms.get(nodeId)?.creditLimit ?? '0');
-    if (due > 0n && due * CREDIT_SHARE >= credit) this.pay(nodeId);
+  noted(tunnel: Tunnel, value: unknown): Promise<void> {
+    return this.track(() => this.keep(tunnel, value));
   }
 
   /** A tunnel carries no more before it is paid. */
@@ -207,6 +162,65 @@ export class TunnelSpending {
     while (this.writing.size > 0) await Promise.allSettled(this.writing);
   }
 
+  private async signAlone(
+    tunnel: Tunnel,
+    agreed: Price,
+    value: unknown,
+    own: Carried,
+  ): Promise<SignedTunnelReceipt | undefined> {
+    const { identity, payer } = this.parts;
+    const { nodeId, publicKey } = tunnel;
+    const { body } = parseTunnelBill(value, {
+      tunnel: nodeId,
+      tunnelKey: publicKey,
+      client: identity.nodeId,
+    });
+    const { session, price, currency } = body;
+    const row = payer.book.tunnel(nodeId, session);
+    const isOpen = session === own.session;
+    if (isOpen) {
+      if (price !== agreed.price || currency !== agreed.currency) {
+        throw new PaymentError(
+          'PAYMENT_DISPUTED',
+          'the tunnel bills for another price than agreed',
+        );
+      }
+      if (row === undefined && this.signed.has(session)) {
+        throw new PaymentError('PAYMENT_DISPUTED', 'this session is too old: begin another one');
+      }
+      this.terms.set(nodeId, parsePaymentTerms(agreed.payment));
+    } else if (row === undefined || row.price !== price || row.currency !== currency) {
+      // Of a session that we know nothing of: it is not our signature that could be missing.
+      return undefined;
+    }
+    const counted = Math.max(isOpen ? own.bytes : 0, row?.carried ?? 0);
+    const bytes = Math.min(body.bytes, counted);
+    // What was signed before may have been lost on its way: until it is countersigned, it goes out again.
+    if (bytes <= (row?.receipt?.body.bytes ?? 0)) return undefined;
+    await payer.book.addTunnel(nodeId, publicKey, { session, bytes, price, currency });
+    if (isOpen) this.signed.add(session);
+    return signTunnelReceipt(identity, { ...body, bytes });
+  }
+
+  private async keep(tunnel: Tunnel, value: unknown): Promise<void> {
+    const { identity, payer } = this.parts;
+    const { nodeId, publicKey } = tunnel;
+    const receipt = parseTunnelReceipt(value, {
+      tunnel: nodeId,
+      tunnelKey: publicKey,
+      client: identity.nodeId,
+      clientKey: toHex(identity.publicKey),
+    });
+    const { body } = receipt;
+    const known = payer.book.tunnel(nodeId, body.session);
+    if (known !== undefined && known.bytes >= body.bytes) {
+      await payer.book.addTunnel(nodeId, publicKey, body, receipt);
+    }
+    const due = payer.due(nodeId, this.parts.currency);
+    const credit = BigInt(this.terms.get(nodeId)?.creditLimit ?? '0');
+    if (due > 0n && due * CREDIT_SHARE >= credit) this.pay(nodeId);
+  }
+
   private pay(tunnel: string): void {
     this.write(() => this.settle(tunnel, this.closing.signal));
   }
@@ -214,7 +228,8 @@ export class TunnelSpending {
   private async settle(tunnel: string, signal: AbortSignal): Promise<void> {
     const { payer, currency, payment, logger } = this.parts;
     const account = payer.book.account(tunnel, currency);
-    if (account === undefined || signal.aborted) return;
+    if (account === undefined || signal.aborted || this.paying.has(tunnel)) return;
+    this.paying.add(tunnel);
     const party = { nodeId: tunnel, publicKey: account.peerKey };
     try {
       const terms = this.terms.get(tunnel) ?? payment;
@@ -227,6 +242,8 @@ export class TunnelSpending {
       if (signal.aborted) return;
       logger.warn({ tunnel, error: messageOf(error) }, 'a tunnel was not paid');
       this.retry(tunnel);
+    } finally {
+      this.paying.delete(tunnel);
     }
   }
 
@@ -243,11 +260,21 @@ export class TunnelSpending {
 
   private write(work: () => Promise<unknown>): void {
     const { logger } = this.parts;
-    const task: Promise<unknown> = work()
-      .catch((error: unknown) =>
-        logger.error({ error: messageOf(error) }, 'what a tunnel costs was not written down'),
-      )
-      .finally(() => this.writing.delete(task));
+    this.track(work).catch((error: unknown) => {
+      if (this.closing.signal.aborted) return;
+      logger.error({ error: messageOf(error) }, 'what a tunnel costs was not written down');
+    });
+  }
+
+  /** Do something that has to be done before the book is closed. */
+  private async track<T>(work: () => Promise<T>): Promise<T> {
+    this.closing.signal.throwIfAborted();
+    const task = work();
     this.writing.add(task);
+    try {
+      return await task;
+    } finally {
+      this.writing.delete(task);
+    }
   }
 }
