@@ -134,9 +134,11 @@ describe('Node and browsers', () => {
     for (const platform of [browser, node]) {
       // No point of the curve has this x, and no nonce was so large.
       expect(platform.expandKey(concatBytes(Uint8Array.of(2), bytesOf(5n)))).toBe(undefined);
-      expect(platform.expandKey(concatBytes(Uint8Array.of(2), bytesOf(2n ** 256n - 1n)))).toBe(undefined);
+      expect(platform.expandKey(concatBytes(Uint8Array.of(2), bytesOf(2n ** 256n - 1n)))).toBe(
+        undefined,
+      );
       const none = concatBytes(bytesOf(5n), low.subarray(32));
-      expect(platform.recoverKey(digest, none, 0)).toBe(undefined);
+      expect(recovers(platform, digest, none)).toBe(false);
       expect(takes(platform, digest, platform.publicKeyOf(key), low)).toBe(true);
       expect(takes(platform, digest, platform.publicKeyOf(key), high)).toBe(false);
       expect(platform.isPrivateKey(bytesOf(0n))).toBe(false);
@@ -153,6 +155,14 @@ describe('Node and browsers', () => {
     }
   });
 });
+
+function recovers(platform: typeof node, digest: Uint8Array, signature: Uint8Array): boolean {
+  try {
+    return platform.recoverKey(digest, signature, 0) !== undefined;
+  } catch {
+    return false;
+  }
+}
 
 function takes(
   platform: typeof node,
