@@ -266,6 +266,37 @@ describe('paying by ledger', () => {
       `2030-01-01,${pair.farmer.nodeId},credit,0,400,0,400,150\r\n`,
     ]);
   });
+
+  it('reckons what is not audited on from what it once was, to the fine part', async () => {
+    await start({ creditLimit: 10n ** 9n });
+    const reckoned = () =>
+      (
+        pair.payee as unknown as { unauditedOf(renter: string, currency: string): bigint }
+      ).unauditedOf(pair.renter.nodeId, 'credit');
+    const exact = () => {
+      const { book } = pair.payee;
+      return book.unaudited(pair.renter.nodeId, 'credit', pair.clock.now()).fine;
+    };
+    const kept = await pair.store();
+    pair.clock.time += 7_000;
+    expect(reckoned()).toBe(exact());
+    pair.clock.time += 11_000;
+    await pair.store({ shardSize: 3_000_000, storagePrice: '77' });
+    const waiting = pair.payee.stored('ab'.repeat(32), kept.terms, pair.clock.now() - 500);
+    pair.clock.time += 13_000;
+    const before = reckoned();
+    expect(before).toBeGreaterThan(exact());
+    await Promise.all([pair.payee.flush(), waiting]);
+    expect(reckoned()).toBe(before);
+    expect(exact()).toBe(before);
+    await pair.payee.ended(pair.renter.nodeId, 'ab'.repeat(32), 'failed');
+    expect(reckoned()).toBe(exact());
+    await pair.audit();
+    expect(reckoned()).toBe(0n);
+    pair.clock.time += 59_000;
+    expect(reckoned()).toBe(exact());
+    expect(exact()).toBeGreaterThan(0n);
+  });
 });
 
 describe('lies', () => {

@@ -18,6 +18,7 @@ import {
   egressPriceAt,
   extendPosition,
   openPosition,
+  storageRate,
 } from './position.js';
 import type { RowWriter, Rows } from './rows.js';
 import { type TunnelCount, type TunnelRow, unsignedCharge } from './tunnel-row.js';
@@ -283,13 +284,18 @@ export class PaymentBook {
     }
   }
 
-  /** What storage would come to if it were audited at a time; fine parts. */
-  unaudited(peer: string, currency: string, time: number): bigint {
-    let sum = 0n;
+  /**
+   * What storage would come to if it were audited at a time, and by how much that grows in a millisecond as
+   * long as no contract ends; fine parts.
+   */
+  unaudited(peer: string, currency: string, time: number): { fine: bigint; perMs: bigint } {
+    let [fine, perMs] = [0n, 0n];
     for (const position of this.positions(peer)) {
-      if (position.currency === currency) sum += accruePosition(position, time).charge;
+      if (position.currency !== currency) continue;
+      fine += accruePosition(position, time).charge;
+      perMs += storageRate(position, time);
     }
-    return sum;
+    return { fine, perMs };
   }
 
   /**
