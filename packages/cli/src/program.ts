@@ -55,7 +55,8 @@ function withTunnelBounds(command: Command): void {
     .option('--tunnel-ports <from-to>', 'ports that clients of the tunnel get', '21000-21999')
     .option('--tunnel-clients <n>', 'the most clients of the tunnel; default 32')
     .option('--tunnel-rate <size>', 'bytes a second for each client, both ways; default 8MiB')
-    .option('--tunnel-total-rate <size>', 'bytes a second for all of them; default 32MiB');
+    .option('--tunnel-total-rate <size>', 'bytes a second for all of them; default 32MiB')
+    .option('--tunnel-price <amount>', 'for a GB carried as a tunnel, both ways together', '0');
 }
 
 /** Options of commands that may speak to a chain. */
@@ -195,7 +196,11 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
     .option('--price <amount>', 'for a GB-month, in the smallest unit', '0')
     .option('--egress-price <amount>', 'for a GB of egress, in the smallest unit', '0')
     .option('--currency <name>', 'what prices are in, when they are settled by ledger', 'credit')
-    .option('--credit <amount>', 'what a renter may owe; default ten times both prices together')
+    .option('--credit <amount>', 'what a node may owe; default ten times all prices together')
+    .option(
+      '--max-tunnel-price <amount>',
+      'the most for a GB through a tunnel (GRANARY_MAX_TUNNEL_PRICE; 0: free tunnels)',
+    )
     .option('--redeem-at <amount>', 'redeem vouchers on the chain when they are worth so much', '1')
     .option('--block <node-id>', 'a renter to make no contracts with; may be repeated', collect)
     .option('--metrics <address>', 'serve Prometheus metrics over HTTP at HOST:PORT/metrics')
@@ -210,6 +215,7 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
         'granary farm --data ./farm --bootstrap https://127.0.0.1:4600',
         'granary farm --data ./farm --proxy socks5h://127.0.0.1:9050 --announce https://NAME.onion:4600   # over Tor',
         'granary farm --data /srv/granary --price 4000 --egress-price 9000   # to be paid, by ledger',
+        'granary farm --data /srv/granary --host 0.0.0.0 --max-tunnel-price 500   # behind a router, if need be through a paid tunnel',
         'granary farm --data /srv/granary --leave   # hand the shards over, then end',
       ),
     )
@@ -228,6 +234,12 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
     .option('--host <host>', 'address to listen on', '0.0.0.0')
     .option('--port <port>', 'port to listen on; 0 takes any that is free', '4600')
     .option('--announce <url>', 'address that others reach this node at; may be repeated', collect)
+    .option(
+      '--currency <name>',
+      'what the price is in, when it is settled by ledger; default credit',
+    )
+    .option('--credit <amount>', 'what a client may owe; default ten times the price')
+    .option('--redeem-at <amount>', 'redeem vouchers on the chain when they are worth so much', '1')
     .option('--metrics <address>', 'serve Prometheus metrics over HTTP at HOST:PORT/metrics')
     .addOption(new Option('--with-parent', 'stop when stdin ends').hideHelp())
     .addHelpText(
@@ -236,6 +248,7 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
         'granary tunnel --data /srv/tunnel --announce https://tunnel.example.org:4600 --bootstrap https://NODE:4600',
         'granary tunnel --data /srv/tunnel --tunnel-ports 30000-30999   # what the firewall lets in',
         'granary tunnel --data /srv/tunnel --tunnel-clients 200 --tunnel-rate 2MB --tunnel-total-rate 50MB',
+        'granary tunnel --data /srv/tunnel --tunnel-price 500   # to be paid, by ledger',
       ),
     )
     .action(async (options: TunnelCommandOptions, command: Command) => {
@@ -243,6 +256,7 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
       await tunnel(await contextOf(command, signal, 'info'), options);
     });
   withTunnelBounds(tunnelCommand);
+  withChain(tunnelCommand);
 
   add(
     'doctor',
@@ -444,18 +458,29 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
       await wallet(await contextOf(command, signal), options);
     });
 
-  add('costs', 'show what is owed to farmers: to whom, for what, past and expected')
+  add('costs', 'show what is owed to farmers and tunnels: to whom, for what, past and expected')
+    .option(
+      '--data <dir>',
+      "a farmer's directory, instead of the renter's home: what its tunnels cost",
+    )
     .option('--days', 'day by day')
     .option('--csv', 'day by day as CSV')
     .option('--from <day>', 'from this day on, YYYY-MM-DD')
-    .addHelpText('after', examples('granary costs', 'granary costs --csv --from 2030-01-01'))
+    .addHelpText(
+      'after',
+      examples(
+        'granary costs',
+        'granary costs --csv --from 2030-01-01',
+        'granary costs --data ./farm',
+      ),
+    )
     .action(async (options: AccountOptions, command: Command) => {
       const { costs } = await import('./commands/accounts.js');
       await costs(await contextOf(command, signal), options);
     });
 
-  add('earnings', 'show what renters owe a farmer: who, for what, past and expected')
-    .requiredOption('--data <dir>', "the farmer's directory; it may be running")
+  add('earnings', 'show what a farmer or a tunnel is owed: by whom, for what, past and expected')
+    .requiredOption('--data <dir>', "the node's directory; it may be running")
     .option('--days', 'day by day')
     .option('--csv', 'day by day as CSV')
     .option('--from <day>', 'from this day on, YYYY-MM-DD')
@@ -493,10 +518,17 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
   ] as const) {
     withChain(add(name, description, channels))
       .argument('<channel>', 'its ID, or the first digits of it')
-      .addHelpText('after', examples(`granary channels ${name} 3f2a9c41`))
-      .action(async (channel: string, _options: unknown, command: Command) => {
+      .option('--data <dir>', "a farmer's directory: its channel to a tunnel")
+      .addHelpText(
+        'after',
+        examples(
+          `granary channels ${name} 3f2a9c41`,
+          `granary channels ${name} 3f2a9c41 --data ./farm`,
+        ),
+      )
+      .action(async (channel: string, options: { data?: string }, command: Command) => {
         const { close } = await import('./commands/channels.js');
-        await close(await contextOf(command, signal), channel, name);
+        await close(await contextOf(command, signal), channel, name, options);
       });
   }
   withChain(add('redeem', "turn a farmer's vouchers into money now", channels))
@@ -506,8 +538,8 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
       const { redeem } = await import('./commands/channels.js');
       await redeem(await contextOf(command, signal), options);
     });
-  add('received', 'note that a renter has paid a farmer outside (ledger)', channels)
-    .argument('<renter>', 'its node ID, or the first digits of it')
+  add('received', 'note that somebody has paid outside (ledger)', channels)
+    .argument('<renter>', 'the node ID of who paid, or the first digits of it')
     .argument('<amount>', 'in the smallest unit')
     .requiredOption('--data <dir>', "the farmer's directory; it may be running")
     .option('--currency <name>', 'when there is more than one')
