@@ -151,8 +151,8 @@ export function createUserStore(context: StoreContext): UserStore {
             `the user still owns buckets ("${bucket.name}"): delete them first`,
           );
         }
-          yield* execute(sql`DELETE FROM access_keys WHERE user_id = ${bytes}`);
-          yield* execute(sql`DELETE FROM sessions WHERE user_id = ${bytes}`);
+        yield* execute(sql`DELETE FROM access_keys WHERE user_id = ${bytes}`);
+        yield* execute(sql`DELETE FROM sessions WHERE user_id = ${bytes}`);
         const gone = yield* query(sql`DELETE FROM users WHERE id = ${bytes} RETURNING id`);
         if (gone.length === 0) throw noSuchUser();
       });
