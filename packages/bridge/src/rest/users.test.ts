@@ -253,7 +253,7 @@ it('an admin sees how the bridge does', async () => {
       database: true,
       network: true,
       requests: { running: 1, most: 256 },
-      jobs: [{ queue: 'contents' }],
+      jobs: [{ queue: 'contents' }, { queue: 'lifecycle' }, { queue: 'journal' }],
     });
     bridge.backend.failure = new Error('away');
     expect(answerOf(await admin.GET('/status'))).toMatchObject({ database: true, network: false });
