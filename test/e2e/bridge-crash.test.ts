@@ -388,7 +388,10 @@ it(
     const end = Date.now() + SECONDS * 1000;
     // A client that finds something wrong ends all of it.
     let wrong = false;
-    const over = () => wrong || Date.now() > end;
+    const enough = () =>
+      counts.acknowledged > 20 && counts.bridges > 0 && counts.postgres > 0 && counts.listings > 0;
+    // A busy machine gets more time.
+    const over = () => wrong || (Date.now() > end && (enough() || Date.now() > end + 4 * 60_000));
     const work = [
       ...[...plain, versioned].map((client) => client.run(over)),
       watch(PLAIN, plain, over),
@@ -406,9 +409,7 @@ it(
     process.stderr.write(
       `bridge crash test: ${JSON.stringify({ ...counts, ...Object.fromEntries(failures) })}\n`,
     );
-    expect(counts.bridges).toBeGreaterThan(0);
-    expect(counts.postgres).toBeGreaterThan(0);
-    expect(counts.acknowledged).toBeGreaterThan(20);
+    expect(enough()).toBe(true);
 
     await everyWriteReadsBack(plain, versioned);
     for (const bridge of bridges) await bridge.kill();
