@@ -1,14 +1,16 @@
 import { Command, Option } from 'commander';
-import type { AddKeyOptions } from './commands/access-keys.js';
+import type { AddKeyOptions, ChangeKeyOptions, ListKeysOptions } from './commands/access-keys.js';
 import type { AccountOptions } from './commands/accounts.js';
 import type { BridgeOptions } from './commands/bridge.js';
+import type { RecoverBridgeOptions } from './commands/recover-bridge.js';
+import type { AddUserOptions, ChangeUserOptions } from './commands/bridge-users.js';
 import type { DoctorOptions } from './commands/doctor.js';
 import type { TunnelCommandOptions } from './commands/tunnel.js';
 import type { FarmOptions } from './commands/farm.js';
 import type { IdentityOptions } from './commands/identity.js';
 import type { NetworkOptions } from './commands/network.js';
 import type { RepairOptions } from './commands/repair.js';
-import type { BridgeDatabaseOptions } from './bridge-context.js';
+import type { BridgeTargetOptions } from './bridge-client-context.js';
 import { CliError } from './cli-error.js';
 import { contextOf } from './context.js';
 import { EXIT_CODES, EXIT_MEANINGS, type ExitName } from './exit-codes.js';
@@ -77,6 +79,40 @@ function withDatabase(command: Command): Command {
       '--master-key-file <file>',
       "64 hex digits that metadata is sealed under (or GRANARY_BRIDGE_MASTER_KEY; default: made from the renter's keys)",
     );
+}
+
+/** Options of commands that manage a bridge, over the network or by its database. */
+function withBridgeTarget(command: Command): Command {
+  return withDatabase(
+    command.option(
+      '--bridge <url>',
+      'ask a bridge that runs (GRANARY_BRIDGE_URL), by the key in GRANARY_BRIDGE_KEY (ID:SECRET) or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; without it, the database is opened',
+    ),
+  );
+}
+
+/** Options that limit a user of a bridge. */
+function withUserLimits(command: Command): Command {
+  return command
+    .option('--quota <size>', 'the most bytes that its buckets hold, or none')
+    .option('--max-objects <n>', 'the most objects, or none')
+    .option('--max-buckets <n>', 'the most buckets, or none')
+    .option('--request-rate <n[/burst]>', 'requests a second, and at once, or none')
+    .option('--byte-rate <size[/burst]>', 'bytes a second both ways, and at once, or none');
+}
+
+/** Options that say what an access key is good for. */
+function withScope(command: Command): Command {
+  return command
+    .option(
+      '--buckets <name>',
+      'good in this bucket only, * stands for any; may be repeated',
+      collect,
+    )
+    .option('--prefix <text>', 'good for keys that begin so only; may be repeated', collect)
+    .option('--rights <list>', 'of list, read, write, delete, manage, admin; all when not given')
+    .option('--expires <time>', 'good for so long, or never')
+    .option('--description <text>', 'to tell it from others');
 }
 
 function examples(...lines: string[]): string {
@@ -559,8 +595,11 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
       await judge(await contextOf(command, signal), proofs);
     });
 
-  add('recover', 'bring everything back from the 24 words and one address of the network')
+  withDatabase(
+    add('recover', 'bring everything back from the 24 words and one address of the network'),
+  )
     .option('--words <words>', 'the 24 words, when there are no keys here yet; else asked for')
+    .option('--journal <name>', "which bridge's, where there were several")
     .addHelpText(
       'after',
       examples(
@@ -568,7 +607,7 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
         'granary recover --home /mnt/new --bootstrap https://127.0.0.1:4600 < words.txt',
       ),
     )
-    .action(async (options: { words?: string }, command: Command) => {
+    .action(async (options: RecoverBridgeOptions & { words?: string }, command: Command) => {
       const { recover } = await import('./commands/recover.js');
       await recover(await contextOf(command, signal), options);
     });
@@ -589,14 +628,23 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
       await importFrom(await contextOf(command, signal), file);
     });
 
-  withDatabase(add('bridge', 'serve S3: an endpoint for S3 applications into the network'))
+  const bridgeCommand = withDatabase(
+    add('bridge', 'serve S3 and REST: an endpoint for applications into the network'),
+  )
     .option('--listen <host:port>', 'address to listen on; port 0 takes any', '127.0.0.1:9000')
     .option('--region <name>', 'the region that clients sign for', 'us-east-1')
     .option('--domain <name>', 'serves BUCKET.NAME, too; may be repeated', collect)
     .option('--tls-key <file>', 'serve HTTPS with this key, in PEM')
-    .option('--tls-cert <file>', 'and this certificate chain, in PEM')
+    .option('--tls-cert <file>', 'and this certificate chain, in PEM; read again when it changes')
+    .option(
+      '--tls-self-signed',
+      'serve HTTPS with a certificate of its own, made when there is none',
+    )
     .option('--metrics <address>', 'serve Prometheus metrics over HTTP at HOST:PORT/metrics')
     .option('--inline <size>', 'objects up to this size go to the database first', '64KiB')
+    .option('--pack <time>', 'and so long later into the network, many together', '30s')
+    .option('--journal-interval <time>', 'names and settings go into the network so often', '5s')
+    .option('--new', 'begin with an empty database although the network has an older one')
     .option('--requests <n>', 'requests answered at one time', '256')
     .option('--transfers <n>', 'transfers with farmers at one time, each way; memory follows', '12')
     .option('--grace <time>', 'how long requests under way may take when it is stopped', '30s')
@@ -611,45 +659,81 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
     )
     .action(async (options: BridgeOptions, command: Command) => {
       const { bridge } = await import('./commands/bridge.js');
-      await bridge(await contextOf(command, signal), options);
+      await bridge(await contextOf(command, signal), options, version);
+    })
+    // Options behind a command below are that command's.
+    .enablePositionalOptions();
+  withBridgeTarget(add('status', 'how a bridge that runs does', bridgeCommand))
+    .addHelpText('after', examples('granary bridge status --bridge http://127.0.0.1:9000'))
+    .action(async (options: BridgeTargetOptions, command: Command) => {
+      const { bridgeStatus } = await import('./commands/bridge-users.js');
+      await bridgeStatus(await contextOf(command, signal), options);
     });
+  withDatabase(add('recover', "make the bridge's database anew from the network", bridgeCommand))
+    .option('--journal <name>', "which bridge's, where there were several")
+    .addHelpText('after', examples('granary bridge recover'))
+    .action(async (_options: unknown, command: Command) => {
+      const { recoverBridge } = await import('./commands/recover-bridge.js');
+      const options = command.optsWithGlobals<RecoverBridgeOptions>();
+      await recoverBridge(await contextOf(command, signal), options);
+    });
+  addUserCommands(bridgeCommand);
 
   const accessKeys = program
     .command('access-keys')
-    .description("keys of the bridge's users: list, add, remove");
+    .description("keys of the bridge's users: list, add, change, remove");
   accessKeys.exitOverride().copyInheritedSettings(program);
-  withDatabase(add('list', 'show every user and key, and what it is good for', accessKeys))
-    .addHelpText('after', examples('granary access-keys list'))
-    .action(async (options: BridgeDatabaseOptions, command: Command) => {
+  withBridgeTarget(add('list', 'show every user and key, and what it is good for', accessKeys))
+    .option('--user <name>', "only this user's; with --bridge, me is who has the key")
+    .addHelpText(
+      'after',
+      examples(
+        'granary access-keys list',
+        'granary access-keys list --user me --bridge https://s3.example.org',
+      ),
+    )
+    .action(async (options: ListKeysOptions, command: Command) => {
       const { listKeys } = await import('./commands/access-keys.js');
       await listKeys(await contextOf(command, signal), options);
     });
-  withDatabase(add('add', 'make a key, and its user when it is new', accessKeys))
-    .requiredOption('--user <name>', 'whose key it is')
-    .option(
-      '--buckets <name>',
-      'good in this bucket only, * stands for any; may be repeated',
-      collect,
-    )
-    .option('--prefix <text>', 'good for keys that begin so only; may be repeated', collect)
-    .option('--rights <list>', 'of list, read, write, delete, manage; all when not given')
-    .option('--expires <time>', 'good for so long')
-    .option('--description <text>', 'to tell it from others')
+  withScope(
+    withBridgeTarget(
+      add('add', 'make a key, and its user when it is new', accessKeys),
+    ).requiredOption('--user <name>', 'whose key it is; with --bridge, me is who has the key'),
+  )
     .addHelpText(
       'after',
       examples(
         'granary access-keys add --user backup',
         "granary access-keys add --user web --buckets 'site-*' --rights list,read --expires 90d",
+        'granary access-keys add --user me --rights read --bridge https://s3.example.org',
       ),
     )
     .action(async (options: AddKeyOptions, command: Command) => {
       const { addKey } = await import('./commands/access-keys.js');
       await addKey(await contextOf(command, signal), options);
     });
-  withDatabase(add('remove', 'take a key away: it is good for nothing from then on', accessKeys))
+  withScope(withBridgeTarget(add('change', 'limit, disable or describe a key', accessKeys)))
+    .argument('<id>', 'the access key ID')
+    .option('--disable', 'good for nothing, until it is enabled')
+    .option('--enable', 'good again')
+    .addHelpText(
+      'after',
+      examples(
+        'granary access-keys change GR7KQ2… --disable',
+        'granary access-keys change GR7KQ2… --rights list,read --expires 30d',
+      ),
+    )
+    .action(async (id: string, options: ChangeKeyOptions, command: Command) => {
+      const { changeKey } = await import('./commands/access-keys.js');
+      await changeKey(await contextOf(command, signal), id, options);
+    });
+  withBridgeTarget(
+    add('remove', 'take a key away: it is good for nothing from then on', accessKeys),
+  )
     .argument('<id>', 'the access key ID')
     .addHelpText('after', examples('granary access-keys remove GR7KQ2…'))
-    .action(async (id: string, options: BridgeDatabaseOptions, command: Command) => {
+    .action(async (id: string, options: BridgeTargetOptions, command: Command) => {
       const { removeKey } = await import('./commands/access-keys.js');
       await removeKey(await contextOf(command, signal), id, options);
     });
@@ -722,6 +806,89 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
       const { get } = await import('./commands/dht.js');
       await get(await contextOf(command, signal), key);
     });
+
+  function addUserCommands(parent: Command): void {
+    const users = parent
+      .command('users')
+      .description("the bridge's users: list, show, add, change, password, remove");
+    users.exitOverride().copyInheritedSettings(program);
+    withBridgeTarget(add('list', 'show every user and its limits', users))
+      .addHelpText('after', examples('granary bridge users list'))
+      .action(async (options: BridgeTargetOptions, command: Command) => {
+        const { listUsers } = await import('./commands/bridge-users.js');
+        await listUsers(await contextOf(command, signal), options);
+      });
+    withBridgeTarget(add('show', 'show a user, its limits, and what it holds', users))
+      .argument('<name>', 'with --bridge, me is who has the key')
+      .addHelpText('after', examples('granary bridge users show anna'))
+      .action(async (name: string, options: BridgeTargetOptions, command: Command) => {
+        const { showUser } = await import('./commands/bridge-users.js');
+        await showUser(await contextOf(command, signal), name, options);
+      });
+    withUserLimits(withBridgeTarget(add('add', 'make a user', users)))
+      .argument('<name>', 'unique among users')
+      .option('--admin', 'may manage users')
+      .option('--with-password', 'with a password: asked for, or a line on stdin')
+      .addHelpText(
+        'after',
+        examples(
+          'granary bridge users add anna',
+          'granary bridge users add ben --quota 100GB --max-buckets 10 --request-rate 50/200 --byte-rate 10MB',
+        ),
+      )
+      .action(async (name: string, options: AddUserOptions, command: Command) => {
+        const { addUser } = await import('./commands/bridge-users.js');
+        await addUser(await contextOf(command, signal), name, options);
+      });
+    withUserLimits(
+      withBridgeTarget(add('change', 'rename, limit or disable a user, make it an admin', users)),
+    )
+      .argument('<name>', 'the user')
+      .option('--rename <name>', 'its new name')
+      .option('--disable', 'its keys and password are good for nothing, until it is enabled')
+      .option('--enable', 'good again')
+      .option('--admin', 'may manage users')
+      .option('--no-admin', 'may not')
+      .addHelpText(
+        'after',
+        examples(
+          'granary bridge users change ben --quota 200GB --request-rate none',
+          'granary bridge users change ben --disable',
+        ),
+      )
+      .action(async (name: string, options: ChangeUserOptions, command: Command) => {
+        const { changeUser } = await import('./commands/bridge-users.js');
+        await changeUser(await contextOf(command, signal), name, options);
+      });
+    withBridgeTarget(add('password', 'set a password: asked for, or a line on stdin', users))
+      .argument('<name>', 'the user')
+      .option('--remove', 'take it away: access keys only')
+      .addHelpText(
+        'after',
+        examples(
+          'granary bridge users password anna',
+          'granary bridge users password anna < password.txt',
+          'granary bridge users password anna --remove',
+        ),
+      )
+      .action(
+        async (
+          name: string,
+          options: BridgeTargetOptions & { remove?: boolean },
+          command: Command,
+        ) => {
+          const { setPassword } = await import('./commands/bridge-users.js');
+          await setPassword(await contextOf(command, signal), name, options);
+        },
+      );
+    withBridgeTarget(add('remove', 'delete a user who owns no buckets, with its keys', users))
+      .argument('<name>', 'the user')
+      .addHelpText('after', examples('granary bridge users remove anna'))
+      .action(async (name: string, options: BridgeTargetOptions, command: Command) => {
+        const { removeUser } = await import('./commands/bridge-users.js');
+        await removeUser(await contextOf(command, signal), name, options);
+      });
+  }
 
   program.helpCommand(false);
   program
