@@ -1,8 +1,9 @@
-import { randomBytes } from 'node:crypto';
+import { X509Certificate, randomBytes } from 'node:crypto';
 import { copyFile, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { type PeerCertificate, connect } from 'node:tls';
 import {
   CopyObjectCommand,
   CreateBucketCommand,
@@ -23,6 +24,7 @@ import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { Client as MinioClient } from 'minio';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CONTENT_BUCKET, JOURNAL_BUCKET } from '@granary/bridge';
+import { answerOf, createBridgeClient } from '@granary/bridge/client';
 import { startPostgres } from '../../packages/bridge/src/sql/postgres-server.test-support.js';
 import {
   type BridgeKey,
@@ -86,6 +88,21 @@ function sdk(): S3Client {
   });
 }
 
+/** The certificate that a server shows, whoever trusts it. */
+function shownCertificate(url: string): Promise<PeerCertificate> {
+  const { hostname, port } = new URL(url);
+  return new Promise((resolve, reject) => {
+    const socket = connect(
+      { host: hostname, port: Number(port), rejectUnauthorized: false },
+      () => {
+        resolve(socket.getPeerCertificate());
+        socket.destroy();
+      },
+    );
+    socket.once('error', reject);
+  });
+}
+
 async function read(s3: S3Client, Bucket: string, Key: string, Range?: string): Promise<Buffer> {
   const { Body } = await s3.send(new GetObjectCommand({ Bucket, Key, Range }));
   return Buffer.from(await Body!.transformToByteArray());
@@ -115,11 +132,18 @@ describe('while farmers are being killed', () => {
     await s3.send(new CopyObjectCommand({ Bucket, Key: 'copy', CopySource: `${Bucket}/middle` }));
     const url = await getSignedUrl(s3, new GetObjectCommand({ Bucket, Key: 'copy' }));
     expect(Buffer.from(await (await fetch(url)).arrayBuffer()).equals(middle)).toBe(true);
+    const sealed = { SSECustomerAlgorithm: 'AES256', SSECustomerKey: randomBytes(32) as never };
+    const inParts = { Bucket, Key: 'sealed', Body: large, ...sealed };
+    await new Upload({ client: s3, params: inParts, partSize: 5 * MIB, queueSize: 2 }).done();
+    await expect(read(s3, Bucket, 'sealed')).rejects.toThrow(/Server Side Encryption/);
+    const opened = await s3.send(new GetObjectCommand({ Bucket, Key: 'sealed', ...sealed }));
+    expect(large.equals(await opened.Body!.transformToByteArray())).toBe(true);
     const { Contents } = await s3.send(new ListObjectsV2Command({ Bucket }));
     expect(Contents!.map(({ Key, Size }) => [Key, Size])).toEqual([
       ['copy', MIB],
       ['large', 11 * MIB],
       ['middle', MIB],
+      ['sealed', 11 * MIB],
       ['small', 4096],
     ]);
     s3.destroy();
@@ -216,6 +240,13 @@ describe('while farmers are being killed', () => {
     await aws('cp', file, 's3://awscli/dir/file');
     await aws('cp', 's3://awscli/dir/file', `${file}.out`);
     expect((await readFile(`${file}.out`)).equals(bytes)).toBe(true);
+    const secret = join(directory, 'aws-key');
+    await writeFile(secret, randomBytes(32));
+    const sealed = ['--sse-c', 'AES256', '--sse-c-key', `fileb://${secret}`];
+    await aws('cp', file, 's3://awscli/sealed', ...sealed);
+    await aws('cp', 's3://awscli/sealed', `${file}.opened`, ...sealed);
+    expect((await readFile(`${file}.opened`)).equals(bytes)).toBe(true);
+    await expect(aws('cp', 's3://awscli/sealed', `${file}.none`)).rejects.toThrow();
     await client(key, '/usr/bin/aws', [
       ...['--endpoint-url', bridge.url, 's3', 'rb', '--force', 's3://awscli'],
     ]);
@@ -271,6 +302,47 @@ describe('then', () => {
     s3.destroy();
   });
 
+  it.skipIf(!hasProgram('/usr/bin/rclone'))(
+    'rclone sends keys of its own over TLS, and the certificate changes meanwhile',
+    async () => {
+      await stopBridge(bridge);
+      bridge = await startBridge(network.home, ['--listen', '127.0.0.1:0', '--tls-self-signed']);
+      const file = join(network.home, 'bridge', 'tls.pem');
+      expect((await stat(file)).mode & 0o077).toBe(0);
+      const remote = `:s3,provider=Other,env_auth,endpoint='${bridge.url}':secret`;
+      const rclone = (...args: string[]) =>
+        client(key, 'rclone', ['--ca-cert', bridge.certificate!, ...args], {
+          RCLONE_CONFIG: join(directory, 'none.conf'),
+        });
+      const sealed = [
+        '--s3-sse-customer-algorithm=AES256',
+        `--s3-sse-customer-key-base64=${randomBytes(32).toString('base64')}`,
+      ];
+      const [source, back] = [join(directory, 'secret'), join(directory, 'back')];
+      await mkdir(source);
+      await writeFile(join(source, 'small'), 'small');
+      await writeFile(join(source, 'large'), randomBytes(6 * MIB));
+      await rclone('mkdir', remote);
+      await rclone(
+        ...['copy', source, remote, '--s3-upload-cutoff=5M', '--s3-chunk-size=5M', ...sealed],
+      );
+      const before = await readFile(bridge.certificate!, 'utf8');
+      await rm(file);
+      bridge.child.kill('SIGHUP');
+      await until('there is another certificate', async () => {
+        const { fingerprint256 } = await shownCertificate(bridge.url);
+        return fingerprint256 !== new X509Certificate(before).fingerprint256;
+      });
+      await rclone('copy', remote, back, ...sealed);
+      expect(await readFile(join(back, 'small'), 'utf8')).toBe('small');
+      await rclone('check', source, remote, '--download', ...sealed);
+      await expect(rclone('copy', remote, join(directory, 'none'))).rejects.toThrow();
+      await rclone('purge', remote);
+      await stopBridge(bridge);
+      bridge = await startBridge(network.home, ['--listen', '127.0.0.1:0']);
+    },
+  );
+
   it('keys are made, limited, listed and taken away', async () => {
     const made = await granaryJson<BridgeKey>(
       ['access-keys', 'add', '--user', 'reader', '--rights', 'list,read', '--expires', '1h'],
@@ -292,6 +364,47 @@ describe('then', () => {
     const file = join(network.home, 'bridge', 'bridge.db');
     expect((await stat(file)).mode & 0o077).toBe(0);
     expect((await readFile(file)).includes(key.secretAccessKey)).toBe(false);
+  });
+
+  it('the REST API stores, reads and manages, by its client and by the commands', async () => {
+    const client = createBridgeClient({ url: bridge.url, credentials: key });
+    answerOf(await client.POST('/buckets', { body: { name: 'rest' } }));
+    const bytes = randomBytes(MIB);
+    const place = { path: { bucket: 'rest' }, query: { key: 'a/../b' } };
+    answerOf(await client.PUT('/buckets/{bucket}/object', { params: place, body: bytes }));
+    const got = await client.GET('/buckets/{bucket}/object', {
+      params: place,
+      headers: { range: 'bytes=1000-500999' },
+      parseAs: 'arrayBuffer',
+    });
+    expect(Buffer.from(answerOf(got)).equals(bytes.subarray(1000, 501_000))).toBe(true);
+    const s3 = sdk();
+    expect((await read(s3, 'rest', 'a/../b')).equals(bytes)).toBe(true);
+    s3.destroy();
+    expect(answerOf(await client.GET('/status'))).toMatchObject({ database: true, network: true });
+
+    // Neither keys nor database are where these are run.
+    const env = {
+      GRANARY_BRIDGE_URL: bridge.url,
+      GRANARY_BRIDGE_KEY: `${key.accessKeyId}:${key.secretAccessKey}`,
+    };
+    const home = join(directory, 'elsewhere');
+    const remote = (extra: object, ...args: string[]) =>
+      granary(args, { home, env: { ...env, ...extra } });
+    const added = await remote({}, 'bridge', 'users', 'add', 'far', '--quota', '2MB', '--json');
+    expect(JSON.parse(added.stdout.toString())).toMatchObject({ quota: { bytes: 2_000_000 } });
+    const keys = ['access-keys', 'add', '--user', 'far', '--rights', 'list', '--json'];
+    const limited = JSON.parse((await remote({}, ...keys)).stdout.toString()) as BridgeKey;
+    const as = (secret: string) => ({ GRANARY_BRIDGE_KEY: `${limited.accessKeyId}:${secret}` });
+    const [shown, refused, wrong, nobody] = await Promise.all([
+      remote({}, 'bridge', 'users', 'show', 'far'),
+      remote(as(limited.secretAccessKey), 'bridge', 'users', 'list', '--json'),
+      remote(as('wrong'), 'access-keys', 'list', '--user', 'me'),
+      remote({ GRANARY_BRIDGE_URL: 'http://127.0.0.1:65535' }, 'bridge', 'status'),
+    ]);
+    expect(shown.stdout.toString()).toMatch(/bytes +0 B of 2.00 MB/);
+    expect(JSON.parse(refused.stderr)).toMatchObject({ error: { code: 'Forbidden', exit: 19 } });
+    expect([shown.code, refused.code, wrong.code, nobody.code]).toEqual([0, 19, 5, 6]);
   });
 
   it('two bridges over one PostgreSQL are one, and either is enough', async () => {

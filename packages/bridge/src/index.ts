@@ -7,6 +7,7 @@ export type {
   JobStore,
   MetadataStore,
   ObjectStore,
+  SessionStore,
   UploadStore,
   UserStore,
 } from './metadata/metadata-store.js';
@@ -23,6 +24,7 @@ export {
   type Part,
   type Quota,
   type Retention,
+  type Session,
   type Upload,
   type Usage,
   type User,
@@ -73,7 +75,12 @@ export {
 export type { JournalChanges, JournalStore, RestoredMetadata } from './metadata/journal-store.js';
 export type { JournalLine, JournalValue } from './metadata/journal-tables.js';
 export { BridgeMetrics, type RequestFigures } from './http/bridge-metrics.js';
+export { createLocalClient } from './rest/local-client.js';
+export { API_PREFIX } from './rest/route.js';
+export { DEFAULT_COST, type HashCost } from './users/passwords.js';
+export type { Rate, RateLimits } from './users/rate-limits.js';
 export { DEFAULT_SERVER_LIMITS, type ServerLimits } from './http/bridge-server.js';
+export { createSelfSigned, isStillGood, type TlsPair } from './http/self-signed-certificate.js';
 export { type KeyScope, RIGHTS, type Right, keyScopeSchema } from './s3/access/key-scope.js';
 export { DEFAULT_PACE, type Pace } from './s3/body/paced-body.js';
 export { OPERATIONS, type OperationName } from './s3/operation.js';

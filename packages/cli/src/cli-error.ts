@@ -9,7 +9,9 @@ export type CliErrorCode =
   | 'CLI_UNPAID'
   | 'CLI_FARMER'
   | 'CLI_SOURCE'
-  | 'CLI_DESTINATION';
+  | 'CLI_DESTINATION'
+  | 'CLI_BRIDGE_UNREACHABLE'
+  | 'CLI_NO_SUCH_USER';
 
 /** What the command itself has to complain of. */
 export class CliError extends Error {

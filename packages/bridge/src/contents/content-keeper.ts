@@ -34,6 +34,8 @@ export interface KeeperReport {
   readonly moved: number;
 }
 
+/** The queue of its job. */
+export const CONTENTS_QUEUE = 'contents';
 /** Contents deleted in one go. */
 const GARBAGE = 500;
 /** Bodies packed at one time. */
@@ -56,7 +58,7 @@ export class ContentKeeper {
     const { metadata, roundMs, clock, random, logger } = parts;
     this.rounds = new LeasedRounds({
       jobs: metadata,
-      queue: 'contents',
+      queue: CONTENTS_QUEUE,
       roundMs,
       round: async (signal) => {
         const report = await this.round(signal);

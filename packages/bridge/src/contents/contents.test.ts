@@ -66,7 +66,7 @@ async function get(key: string): Promise<Buffer> {
   const version = await metadata.version('box', key);
   const range = { offset: 0, length: version!.size };
   const parts: Uint8Array[] = [];
-  for await (const part of readBody({ metadata, backend }, version!.body, range, signal)) {
+  for await (const part of readBody({ metadata, backend }, version!, range, signal)) {
     parts.push(part);
   }
   return Buffer.concat(parts);

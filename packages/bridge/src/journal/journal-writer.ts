@@ -6,6 +6,9 @@ import type { JournalBackend } from './journal-backend.js';
 import { type JournalHead, packPart, unpackPart } from './journal-file.js';
 import { type JournalState, type StoredPart, nameOf, stateOf } from './journal-name.js';
 
+/** The queue of its job. */
+export const JOURNAL_QUEUE = 'journal';
+
 /** What a {@link JournalWriter} is made of. */
 export interface JournalWriterParts {
   readonly metadata: MetadataStore;
@@ -38,7 +41,7 @@ export class JournalWriter {
     const { metadata, roundMs, clock, random, logger } = parts;
     this.rounds = new LeasedRounds({
       jobs: metadata,
-      queue: 'journal',
+      queue: JOURNAL_QUEUE,
       roundMs,
       round: (signal) => this.round(signal),
       failure: 'the journal was not written: what changed since would not survive the database',

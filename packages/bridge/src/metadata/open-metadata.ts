@@ -23,6 +23,7 @@ import { metadataMigrations } from './schema.js';
 import { type Sealer, createSealer } from './sealer.js';
 import { type StoreContext, createContext, rethrow } from './store-context.js';
 import { createUploadStore } from './upload-store.js';
+import { createSessionStore } from './session-store.js';
 import { createUserStore } from './user-store.js';
 
 /** What a metadata store is made of. */
@@ -69,6 +70,7 @@ export async function openMetadataStore(parts: MetadataParts): Promise<MetadataS
     await checkMark(context, sealer);
     return {
       ...createUserStore(context),
+      ...createSessionStore(context),
       ...createBucketStore(context),
       ...createObjectStore(context),
       ...createUploadStore(context),

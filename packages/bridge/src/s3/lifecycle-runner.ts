@@ -5,6 +5,9 @@ import type { MetadataStore } from '../metadata/metadata-store.js';
 import type { Bucket, VersionSummary } from '../metadata/records.js';
 import { type LifecycleRule, covers, daysAfter, expiryOf } from './lifecycle.js';
 
+/** The queue of its job. */
+export const LIFECYCLE_QUEUE = 'lifecycle';
+
 /** What a {@link LifecycleRunner} is made of. */
 export interface LifecycleRunnerParts {
   readonly metadata: MetadataStore;
@@ -44,7 +47,7 @@ export class LifecycleRunner {
     const { metadata, roundMs, clock, random, logger } = parts;
     this.rounds = new LeasedRounds({
       jobs: metadata,
-      queue: 'lifecycle',
+      queue: LIFECYCLE_QUEUE,
       roundMs,
       round: async (signal) => {
         const report = await this.round(signal);
