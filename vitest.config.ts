@@ -13,6 +13,9 @@ const alias = Object.fromEntries(
   ]),
 );
 
+// What a package offers besides its index.
+const client = fileURLToPath(new URL('./packages/bridge/src/client/index.ts', import.meta.url));
+
 // A package's own choices by condition (`imports` in its package.json) lead to its built files.
 const imports = Object.fromEntries(
   ['platform', 'websocket-dial'].map((name) => [
@@ -22,7 +25,7 @@ const imports = Object.fromEntries(
 );
 
 export default defineConfig({
-  resolve: { alias: { ...alias, ...imports } },
+  resolve: { alias: { '@granary/bridge/client': client, ...alias, ...imports } },
   test: {
     // Many tests wait more than they reckon; by itself vitest would use one worker on two cores.
     maxWorkers: Math.max(2, availableParallelism()),

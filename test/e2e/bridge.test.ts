@@ -8,10 +8,14 @@ import {
   CopyObjectCommand,
   CreateBucketCommand,
   DeleteBucketCommand,
+  DeleteObjectCommand,
   DeleteObjectsCommand,
+  GetBucketTaggingCommand,
   GetObjectCommand,
+  HeadObjectCommand,
   ListBucketsCommand,
   ListObjectsV2Command,
+  PutBucketTaggingCommand,
   PutObjectCommand,
   S3Client,
 } from '@aws-sdk/client-s3';
@@ -19,6 +23,8 @@ import { Upload } from '@aws-sdk/lib-storage';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { Client as MinioClient } from 'minio';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { CONTENT_BUCKET, JOURNAL_BUCKET } from '@granary/bridge';
+import { answerOf, createBridgeClient } from '@granary/bridge/client';
 import { startPostgres } from '../../packages/bridge/src/sql/postgres-server.test-support.js';
 import {
   type BridgeKey,
@@ -360,6 +366,47 @@ describe('then', () => {
     expect((await readFile(file)).includes(key.secretAccessKey)).toBe(false);
   });
 
+  it('the REST API stores, reads and manages, by its client and by the commands', async () => {
+    const client = createBridgeClient({ url: bridge.url, credentials: key });
+    answerOf(await client.POST('/buckets', { body: { name: 'rest' } }));
+    const bytes = randomBytes(MIB);
+    const place = { path: { bucket: 'rest' }, query: { key: 'a/../b' } };
+    answerOf(await client.PUT('/buckets/{bucket}/object', { params: place, body: bytes }));
+    const got = await client.GET('/buckets/{bucket}/object', {
+      params: place,
+      headers: { range: 'bytes=1000-500999' },
+      parseAs: 'arrayBuffer',
+    });
+    expect(Buffer.from(answerOf(got)).equals(bytes.subarray(1000, 501_000))).toBe(true);
+    const s3 = sdk();
+    expect((await read(s3, 'rest', 'a/../b')).equals(bytes)).toBe(true);
+    s3.destroy();
+    expect(answerOf(await client.GET('/status'))).toMatchObject({ database: true, network: true });
+
+    // Neither keys nor database are where these are run.
+    const env = {
+      GRANARY_BRIDGE_URL: bridge.url,
+      GRANARY_BRIDGE_KEY: `${key.accessKeyId}:${key.secretAccessKey}`,
+    };
+    const home = join(directory, 'elsewhere');
+    const remote = (extra: object, ...args: string[]) =>
+      granary(args, { home, env: { ...env, ...extra } });
+    const added = await remote({}, 'bridge', 'users', 'add', 'far', '--quota', '2MB', '--json');
+    expect(JSON.parse(added.stdout.toString())).toMatchObject({ quota: { bytes: 2_000_000 } });
+    const keys = ['access-keys', 'add', '--user', 'far', '--rights', 'list', '--json'];
+    const limited = JSON.parse((await remote({}, ...keys)).stdout.toString()) as BridgeKey;
+    const as = (secret: string) => ({ GRANARY_BRIDGE_KEY: `${limited.accessKeyId}:${secret}` });
+    const [shown, refused, wrong, nobody] = await Promise.all([
+      remote({}, 'bridge', 'users', 'show', 'far'),
+      remote(as(limited.secretAccessKey), 'bridge', 'users', 'list', '--json'),
+      remote(as('wrong'), 'access-keys', 'list', '--user', 'me'),
+      remote({ GRANARY_BRIDGE_URL: 'http://127.0.0.1:65535' }, 'bridge', 'status'),
+    ]);
+    expect(shown.stdout.toString()).toMatch(/bytes +0 B of 2.00 MB/);
+    expect(JSON.parse(refused.stderr)).toMatchObject({ error: { code: 'Forbidden', exit: 19 } });
+    expect([shown.code, refused.code, wrong.code, nobody.code]).toEqual([0, 19, 5, 6]);
+  });
+
   it('two bridges over one PostgreSQL are one, and either is enough', async () => {
     const postgres = await startPostgres();
     const place = await postgres.createDatabase();
@@ -407,6 +454,104 @@ describe('then', () => {
     }
   });
 
+  it('the 24 words bring back the bridge with all its names, on another machine', async () => {
+    killing = false;
+    await chaos;
+    const [old, fresh] = [join(directory, 'lost'), join(directory, 'found')];
+    const { words } = await granaryJson<{ words: string }>(['init'], old);
+    const bootstrap = network.farmers.slice(0, 3).map(({ address }) => address);
+    const config = JSON.stringify({ bootstrap, scheme: '2/3/4/5' });
+    await writeFile(join(old, 'config.json'), config);
+    const options = ['--listen', '127.0.0.1:0', '--journal-interval', '1s', '--pack', '2s'];
+    const first = await startBridge(old, options);
+    const clientAt = (url: string) =>
+      new S3Client({
+        endpoint: url,
+        region: 'us-east-1',
+        forcePathStyle: true,
+        credentials: first.key!,
+      });
+    const before = clientAt(first.url);
+    const bodies = new Map<string, Buffer>();
+    for (const Bucket of ['names', 'dropped']) {
+      await before.send(new CreateBucketCommand({ Bucket }));
+    }
+    for (let i = 0; i < 20; i += 1) {
+      const Key = `ordner ${i % 3}/ü ${i}`;
+      bodies.set(Key, randomBytes(i % 7 === 6 ? 300_000 : 10 + i * 100));
+      const Body = bodies.get(Key);
+      const Metadata = { number: String(i) };
+      await before.send(new PutObjectCommand({ Bucket: 'names', Key, Body, Metadata }));
+    }
+    const parts = randomBytes(6 * MIB);
+    const params = { Bucket: 'names', Key: 'parts', Body: parts };
+    await new Upload({ client: before, params, partSize: 5 * MIB }).done();
+    bodies.set('parts', parts);
+    await before.send(new DeleteBucketCommand({ Bucket: 'dropped' }));
+    await before.send(
+      new PutBucketTaggingCommand({
+        Bucket: 'names',
+        Tagging: { TagSet: [{ Key: 'kept', Value: 'yes' }] },
+      }),
+    );
+    // Some are packed by now, and the journal knows of it; the last ones are only in the journal.
+    await new Promise((resolve) => setTimeout(resolve, 5000));
+    const inJournal = async () => {
+      const list = await granary(['ls', JOURNAL_BUCKET, '--json'], { home: old });
+      return list.stdout.toString();
+    };
+    const journal = await inJournal();
+    await before.send(new PutObjectCommand({ Bucket: 'names', Key: 'last', Body: 'of all' }));
+    bodies.set('last', Buffer.from('of all'));
+    await before.send(new DeleteObjectCommand({ Bucket: 'names', Key: 'ordner 0/ü 0' }));
+    bodies.delete('ordner 0/ü 0');
+    await until('the journal goes on', async () => (await inJournal()) !== journal);
+    await new Promise((resolve) => setTimeout(resolve, 2000));
+    before.destroy();
+    await stopBridge(first, 'SIGKILL');
+    await rm(old, { recursive: true });
+
+    const recovered = await granaryJson<{ bridge: object }>(
+      ['recover', '--words', words, '--bootstrap', bootstrap[0]!],
+      fresh,
+    );
+    expect(recovered.bridge).toMatchObject({ users: 1, buckets: 1, versions: 21, lost: [] });
+    const again = await granary(['bridge', 'recover'], { home: fresh });
+    expect(again.code).toBe(14);
+    expect(again.stderr).toMatch(/has users already/);
+    await writeFile(join(fresh, 'config.json'), config);
+    let second = await startBridge(fresh, options);
+    expect(second.key).toBeUndefined();
+    const check = async (url: string) => {
+      const s3 = clientAt(url);
+      const { Contents } = await s3.send(new ListObjectsV2Command({ Bucket: 'names' }));
+      expect(Contents!.map(({ Key }) => Key)).toEqual([...bodies.keys()].sort());
+      for (const [Key, bytes] of bodies) {
+        expect((await read(s3, 'names', Key)).equals(bytes), Key).toBe(true);
+      }
+      const Key = 'ordner 1/ü 1';
+      const { Metadata } = await s3.send(new HeadObjectCommand({ Bucket: 'names', Key }));
+      expect(Metadata).toEqual({ number: '1' });
+      const { TagSet } = await s3.send(new GetBucketTaggingCommand({ Bucket: 'names' }));
+      expect(TagSet).toEqual([{ Key: 'kept', Value: 'yes' }]);
+      s3.destroy();
+    };
+    await check(second.url);
+    await stopBridge(second);
+
+    // The database alone is lost: a bridge does not begin with an empty one unasked.
+    await rm(join(fresh, 'bridge'), { recursive: true });
+    await expect(startBridge(fresh, options)).rejects.toThrow(/granary bridge recover/);
+    const { code, stdout } = await granary(['bridge', 'recover'], { home: fresh });
+    expect([code, stdout.toString()]).toEqual([
+      0,
+      expect.stringContaining('1 user, 1 bucket, 21 objects'),
+    ]);
+    second = await startBridge(fresh, options);
+    await check(second.url);
+    await stopBridge(second, 'SIGKILL');
+  });
+
   it('what is deleted goes from the farmers, and nothing is left over', async () => {
     const s3 = sdk();
     const { Buckets } = await s3.send(new ListBucketsCommand({}));
@@ -417,9 +562,9 @@ describe('then', () => {
       await s3.send(new DeleteBucketCommand({ Bucket }));
     }
     s3.destroy();
-    const objects = async () =>
-      (await granaryJson<{ objects: number }>(['status', '--offline'], network.home)).objects;
-    await until('the contents are gone', async () => (await objects()) === 0, 90_000);
+    const contents = async () =>
+      (await granary(['ls', CONTENT_BUCKET], { home: network.home })).stdout.toString();
+    await until('the contents are gone', async () => (await contents()) === '', 90_000);
     await stopBridge(bridge);
     const { code, stderr } = await granary(['gc'], { home: network.home });
     expect([code, stderr]).toEqual([0, '']);

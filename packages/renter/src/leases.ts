@@ -1,5 +1,6 @@
 import { type Clock, type Random } from '@granary/kad';
 import { toHex } from '@granary/protocol';
+import { processSpace } from './process-space.js';
 import type { LeaseRecord } from './records.js';
 import type { RenterStore } from './renter-store.js';
 
@@ -18,9 +19,11 @@ export class Leases {
   ) {}
 
   /** Whether the holder of a lease is still there. Of another machine only the lease itself tells. */
-  readonly isLive = ({ process: pid, expires }: LeaseRecord): boolean => {
+  readonly isLive = ({ process: pid, space, expires }: LeaseRecord): boolean => {
     if (expires <= this.clock.now()) return false;
-    if (this.store.reach === 'network') return true;
+    const near =
+      this.store.reach === 'machine' || (space !== undefined && space === processSpace());
+    if (!near) return true;
     // It may be another renter of this process.
     if (pid === process.pid) return true;
     try {
@@ -35,24 +38,26 @@ export class Leases {
    * Do something that only one may do at a time; undefined when another is at it.
    *
    * @param work - is told by its signal when the lease could not be kept up
+   * @param leaseMs - how long others wait for a holder that was killed, where they can't see it
    */
   async alone<T>(
     name: string,
     work: (signal: AbortSignal) => Promise<T>,
+    leaseMs = LEASE_MS,
   ): Promise<{ result: T } | undefined> {
     const token = this.newToken();
     const take = () =>
-      this.store.takeLease(name, this.record(token), this.clock.now(), this.isLive);
+      this.store.takeLease(name, this.record(token, leaseMs), this.clock.now(), this.isLive);
     if (!(await take())) return undefined;
     const lost = new AbortController();
-    const keep = this.every(LEASE_MS / 3, async () => {
+    const keep = this.every(leaseMs / 3, async () => {
       if (!(await take())) lost.abort(new Error(`the lease on ${name} was lost`));
     });
     try {
       return { result: await work(lost.signal) };
     } finally {
       keep.stop();
-      await this.store.giveLease(name, this.record(token));
+      await this.store.giveLease(name, this.record(token)).catch(() => undefined);
     }
   }
 
@@ -69,7 +74,8 @@ export class Leases {
     return {
       done: async () => {
         keep.stop();
-        await this.store.giveLease(name, this.record(token));
+        // A lease that can't be given back runs out.
+        await this.store.giveLease(name, this.record(token)).catch(() => undefined);
       },
     };
   }
@@ -88,7 +94,8 @@ export class Leases {
     const keep = this.every(LEASE_MS / 3, begin);
     return async () => {
       keep.stop();
-      return this.store.endReading(objectId, this.record(token));
+      // What was read was read, and the lease runs out by itself.
+      return this.store.endReading(objectId, this.record(token)).catch(() => false);
     };
   }
 
@@ -96,8 +103,10 @@ export class Leases {
     return toHex(this.random(8));
   }
 
-  private record(token: string): LeaseRecord {
-    return { process: process.pid, token, expires: this.clock.now() + LEASE_MS };
+  private record(token: string, leaseMs = LEASE_MS): LeaseRecord {
+    const space = processSpace();
+    const expires = this.clock.now() + leaseMs;
+    return { process: process.pid, token, expires, ...(space !== undefined && { space }) };
   }
 
   private every(ms: number, work: () => Promise<void>): { stop(): void } {

@@ -1,6 +1,6 @@
 import sql, { empty } from 'sql-template-tag';
 import { type SqlWork, execute, query, queryOne } from '../sql/sql-database.js';
-import { badInput, checkLimit, checkedId, newId } from './identifiers.js';
+import { badInput, checkAfter, checkLimit, checkedId, newId } from './identifiers.js';
 import { MetadataError } from './metadata-error.js';
 import type { BucketStore } from './metadata-store.js';
 import type { Bucket, Versioning } from './records.js';
@@ -115,6 +115,7 @@ export function createBucketStore(context: StoreContext): BucketStore {
 
     listBuckets: async ({ after = '', limit, owner }) => {
       checkLimit(limit);
+      checkAfter(after);
       const of = owner === undefined ? empty : sql`AND owner = ${checkedId(owner, "a user's ID")}`;
       return context.read(function* () {
         const rows = yield* query<BucketRow>(

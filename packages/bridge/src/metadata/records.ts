@@ -47,6 +47,16 @@ export interface AccessKey {
   readonly scope: unknown;
 }
 
+/** What somebody holds who has shown a password: good for all that its user may do, for a while. */
+export interface Session {
+  /** SHA-256 of its token, in hex: the token itself is kept by its holder only. */
+  readonly id: string;
+  readonly userId: string;
+  readonly created: number;
+  /** Milliseconds since the epoch from which on it is not good any more. */
+  readonly expires: number;
+}
+
 /** Whether a bucket keeps old versions. */
 export type Versioning = 'off' | 'enabled' | 'suspended';
 

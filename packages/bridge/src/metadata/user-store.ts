@@ -1,13 +1,23 @@
 import sql from 'sql-template-tag';
 import { type SqlWork, execute, query, queryOne } from '../sql/sql-database.js';
-import { badInput, checkLimit, checkName, checkedId, idFrom, newId } from './identifiers.js';
+import {
+  badInput,
+  checkAfter,
+  checkLimit,
+  checkName,
+  checkedId,
+  idFrom,
+  newId,
+} from './identifiers.js';
 import { MetadataError } from './metadata-error.js';
 import type { UserStore } from './metadata-store.js';
 import type { AccessKey, User } from './records.js';
+import type { Sealer } from './sealer.js';
 import type { StoreContext } from './store-context.js';
 import { usageOfUser } from './usage.js';
 
-interface UserRow {
+/** A user's row. */
+export interface UserRow {
   readonly id: Buffer;
   readonly name: string;
   readonly created: number;
@@ -29,23 +39,26 @@ const noSuchUser = () => new MetadataError('METADATA_NO_SUCH_USER', 'there is no
 const noSuchKey = () =>
   new MetadataError('METADATA_NO_SUCH_ACCESS_KEY', 'there is no such access key');
 
+/** A user from its row. @throws MetadataError METADATA_DAMAGED. */
+export function openUser(sealer: Sealer, row: UserRow): User {
+  const user = sealer.open(userPlace(row.id), row.sealed) as User;
+  const { bytes, objects, buckets } = user.quota;
+  const same =
+    user.name === row.name &&
+    bytes === row.quota_bytes &&
+    objects === row.quota_objects &&
+    buckets === row.quota_buckets;
+  if (!same) throw new MetadataError('METADATA_DAMAGED', 'a user was altered in the database');
+  return user;
+}
+
 /** Users and access keys in a database. */
 export function createUserStore(context: StoreContext): UserStore {
   const { sealer, clock, random } = context;
 
   const sealUser = (id: Buffer, user: User) => sealer.seal(userPlace(id), user);
 
-  const userOf = (row: UserRow): User => {
-    const user = sealer.open(userPlace(row.id), row.sealed) as User;
-    const { bytes, objects, buckets } = user.quota;
-    const same =
-      user.name === row.name &&
-      bytes === row.quota_bytes &&
-      objects === row.quota_objects &&
-      buckets === row.quota_buckets;
-    if (!same) throw new MetadataError('METADATA_DAMAGED', 'a user was altered in the database');
-    return user;
-  };
+  const userOf = (row: UserRow): User => openUser(sealer, row);
 
   const sealKey = ({ id, userId, ...rest }: AccessKey) =>
     sealer.seal(keyPlace(id), { ...rest, user: userId });
@@ -101,6 +114,7 @@ export function createUserStore(context: StoreContext): UserStore {
 
     listUsers: async ({ after = '', limit }) => {
       checkLimit(limit);
+      checkAfter(after);
       return context.read(function* () {
         const rows = yield* query<UserRow>(
           sql`SELECT * FROM users WHERE name > ${after} ORDER BY name LIMIT ${limit}`,
@@ -138,6 +152,7 @@ export function createUserStore(context: StoreContext): UserStore {
           );
         }
         yield* execute(sql`DELETE FROM access_keys WHERE user_id = ${bytes}`);
+        yield* execute(sql`DELETE FROM sessions WHERE user_id = ${bytes}`);
         const gone = yield* query(sql`DELETE FROM users WHERE id = ${bytes} RETURNING id`);
         if (gone.length === 0) throw noSuchUser();
       });
@@ -181,6 +196,7 @@ export function createUserStore(context: StoreContext): UserStore {
 
     listAccessKeys: async (userId, { after = '', limit }) => {
       checkLimit(limit);
+      checkAfter(after);
       const user = checkedId(userId, "a user's ID");
       return context.read(function* () {
         const rows = yield* query<KeyRow>(

@@ -1,4 +1,6 @@
-import type { BridgeMetrics, MetadataStore } from '@granary/bridge';
+import type { BridgeMetrics, JournalBackend, MetadataStore } from '@granary/bridge';
+import { answerOf } from '@granary/bridge/client';
+import type { Logger } from '@granary/kad';
 import { type Renter } from '@granary/renter';
 import { type BridgeDatabaseOptions, withMetadata } from '../bridge-context.js';
 import { type TlsOptions, keepCertificate, tlsSource } from '../bridge-tls.js';
@@ -6,7 +8,7 @@ import { CliError } from '../cli-error.js';
 import { type Context, withRenter } from '../context.js';
 import { type MetricsServer, serveMetrics } from '../metrics-server.js';
 import { parseDuration, parseSize } from '../units.js';
-import { type NewKey, makeKey, makeUser } from './access-keys.js';
+import { type NewKey, makeKey } from './access-keys.js';
 
 /** Options of `granary bridge`. */
 export interface BridgeOptions extends BridgeDatabaseOptions, TlsOptions {
@@ -15,6 +17,9 @@ export interface BridgeOptions extends BridgeDatabaseOptions, TlsOptions {
   readonly domain?: string[];
   readonly metrics?: string;
   readonly inline: string;
+  readonly pack: string;
+  readonly journalInterval: string;
+  readonly new?: boolean;
   readonly requests: string;
   readonly transfers: string;
   readonly grace: string;
@@ -22,7 +27,11 @@ export interface BridgeOptions extends BridgeDatabaseOptions, TlsOptions {
 }
 
 /** `granary bridge`: an S3 endpoint into the network, until a signal comes. */
-export async function bridge(context: Context, options: BridgeOptions): Promise<void> {
+export async function bridge(
+  context: Context,
+  options: BridgeOptions,
+  version: string,
+): Promise<void> {
   const at = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(options.listen);
   const host = at?.[1] ?? at?.[2];
   const port = Number(at?.[3]);
@@ -35,12 +44,16 @@ export async function bridge(context: Context, options: BridgeOptions): Promise<
   const requests = countOf('--requests', options.requests);
   const transfers = countOf('--transfers', options.transfers);
   const domains = (options.domain ?? []).map((domain) => domain.toLowerCase());
+  const packMs = parseDuration(options.pack);
   const settings = {
     host,
     port,
     region: options.region,
     domains,
     inlineBytes: parseSize(options.inline),
+    packMs,
+    roundMs: Math.max(1000, packMs / 2),
+    journalMs: parseDuration(options.journalInterval),
     serverLimits: { requests },
   };
   const everywhere = host === '0.0.0.0' || host === '::';
@@ -53,13 +66,17 @@ export async function bridge(context: Context, options: BridgeOptions): Promise<
       const { systemClock, systemRandom } = await import('@granary/kad');
       const { logger, signal } = context;
       const metrics = options.metrics === undefined ? undefined : await BridgeMetrics.create();
-      const key = await firstKey(metadata);
+      const backend = new RenterBackend(renter, transfers);
+      if (options.new !== true) await checkNotLost(metadata, backend);
+      const key = await firstKey(metadata, logger);
       const running = await Bridge.start({
         ...settings,
         metadata,
-        backend: new RenterBackend(renter, transfers),
+        backend,
+        journal: backend,
         ...(tls !== undefined && { tls: tls.pair }),
         ...(metrics !== undefined && { metrics }),
+        version,
         logger,
         clock: systemClock,
         random: systemRandom,
@@ -98,15 +115,28 @@ function countOf(option: string, text: string): number {
   throw new CliError('CLI_USAGE', `${option} ${text}: a number from 1 to 100000`);
 }
 
+/** An empty database where there was another before would show empty buckets to those who had full ones. */
+async function checkNotLost(metadata: MetadataStore, backend: JournalBackend): Promise<void> {
+  const { hasJournal } = await import('@granary/bridge');
+  if ((await metadata.listUsers({ limit: 1 })).length > 0) return;
+  if (!(await hasJournal(backend))) return;
+  throw new CliError(
+    'CLI_EXISTS',
+    "the bridge's database is empty, and the network has one of these keys: " +
+      '"granary bridge recover" brings it back, --new begins with an empty one',
+  );
+}
+
 /** A bridge that has no users gets one, with a key to begin with. */
-async function firstKey(metadata: MetadataStore): Promise<NewKey | undefined> {
+async function firstKey(metadata: MetadataStore, logger: Logger): Promise<NewKey | undefined> {
   if ((await metadata.listUsers({ limit: 1 })).length > 0) return undefined;
-  const user = await makeUser(metadata, 'admin', true);
-  return makeKey(metadata, user, {
-    scope: null,
-    expires: null,
-    description: 'made at first start',
-  });
+  const { createLocalClient } = await import('@granary/bridge');
+  const { systemClock, systemRandom } = await import('@granary/kad');
+  const parts = { metadata, clock: systemClock, random: systemRandom, logger };
+  const client = createLocalClient(parts);
+  const body = { name: 'admin', admin: true };
+  const user = answerOf(await client.POST('/users', { body }));
+  return makeKey(client, user.id, { description: 'made at first start' });
 }
 
 async function openMetrics(
@@ -161,6 +191,7 @@ function announce(
     ...key,
   });
   output.line(`S3 at ${url}, region ${region}. Ctrl-C stops.`);
+  output.line(`REST at ${url}/_granary/v1, described by ${url}/_granary/v1/openapi.json`);
   if (metrics !== undefined) output.line(`Metrics at ${metrics}`);
   if (trust !== undefined) {
     output.line(`
