@@ -5,7 +5,7 @@ COPY . .
 RUN npm ci && npm run build
 # What runs is built; what built it, tests and benchmarks stay behind.
 RUN rm -rf node_modules packages/*/src packages/*/node_modules bench/src \
- && npm ci --omit=dev --workspace @granary/cli
+ && npm ci --omit=dev --workspace granary
 
 FROM node:20-bookworm-slim
 RUN groupadd --gid 10001 granary \

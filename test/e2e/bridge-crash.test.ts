@@ -17,7 +17,6 @@ import {
   S3Client,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
-import pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import {
   CONTENT_BUCKET,
@@ -389,7 +388,10 @@ it(
     const end = Date.now() + SECONDS * 1000;
     // A client that finds something wrong ends all of it.
     let wrong = false;
-    const over = () => wrong || Date.now() > end;
+    const enough = () =>
+      counts.acknowledged > 20 && counts.bridges > 0 && counts.postgres > 0 && counts.listings > 0;
+    // A busy machine gets more time.
+    const over = () => wrong || (Date.now() > end && (enough() || Date.now() > end + 4 * 60_000));
     const work = [
       ...[...plain, versioned].map((client) => client.run(over)),
       watch(PLAIN, plain, over),
@@ -407,9 +409,7 @@ it(
     process.stderr.write(
       `bridge crash test: ${JSON.stringify({ ...counts, ...Object.fromEntries(failures) })}\n`,
     );
-    expect(counts.bridges).toBeGreaterThan(0);
-    expect(counts.postgres).toBeGreaterThan(0);
-    expect(counts.acknowledged).toBeGreaterThan(20);
+    expect(enough()).toBe(true);
 
     await everyWriteReadsBack(plain, versioned);
     for (const bridge of bridges) await bridge.kill();
@@ -561,30 +561,21 @@ async function versionsOf(store: MetadataStore, bucket: string): Promise<unknown
 
 /** What farmers hold belongs to contents that versions and parts refer to, or to the renter's index. */
 async function nothingIsOrphaned(renter: Renter): Promise<void> {
-  const client = new pg.Client({ connectionString: database });
-  await client.connect();
-  const ids = async (statement: string) => {
-    const { rows } = await client.query<{ id: string }>(statement);
-    return rows.map(({ id }) => id).sort();
-  };
-  try {
-    const referred = await ids(`SELECT DISTINCT encode(content, 'hex') AS id FROM extents`);
-    expect(await ids(`SELECT encode(id, 'hex') AS id FROM contents`)).toEqual(referred);
-    expect(await ids(`SELECT encode(content, 'hex') AS id FROM garbage`)).toEqual([]);
-    expect(await ids(`SELECT encode(content, 'hex') AS id FROM released`)).toEqual([]);
-    // Every body belongs to a version or a part, and the other way about.
-    const owners = `SELECT body AS ref FROM versions WHERE body IS NOT NULL AND size > 0
-      UNION ALL SELECT ref FROM parts WHERE size > 0`;
-    const bodies = `SELECT ref FROM bodies UNION SELECT ref FROM extents`;
-    expect(await ids(`SELECT encode(ref, 'hex') AS id FROM (${bodies}) AS b`)).toEqual(
-      await ids(`SELECT encode(ref, 'hex') AS id FROM (${owners}) AS o`),
-    );
-    const names: string[] = [];
-    for await (const { name } of renter.list(CONTENT_BUCKET)) names.push(name);
-    expect(names.sort(), `seed ${SEED}`).toEqual(referred);
-  } finally {
-    await client.end();
-  }
+  const ids = async (query: string) => (await postgres.select(database, query)).sort();
+  const referred = await ids(`SELECT DISTINCT encode(content, 'hex') AS id FROM extents`);
+  expect(await ids(`SELECT encode(id, 'hex') AS id FROM contents`)).toEqual(referred);
+  expect(await ids(`SELECT encode(content, 'hex') AS id FROM garbage`)).toEqual([]);
+  expect(await ids(`SELECT encode(content, 'hex') AS id FROM released`)).toEqual([]);
+  // Every body belongs to a version or a part, and the other way about.
+  const owners = `SELECT body AS ref FROM versions WHERE body IS NOT NULL AND size > 0
+    UNION ALL SELECT ref FROM parts WHERE size > 0`;
+  const bodies = `SELECT ref FROM bodies UNION SELECT ref FROM extents`;
+  expect(await ids(`SELECT encode(ref, 'hex') AS id FROM (${bodies}) AS b`)).toEqual(
+    await ids(`SELECT encode(ref, 'hex') AS id FROM (${owners}) AS o`),
+  );
+  const names: string[] = [];
+  for await (const { name } of renter.list(CONTENT_BUCKET)) names.push(name);
+  expect(names.sort(), `seed ${SEED}`).toEqual(referred);
   const care = await renter.care({ auditAll: true });
   expect(care, `seed ${SEED}`).toMatchObject({ lost: 0, failures: [], indexFailure: null });
   expect(care.audits.failed, `seed ${SEED}`).toBe(0);

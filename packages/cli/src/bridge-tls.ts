@@ -50,7 +50,7 @@ export async function tlsSource(
     readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
       throw new CliError('CLI_USAGE', `${option} ${file}: it can't be read: ${error.code}`);
     });
-  return source(async () => ({
+  return readSource(async () => ({
     key: await read('--tls-key', tlsKey),
     cert: await read('--tls-cert', tlsCert),
   }));
@@ -60,10 +60,11 @@ export async function tlsSource(
  * Read a certificate again when the process gets a hangup and every some seconds, and hand on what has
  * changed, until the signal aborts. What can't be used is said once, and tried again.
  *
+ * @param source - undefined: there is none, and a hangup does nothing
  * @param use - throws when key and certificate are no pair, as in the middle of a change
  */
 export async function keepCertificate(
-  { again }: TlsSource,
+  source: TlsSource | undefined,
   use: (pair: TlsPair) => void,
   logger: Logger,
   signal: AbortSignal,
@@ -86,7 +87,7 @@ export async function keepCertificate(
       });
       if (signal.aborted) return;
       try {
-        pending = (await again()) ?? pending;
+        pending = (await source?.again()) ?? pending;
         if (pending === undefined) continue;
         use(pending);
         [pending, said] = [undefined, ''];
@@ -103,7 +104,7 @@ export async function keepCertificate(
   }
 }
 
-async function source(
+async function readSource(
   read: () => Promise<{ key: string; cert: string }>,
   trust?: string,
 ): Promise<TlsSource> {
@@ -126,7 +127,7 @@ async function selfSigned(directory: string, names: readonly string[]): Promise<
   const file = join(directory, 'tls.pem');
   const trust = join(directory, 'tls-cert.pem');
   const all = [...new Set(['localhost', '127.0.0.1', '::1', hostname(), ...names])];
-  return source(async () => {
+  return readSource(async () => {
     // Both in one file, so that they can't come apart.
     const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return '';

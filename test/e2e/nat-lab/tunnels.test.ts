@@ -48,7 +48,7 @@ describe.skipIf(noLab !== undefined)(`tunnels${noLab ? ` (skipped: ${noLab})` : 
       ...['--tunnel-price', price, '--credit', String(CREDIT)],
       ...(name === 'seed' ? [] : ['--bootstrap', bootstrap]),
     ]);
-    const [, nodeId = ''] = await process.printed(/"event":"ready","nodeId":"([0-9a-f]+)"/);
+    const [, nodeId = ''] = await process.printed(/"event":"ready","nodeId":"([0-9a-f]+)"/, 60_000);
     return { name, host, process, nodeId };
   }
 

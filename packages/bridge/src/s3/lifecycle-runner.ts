@@ -13,6 +13,8 @@ export interface LifecycleRunnerParts {
   readonly metadata: MetadataStore;
   /** Between two rounds, in milliseconds. */
   readonly roundMs: number;
+  /** Buckets, versions and uploads that are looked at in one transaction. Default 1000. */
+  readonly page?: number;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -31,9 +33,6 @@ export interface LifecycleReport {
   /** Versions that a rule would have deleted and a lock keeps. */
   readonly locked: number;
 }
-
-/** Buckets, versions and uploads that are looked at in one transaction. */
-const PAGE = 1000;
 
 type Counts = { -readonly [name in keyof LifecycleReport]: number };
 
@@ -72,13 +71,18 @@ export class LifecycleRunner {
     return this.rounds.stop();
   }
 
+  private get page(): number {
+    return this.parts.page ?? 1000;
+  }
+
   /** One round now, whosever turn it is. @throws MetadataError. */
   async round(signal: AbortSignal): Promise<LifecycleReport> {
     const { metadata } = this.parts;
+    const limit = this.page;
     const counts: Counts = { expired: 0, noncurrent: 0, markers: 0, uploads: 0, locked: 0 };
     for (let after: string | undefined; ;) {
       const page = await metadata.listBuckets({
-        limit: PAGE,
+        limit,
         ...(after !== undefined && { after }),
       });
       for (const bucket of page) {
@@ -94,7 +98,7 @@ export class LifecycleRunner {
         }
       }
       after = page.at(-1)?.name;
-      if (page.length < PAGE) return counts;
+      if (page.length < limit) return counts;
     }
   }
 
@@ -138,7 +142,11 @@ export class LifecycleRunner {
     let marker: { keyMarker?: string; versionIdMarker?: string } = {};
     for (;;) {
       signal.throwIfAborted();
-      const { versions, next } = await metadata.listVersions({ bucket, limit: PAGE, ...marker });
+      const { versions, next } = await metadata.listVersions({
+        bucket,
+        limit: this.page,
+        ...marker,
+      });
       for (const version of versions) {
         signal.throwIfAborted();
         yield version;
@@ -241,7 +249,11 @@ export class LifecycleRunner {
     if (aborting.length === 0) return;
     let marker: { keyMarker?: string; uploadIdMarker?: string } = {};
     for (;;) {
-      const { uploads, next } = await metadata.listUploads({ bucket, limit: PAGE, ...marker });
+      const { uploads, next } = await metadata.listUploads({
+        bucket,
+        limit: this.page,
+        ...marker,
+      });
       for (const { key, uploadId, initiated } of uploads) {
         signal.throwIfAborted();
         const due = aborting.some(

@@ -12,6 +12,8 @@ const run = promisify(execFile);
 export interface PostgresServer {
   /** Make an empty database. @returns its URL */
   createDatabase(): Promise<string>;
+  /** The first column of what a query answers. */
+  select(database: string, query: string): Promise<string[]>;
   /** End it at once (SIGKILL of all its processes), as a crash would. */
   kill(): Promise<void>;
   /** Start it again where it was. */
@@ -90,6 +92,12 @@ export async function startPostgres({ durable = true } = {}): Promise<PostgresSe
       const name = `test_${databases}`;
       await psql(`CREATE DATABASE ${name}`);
       return `postgres://granary:${password}@127.0.0.1:${port}/${name}`;
+    },
+    select: async (database, query) => {
+      const { stdout } = await run(join(bin, 'psql'), ['-d', database, '-Atqc', query], {
+        cwd: directory,
+      });
+      return stdout.split('\n').filter((line) => line !== '');
     },
     kill: async () => {
       // Its children end by themselves when the postmaster is gone.

@@ -120,7 +120,10 @@ export async function bridge(
       await Promise.all([
         stopped(signal),
         options.care ? care(context, renter) : undefined,
-        tls === undefined ? undefined : keepCertificate(tls, use, logger, signal),
+        // A service that is told to reload must not end; a terminal that is gone ends what ran in it.
+        tls !== undefined || process.stdin.isTTY !== true
+          ? keepCertificate(tls, use, logger, signal)
+          : undefined,
       ]);
       context.output.note('letting requests under way end…');
     } finally {
