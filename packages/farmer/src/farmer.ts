@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import {
   type Clock,
+  CombinedTransport,
   type Contact,
   type Dialer,
   HttpsTransport,
@@ -11,9 +12,12 @@ import {
   LmdbValueStore,
   type Logger,
   Mailbox,
+  type OwnServer,
   type Plugin,
   PubSub,
   type Random,
+  WebSocketListener,
+  WebSocketTransport,
   createTlsCredentials,
   difficultyOf,
   directDialer,
@@ -71,6 +75,11 @@ export interface FarmerOptions {
    * Without it, and with a dialer that is not direct, neither.
    */
   readonly tunnels?: Omit<TunnelsOptions, 'server' | 'credentials' | 'reachability'>;
+  /**
+   * Be reached by renters in browsers, too: a listener of WebSockets for the DHT's messages and for
+   * transfers. Its addresses are announced besides the others.
+   */
+  readonly browsers?: BrowserListener;
   /** How connections are opened; from this machine itself when not given. */
   readonly dialer?: Dialer;
   /** Addresses of nodes to join by; none for the first node of a network. */
@@ -95,6 +104,12 @@ export interface FarmerOptions {
   readonly logger: Logger;
   readonly clock?: Clock;
   readonly random?: Random;
+}
+
+/** Where renters in browsers reach a farmer. */
+export interface BrowserListener extends OwnServer {
+  /** What to announce instead of where it listens, such as the address of a proxy that ends TLS. */
+  readonly announce?: readonly string[];
 }
 
 /** How a farmer is paid. Amounts in the smallest unit of its currency, times in milliseconds. */
@@ -250,6 +265,16 @@ export class Farmer {
         logger,
         onRequest: (request, response) => farmer?.onRequest(request, response) ?? false,
       });
+      const { browsers } = options;
+      const listener =
+        browsers === undefined
+          ? undefined
+          : WebSocketListener.standalone(browsers, {
+              ...(browsers.announce !== undefined && { announce: browsers.announce }),
+              // Whoever comes through a proxy comes from its one address.
+              maxPerAddress: 1024,
+              logger,
+            });
       const storage = LmdbValueStore.open(join(directory, 'values.lmdb'));
       const pubsub = new PubSub();
       const mailbox = new Mailbox();
@@ -282,7 +307,25 @@ export class Farmer {
             });
       const node = new KademliaNode({
         identity,
-        transport,
+        transport:
+          listener === undefined
+            ? transport
+            : new CombinedTransport(
+                [
+                  transport,
+                  new WebSocketTransport({
+                    identity,
+                    listener,
+                    credentials,
+                    dialer,
+                    logger,
+                    clock,
+                    random,
+                  }),
+                ],
+                { clock },
+              ),
+        ...(listener !== undefined && { besides: () => listener.addresses }),
         storage,
         ...(!dialer.direct && { options: proxiedKademliaOptions }),
         plugins: [
@@ -373,6 +416,7 @@ export class Farmer {
         tunnels,
       );
       await node.start();
+      if (listener?.httpServer !== undefined) transfers.serveBrowsers(listener.httpServer);
       farmer.sweep(clock);
       farmer.collect(clock);
       farmer.scrubber.start();

@@ -27,7 +27,7 @@ export function canDialSocket({ scheme, host }: Address, dialer?: Dialer): boole
  * The browser's own WebSocket. In `wss:` the browser checks the certificate, which must be of an
  * authority that it trusts; it says nothing of why a connection failed.
  */
-export const dialSocket: SocketDialer = async (address, { dialer }) => {
+export const dialSocket: SocketDialer = async (address, { dialer, protocol }) => {
   if (dialer !== undefined) {
     throw new KadError('KAD_BAD_ADDRESS', 'a browser dials in its own way only');
   }
@@ -37,8 +37,8 @@ export const dialSocket: SocketDialer = async (address, { dialer }) => {
   }
   try {
     const socket = new WebSocket(
-      `${formatAddress(address)}${WEBSOCKET_PATH}`,
-      WEBSOCKET_SUBPROTOCOL,
+      `${formatAddress(address)}${protocol?.path ?? WEBSOCKET_PATH}`,
+      protocol?.subprotocol ?? WEBSOCKET_SUBPROTOCOL,
     );
     socket.binaryType = 'arraybuffer';
     return { socket, remoteAddress: address.host };

@@ -1,3 +1,4 @@
+import { isAlive, lookAfter } from '#renter/processes';
 import { type Clock, type Random } from '@granary/kad';
 import { toHex } from '@granary/protocol';
 import type { LeaseRecord } from './records.js';
@@ -15,21 +16,23 @@ export class Leases {
     private readonly store: RenterStore,
     private readonly clock: Clock,
     private readonly random: Random,
+    /** Our number among those that use the store. */
+    readonly process: number,
   ) {}
 
   /** Whether the holder of a lease is still there. Of another machine only the lease itself tells. */
   readonly isLive = ({ process: pid, expires }: LeaseRecord): boolean => {
     if (expires <= this.clock.now()) return false;
     if (this.store.reach === 'network') return true;
-    // It may be another renter of this process.
-    if (pid === process.pid) return true;
-    try {
-      process.kill(pid, 0);
-      return true;
-    } catch (error) {
-      return (error as NodeJS.ErrnoException).code === 'EPERM';
-    }
+    return isAlive(pid);
   };
+
+  /** Whether an upload's process is still there, and not this one. */
+  async isAnotherAlive(number: number): Promise<boolean> {
+    if (number === this.process) return false;
+    await lookAfter([number]);
+    return isAlive(number);
+  }
 
   /**
    * Do something that only one may do at a time; undefined when another is at it.
@@ -41,8 +44,11 @@ export class Leases {
     work: (signal: AbortSignal) => Promise<T>,
   ): Promise<{ result: T } | undefined> {
     const token = this.newToken();
-    const take = () =>
-      this.store.takeLease(name, this.record(token), this.clock.now(), this.isLive);
+    const take = async () => {
+      const held = await this.store.lease(name);
+      if (held !== undefined) await lookAfter([held.process]);
+      return this.store.takeLease(name, this.record(token), this.clock.now(), this.isLive);
+    };
     if (!(await take())) return undefined;
     const lost = new AbortController();
     const keep = this.every(LEASE_MS / 3, async () => {
@@ -77,7 +83,9 @@ export class Leases {
   /** Whether somebody works on something that {@link Leases.working} was told of. */
   async isWorkedOn(name: string): Promise<boolean> {
     const lease = await this.store.lease(name);
-    return lease !== undefined && this.isLive(lease);
+    if (lease === undefined) return false;
+    await lookAfter([lease.process]);
+    return this.isLive(lease);
   }
 
   /** Keep an object's shards until the returned function is called; it says whether it was retired. */
@@ -97,7 +105,7 @@ export class Leases {
   }
 
   private record(token: string): LeaseRecord {
-    return { process: process.pid, token, expires: this.clock.now() + LEASE_MS };
+    return { process: this.process, token, expires: this.clock.now() + LEASE_MS };
   }
 
   private every(ms: number, work: () => Promise<void>): { stop(): void } {

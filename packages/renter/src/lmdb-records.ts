@@ -81,7 +81,7 @@ export class LmdbRecords implements RecordDatabase {
     if (step.op === 'get') return this.pick(step.keys);
     for (const [key, value] of step.records) {
       if (value === null) void this.rows.remove(key);
-      else void this.rows.put(key, value);
+      else void this.rows.put(key, Buffer.from(value.buffer, value.byteOffset, value.length));
     }
     return [];
   }
