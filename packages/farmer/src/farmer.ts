@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Server as HttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import {
@@ -194,6 +195,7 @@ export class Farmer {
     private readonly scrubber: Scrubber,
     private readonly offers: OfferAnswers,
     private readonly listeningPort: () => number | undefined,
+    private readonly browsers: WebSocketListener | undefined,
     /** How others reach this farmer, when that is looked after. */
     readonly reachability: Reachability | undefined,
     /** What it does about tunnels; undefined when nothing. */
@@ -412,6 +414,7 @@ export class Farmer {
           logger,
         }),
         listeningPort,
+        listener,
         reachability,
         tunnels,
       );
@@ -444,6 +447,17 @@ export class Farmer {
   /** The first address that this farmer announces. */
   get address(): string {
     return this.contact.addresses[0] ?? '';
+  }
+
+  /** Where renters in browsers reach this farmer. */
+  get browserAddresses(): readonly string[] {
+    return this.browsers?.addresses ?? [];
+  }
+
+  /** Use another certificate for browsers from now on, PEM. @throws Error when it is none. */
+  renewBrowserCertificate(tls: { readonly key: string; readonly cert: string }): void {
+    const server = this.browsers?.httpServer;
+    if (server instanceof HttpsServer) server.setSecureContext(tls);
   }
 
   /** What this farmer offers at this time. */
