@@ -52,7 +52,7 @@ const MB = 1_000_000;
 const FILM = [24 * MB, 1] as const;
 const NOTE = [300_000, 2] as const;
 const BIG = [40 * MB, 3] as const;
-const scheme = { k: 3, repair: 4, success: 8, n: 8 };
+const redundancy = { k: 3, repair: 4, success: 8, n: 8 };
 
 /** The same bytes as `pattern` in the page. */
 function pattern(size: number, seed: number): Buffer {
@@ -81,8 +81,11 @@ describe.skipIf(noBrowser !== undefined)(title, () => {
   let tabs: BrowserContext;
   let page: Page;
 
-  const openPage = async (context: BrowserContext): Promise<Page> => {
+  const openPage = async (context: BrowserContext, scheme = 'ws'): Promise<Page> => {
     const opened = await context.newPage();
+    if (scheme === 'webrtc') {
+      await opened.addInitScript(() => Reflect.deleteProperty(globalThis, 'WebSocket'));
+    }
     opened.on('pageerror', (error) => problems.push(String(error)));
     opened.on('console', (message) => {
       // Connections to farmers that were killed; the browser says so by itself.
@@ -91,11 +94,13 @@ describe.skipIf(noBrowser !== undefined)(title, () => {
     });
     await opened.goto(built.url);
     await opened.waitForFunction(() => 'renting' in globalThis);
-    const bootstrap = network.farmers.flatMap(({ browsers }) => browsers).slice(-3);
+    const bootstrap = network.farmers
+      .flatMap(({ browsers }) => browsers.filter((address) => address.startsWith(scheme)))
+      .slice(-3);
     await opened.evaluate((options) => renting.open(options), {
       words,
       bootstrap,
-      settings: { scheme },
+      settings: { scheme: redundancy },
     });
     return opened;
   };
@@ -162,6 +167,21 @@ describe.skipIf(noBrowser !== undefined)(title, () => {
     expect(await page.evaluate(() => renting.get('note'))).toMatchObject({
       code: 'RENTER_NOT_FOUND',
     });
+  });
+
+  it('reaches farmers over data channels, where a page can open no WebSocket', async () => {
+    const other = await openPage(tabs, 'webrtc');
+    const film = await other.evaluate(() => renting.get('film'));
+    expect(film).toMatchObject({ size: FILM[0], sha256: hashes(FILM) });
+    const put = await other.evaluate(([size, seed]) => renting.put('by rtc', size, seed), NOTE);
+    expect(put).toMatchObject({ sha256: hashes(NOTE), indexFailure: null });
+    expect(await page.evaluate(() => renting.get('by rtc'))).toMatchObject({
+      sha256: hashes(NOTE),
+    });
+    const deleted = await other.evaluate(() => renting.delete('by rtc'));
+    expect(deleted).toMatchObject({ confirmed: 8, pending: [], indexFailure: null });
+    await other.evaluate(() => renting.close());
+    await other.close();
   });
 
   it('reads what Node put with the same words, and Node what the page put', async () => {
@@ -243,7 +263,7 @@ describe.skipIf(noBrowser !== undefined)(title, () => {
   });
 
   it('reads after a reload when n - k farmers are gone, into a file of its own, too', async () => {
-    for (const farmer of network.farmers.slice(0, scheme.n - scheme.k)) await kill(farmer);
+    for (const farmer of network.farmers.slice(0, redundancy.n - redundancy.k)) await kill(farmer);
     await page.close();
     page = await openPage(tabs);
     expect(await page.evaluate(() => renting.get('big'))).toMatchObject({

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { unwatchFile, watchFile } from 'node:fs';
+import { isIP } from 'node:net';
 import type { BrowserListener, Farmer } from '@granary/farmer';
 import { type Logger, messageOf, parseAddress } from '@granary/kad';
 import { CliError } from './cli-error.js';
@@ -13,6 +14,7 @@ export interface BrowserFlags {
   readonly browserCert?: string;
   readonly browserKey?: string;
   readonly browserAnnounce?: string[];
+  readonly webrtc?: string;
 }
 
 /** Between two looks at the files of a certificate, which are replaced every few weeks. */
@@ -24,7 +26,7 @@ const LOOK_MS = 60_000;
  * @throws CliError CLI_USAGE when the options do not go together, or a file can't be read.
  */
 export async function browserListener(
-  { host, browserPort, browserCert, browserKey, browserAnnounce }: BrowserFlags,
+  { host, browserPort, browserCert, browserKey, browserAnnounce, webrtc = 'auto' }: BrowserFlags,
   logger: Logger,
 ): Promise<BrowserListener | undefined> {
   if (browserPort === undefined) {
@@ -36,30 +38,60 @@ export async function browserListener(
   if ((browserCert === undefined) !== (browserKey === undefined)) {
     throw new CliError('CLI_USAGE', '--browser-cert and --browser-key go together');
   }
-  for (const address of browserAnnounce ?? []) {
-    if (parseAddress(address).scheme === 'https') {
-      throw new CliError('CLI_USAGE', `${address}: browsers dial wss:// and ws:// addresses`);
-    }
-  }
-  const announce = browserAnnounce === undefined ? {} : { announce: browserAnnounce };
   const port = parsePort(browserPort);
+  const announced = announcements(browserAnnounce);
+  const listener = {
+    host,
+    port,
+    ...(announced.sockets !== undefined && { announce: announced.sockets }),
+    // Data channels need an address by number: a wildcard is none.
+    webrtc: webrtc === 'never' ? false : (announced.channels ?? isIP(host) !== 0),
+  };
   if (browserCert === undefined || browserKey === undefined) {
-    if (!isLoopback(host) && browserAnnounce === undefined) {
+    if (!isLoopback(host) && announced.sockets === undefined) {
       logger.warn(
         { host, port },
-        'without --browser-cert, only pages that came in the clear themselves can reach it',
+        'without --browser-cert, WebSockets are for pages that came in the clear themselves',
       );
     }
-    return { host, port, ...announce };
+    return listener;
   }
-  const tls = await certificate(browserCert, browserKey);
-  if (browserAnnounce === undefined) {
+  if (announced.sockets === undefined || announced.sockets.length === 0) {
     throw new CliError(
       'CLI_USAGE',
       'name the address that the certificate is for: --browser-announce wss://HOST:PORT',
     );
   }
-  return { host, port, tls, ...announce };
+  return { ...listener, tls: await certificate(browserCert, browserKey) };
+}
+
+/** Addresses to announce, by kind; those of data channels come without a certificate. */
+function announcements(addresses: readonly string[] | undefined): {
+  readonly sockets?: readonly string[];
+  readonly channels?: readonly { readonly host: string; readonly port: number }[];
+} {
+  if (addresses === undefined) return {};
+  const sockets: string[] = [];
+  const channels: { host: string; port: number }[] = [];
+  for (const address of addresses) {
+    const match = /^webrtc:\/\/(?:\[([0-9a-fA-F:]+)\]|([0-9.]+)):(\d+)$/.exec(address);
+    const host = match?.[1] ?? match?.[2] ?? '';
+    if (match !== null && isIP(host) !== 0) {
+      channels.push({ host, port: parsePort(match[3]!) });
+    } else if (/^wss?:/.test(address)) {
+      parseAddress(address);
+      sockets.push(address);
+    } else {
+      throw new CliError(
+        'CLI_USAGE',
+        `${address}: browsers dial wss://HOST:PORT, ws://HOST:PORT and webrtc://IP:PORT addresses`,
+      );
+    }
+  }
+  return {
+    sockets,
+    ...(channels.length > 0 && { channels }),
+  };
 }
 
 async function certificate(certFile: string, keyFile: string) {

@@ -161,8 +161,16 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
     .option('--browser-key <file>', 'its key, PEM')
     .option(
       '--browser-announce <url>',
-      'address that browsers reach it at, wss://HOST:PORT; may be repeated',
+      'address that browsers reach it at, wss://HOST:PORT or webrtc://IP:PORT; may be repeated',
       collect,
+    )
+    .addOption(
+      new Option(
+        '--webrtc <when>',
+        'take data channels of browsers at the UDP port of that number, which needs no certificate',
+      )
+        .choices(['auto', 'never'])
+        .default('auto'),
     )
     .option('--space <size>', 'the most bytes of shards to keep', '10GB')
     .option('--reservation <time>', 'how long a broken-off upload is kept to go on', '1h')

@@ -13,11 +13,9 @@ import {
   LmdbValueStore,
   type Logger,
   Mailbox,
-  type OwnServer,
   type Plugin,
   PubSub,
   type Random,
-  WebSocketListener,
   WebSocketTransport,
   createTlsCredentials,
   difficultyOf,
@@ -38,8 +36,13 @@ import {
   type TunnelsOptions,
 } from '@granary/nat';
 import { LmdbRows, Payee, PaymentBook, type Settlement, ledgerSettlement } from '@granary/payments';
-import type { FarmerTerms } from '@granary/protocol';
+import { type FarmerTerms, TRANSFER_PATH } from '@granary/protocol';
 import { Admission } from './admission.js';
+import {
+  type BrowserListener,
+  type BrowserListeners,
+  browserListeners,
+} from './browser-listeners.js';
 import { AuditAnswers } from './audit-answers.js';
 import { registerFarmerMethods } from './farmer-methods.js';
 import { type FarmerPolicy, defaultPolicy } from './farmer-policy.js';
@@ -105,12 +108,6 @@ export interface FarmerOptions {
   readonly logger: Logger;
   readonly clock?: Clock;
   readonly random?: Random;
-}
-
-/** Where renters in browsers reach a farmer. */
-export interface BrowserListener extends OwnServer {
-  /** What to announce instead of where it listens, such as the address of a proxy that ends TLS. */
-  readonly announce?: readonly string[];
 }
 
 /** How a farmer is paid. Amounts in the smallest unit of its currency, times in milliseconds. */
@@ -195,7 +192,7 @@ export class Farmer {
     private readonly scrubber: Scrubber,
     private readonly offers: OfferAnswers,
     private readonly listeningPort: () => number | undefined,
-    private readonly browsers: WebSocketListener | undefined,
+    private readonly browsers: BrowserListeners | undefined,
     /** How others reach this farmer, when that is looked after. */
     readonly reachability: Reachability | undefined,
     /** What it does about tunnels; undefined when nothing. */
@@ -268,15 +265,10 @@ export class Farmer {
         onRequest: (request, response) => farmer?.onRequest(request, response) ?? false,
       });
       const { browsers } = options;
-      const listener =
+      const listeners =
         browsers === undefined
           ? undefined
-          : WebSocketListener.standalone(browsers, {
-              ...(browsers.announce !== undefined && { announce: browsers.announce }),
-              // Whoever comes through a proxy comes from its one address.
-              maxPerAddress: 1024,
-              logger,
-            });
+          : browserListeners(browsers, { identity, directory, clock, logger });
       const storage = LmdbValueStore.open(join(directory, 'values.lmdb'));
       const pubsub = new PubSub();
       const mailbox = new Mailbox();
@@ -310,14 +302,14 @@ export class Farmer {
       const node = new KademliaNode({
         identity,
         transport:
-          listener === undefined
+          listeners === undefined
             ? transport
             : new CombinedTransport(
                 [
                   transport,
                   new WebSocketTransport({
                     identity,
-                    listener,
+                    listener: listeners.all,
                     credentials,
                     dialer,
                     logger,
@@ -327,7 +319,7 @@ export class Farmer {
                 ],
                 { clock },
               ),
-        ...(listener !== undefined && { besides: () => listener.addresses }),
+        ...(listeners !== undefined && { besides: () => listeners.all.addresses }),
         storage,
         ...(!dialer.direct && { options: proxiedKademliaOptions }),
         plugins: [
@@ -414,12 +406,16 @@ export class Farmer {
           logger,
         }),
         listeningPort,
-        listener,
+        listeners,
         reachability,
         tunnels,
       );
+      listeners?.dataChannels?.route(TRANSFER_PATH, (channel, from) =>
+        transfers.takeChannel(channel, from),
+      );
       await node.start();
-      if (listener?.httpServer !== undefined) transfers.serveBrowsers(listener.httpServer);
+      const browserServer = listeners?.webSockets.httpServer;
+      if (browserServer !== undefined) transfers.serveBrowsers(browserServer);
       farmer.sweep(clock);
       farmer.collect(clock);
       farmer.scrubber.start();
@@ -451,12 +447,12 @@ export class Farmer {
 
   /** Where renters in browsers reach this farmer. */
   get browserAddresses(): readonly string[] {
-    return this.browsers?.addresses ?? [];
+    return this.browsers?.all.addresses ?? [];
   }
 
   /** Use another certificate for browsers from now on, PEM. @throws Error when it is none. */
   renewBrowserCertificate(tls: { readonly key: string; readonly cert: string }): void {
-    const server = this.browsers?.httpServer;
+    const server = this.browsers?.webSockets.httpServer;
     if (server instanceof HttpsServer) server.setSecureContext(tls);
   }
 

@@ -3,8 +3,9 @@ import type { Server as HttpServer } from 'node:http';
 import type { Server } from 'node:https';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
-import { type WebSocket, WebSocketServer } from 'ws';
+import { WebSocketServer } from 'ws';
 import {
+  type DataChannelSocket,
   isUpgradeRouted,
   messageOf,
   peerIdentityOf,
@@ -19,6 +20,7 @@ import {
   TRANSFER_PROVED_SUBPROTOCOL,
   TRANSFER_SUBPROTOCOL,
 } from '@granary/protocol';
+import { type RenterSocket, channelAsSocket } from './renter-socket.js';
 import { type TransferContext, TransferSession } from './transfer-session.js';
 
 /** The most renters' connections at one time, and from one address. */
@@ -42,6 +44,8 @@ function refuseUpgrade(socket: Duplex, status: string, code: string, message: st
 const PROVE_MS = 5_000;
 /** Policy violation (RFC 6455, section 7.4.1). */
 const POLICY_VIOLATION = 1008;
+/** As the registry of close codes has it. */
+const TRY_AGAIN_LATER = 1013;
 
 /**
  * Takes renters' WebSockets on a farmer's HTTPS server, where TLS says who is there, and on its listener for
@@ -56,6 +60,7 @@ export class TransferServer {
   private readonly proved = new WeakSet<IncomingMessage>();
   private unroute: (() => unknown) | undefined;
   private open = 0;
+  private readonly channels = new Set<RenterSocket>();
 
   constructor(
     private readonly server: Server,
@@ -88,6 +93,16 @@ export class TransferServer {
     });
   }
 
+  /** Take a browser's data channel. */
+  takeChannel(channel: DataChannelSocket, address: string): void {
+    if (this.isFull(address)) return channel.close(TRY_AGAIN_LATER, 'too many connections');
+    const socket = channelAsSocket(channel);
+    this.channels.add(socket);
+    socket.once('close', () => this.channels.delete(socket));
+    this.count(socket, address);
+    this.proveFirst(socket);
+  }
+
   /** Connections at this time. */
   get connections(): number {
     return this.sessions.size;
@@ -101,6 +116,7 @@ export class TransferServer {
     // Uploads put what they have on the disk before they end.
     await Promise.all([...this.context.uploads.values()].map((upload) => upload.stop()));
     for (const socket of this.sockets.clients) socket.terminate();
+    for (const socket of [...this.channels]) socket.terminate();
     this.sockets.close();
     // What they are writing down is not cut off.
     const { clock } = this.context;
@@ -136,7 +152,7 @@ export class TransferServer {
     socket: Duplex,
     head: Buffer,
     subprotocol: string,
-    begin: (webSocket: WebSocket) => void,
+    begin: (webSocket: RenterSocket) => void,
   ): void {
     const offered = String(request.headers['sec-websocket-protocol'] ?? '').split(/\s*,\s*/);
     if (!offered.includes(subprotocol)) {
@@ -144,26 +160,34 @@ export class TransferServer {
       return refuseUpgrade(socket, '400 Bad Request', 'FARMER_PROTOCOL', message);
     }
     const address = request.socket.remoteAddress ?? '';
-    const count = this.perAddress.get(address) ?? 0;
-    if (this.open >= this.limits.total || count >= this.limits.perAddress) {
+    if (this.isFull(address)) {
       const message = 'too many connections: try again later';
       return refuseUpgrade(socket, '503 Service Unavailable', 'FARMER_BUSY', message);
     }
     this.sockets.handleUpgrade(request, socket, head, (webSocket) => {
-      this.open += 1;
-      this.perAddress.set(address, (this.perAddress.get(address) ?? 0) + 1);
-      webSocket.once('close', () => {
-        this.open -= 1;
-        const left = (this.perAddress.get(address) ?? 1) - 1;
-        if (left > 0) this.perAddress.set(address, left);
-        else this.perAddress.delete(address);
-      });
+      this.count(webSocket, address);
       begin(webSocket);
     });
   }
 
+  private isFull(address: string): boolean {
+    const { total, perAddress } = this.limits;
+    return this.open >= total || (this.perAddress.get(address) ?? 0) >= perAddress;
+  }
+
+  private count(socket: RenterSocket, address: string): void {
+    this.open += 1;
+    this.perAddress.set(address, (this.perAddress.get(address) ?? 0) + 1);
+    socket.once('close', () => {
+      this.open -= 1;
+      const left = (this.perAddress.get(address) ?? 1) - 1;
+      if (left > 0) this.perAddress.set(address, left);
+      else this.perAddress.delete(address);
+    });
+  }
+
   /** Have both sides prove who they are, then begin. */
-  private proveFirst(webSocket: WebSocket): void {
+  private proveFirst(webSocket: RenterSocket): void {
     const { identity, clock, logger } = this.context;
     const proof = proveAsAcceptor(identity, systemRandom, 'transfer');
     const refuse = (error: unknown) => {
@@ -190,7 +214,7 @@ export class TransferServer {
     webSocket.send(proof.challenge);
   }
 
-  private begin(webSocket: WebSocket, peer: string | undefined): void {
+  private begin(webSocket: RenterSocket, peer: string | undefined): void {
     const session = new TransferSession(webSocket, peer, this.context);
     this.sessions.add(session);
     webSocket.once('close', () => this.sessions.delete(session));

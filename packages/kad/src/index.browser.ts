@@ -64,6 +64,7 @@ export {
   type DialerProof,
 } from './socket-proof.js';
 export type { SocketPurpose } from './websocket-handshake.js';
+export { DataChannelSocket, type RawChannel } from './data-channel-socket.js';
 export { CombinedTransport } from './combined-transport.js';
 export {
   ConformanceError,

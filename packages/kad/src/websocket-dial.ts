@@ -23,7 +23,7 @@ const DHT: SocketProtocol = {
 
 /** Whether WebSockets to an address can be made here. */
 export function canDialSocket({ scheme, host }: Address, dialer: Dialer = directDialer): boolean {
-  return scheme !== 'https' && dialer.dials(host);
+  return (scheme === 'wss' || scheme === 'ws') && dialer.dials(host);
 }
 
 /**

@@ -21,6 +21,7 @@ const HIGH_WATER = 1024 * 1024;
  */
 export function canDialTransfer(address: string): boolean {
   const { scheme, host } = parseAddress(address);
+  if (scheme === 'webrtc') return false;
   return scheme !== 'ws' || host === 'localhost' || host === '::1' || /^127\./.test(host);
 }
 
