@@ -440,9 +440,10 @@ export class Farmer {
     return this.node.contact;
   }
 
-  /** The first address that this farmer announces. */
+  /** The first address that this farmer announces for other nodes; empty while there is none. */
   get address(): string {
-    return this.contact.addresses[0] ?? '';
+    const { browserAddresses } = this;
+    return this.contact.addresses.find((one) => !browserAddresses.includes(one)) ?? '';
   }
 
   /** Where renters in browsers reach this farmer. */
