@@ -1,4 +1,5 @@
 import { availableParallelism, cpus } from 'node:os';
+import { benchBrowser } from './browser-bench.js';
 import { benchDht } from './dht-bench.js';
 import { benchDhtPeers } from './dht-peers/bench.js';
 import { benchErasure } from './erasure-bench.js';
@@ -15,6 +16,7 @@ const parts: Record<string, (report: (line: string) => void) => Promise<void>> =
   transfers: benchTransfers,
   payments: benchPayments,
   metadata: benchMetadata,
+  browser: benchBrowser,
 };
 
 const wanted = process.argv.slice(2);

@@ -650,6 +650,7 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
     .option('--reservation <time>', 'how long a broken-off upload is kept to go on', '1h')
     .option('--price <amount>', 'that each farmer asks for a GB-month', '0')
     .option('--egress-price <amount>', 'that each farmer asks for a GB of egress', '0')
+    .option('--browsers', 'have renters in browsers reach the farmers, too')
     .addHelpText(
       'after',
       examples('granary network', 'granary network -n 30 --dir ./network --port-base 4600'),
