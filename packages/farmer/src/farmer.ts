@@ -81,7 +81,7 @@ export interface FarmerOptions {
   readonly tunnels?: Omit<TunnelsOptions, 'server' | 'credentials' | 'reachability'>;
   /**
    * Be reached by renters in browsers, too: a listener of WebSockets for the DHT's messages and for
-   * transfers. Its addresses are announced besides the others.
+   * transfers. Its addresses are announced besides the others. Not with a dialer that is not direct.
    */
   readonly browsers?: BrowserListener;
   /** How connections are opened; from this machine itself when not given. */
@@ -264,7 +264,8 @@ export class Farmer {
         logger,
         onRequest: (request, response) => farmer?.onRequest(request, response) ?? false,
       });
-      const { browsers } = options;
+      // Its addresses would tell where this machine is, and no proxy carries what comes to it.
+      const browsers = dialer.direct ? options.browsers : undefined;
       const listeners =
         browsers === undefined
           ? undefined

@@ -153,7 +153,7 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
  * @throws CliError CLI_USAGE when it is told nothing.
  */
 async function checkHidden(
-  { announce = [], host }: FarmOptions,
+  { announce = [], host, browserPort }: FarmOptions,
   proxy: string,
   { config, logger }: Context,
 ): Promise<void> {
@@ -163,6 +163,12 @@ async function checkHidden(
       'CLI_USAGE',
       'behind a proxy a farmer does not announce where it is: name the address of its onion ' +
         'service with --announce https://….onion:PORT (docs/tor.md)',
+    );
+  }
+  if (browserPort !== undefined) {
+    throw new CliError(
+      'CLI_USAGE',
+      '--browser-port with --proxy would tell where this machine is: leave out one of them',
     );
   }
   if (config.portMapping === 'always') {
