@@ -10,6 +10,9 @@ const alias = ['erasure', 'kad', 'nat', 'protocol', 'payments', 'farmer', 'rente
   (name) => ({ find: `@granary/${name}`, replacement: source(name) }),
 );
 
+// What a package offers besides its index.
+const client = fileURLToPath(new URL('./packages/bridge/src/client/index.ts', import.meta.url));
+
 // A package's own choices by condition (`imports` in its package.json) lead to its built files.
 const imports = [
   {
@@ -19,7 +22,9 @@ const imports = [
 ];
 
 export default defineConfig({
-  resolve: { alias: [...alias, ...imports] },
+  resolve: {
+    alias: [{ find: '@granary/bridge/client', replacement: client }, ...alias, ...imports],
+  },
   test: {
     // Many tests wait more than they reckon; by itself vitest would use one worker on two cores.
     maxWorkers: Math.max(2, availableParallelism()),

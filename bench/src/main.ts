@@ -4,7 +4,9 @@ import { benchDht } from './dht-bench.js';
 import { benchDhtPeers } from './dht-peers/bench.js';
 import { benchErasure } from './erasure-bench.js';
 import { benchMetadata } from './metadata-bench.js';
+import { benchMultipart } from './multipart-bench.js';
 import { benchPayments } from './payment-bench.js';
+import { benchS3 } from './s3-bench.js';
 import { benchShardStore } from './shard-store-bench.js';
 import { benchTransfers } from './transfer-bench.js';
 
@@ -17,6 +19,8 @@ const parts: Record<string, (report: (line: string) => void) => Promise<void>> =
   payments: benchPayments,
   metadata: benchMetadata,
   browser: benchBrowser,
+  s3: benchS3,
+  multipart: benchMultipart,
 };
 
 const wanted = process.argv.slice(2);

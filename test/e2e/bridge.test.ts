@@ -1,16 +1,21 @@
-import { randomBytes } from 'node:crypto';
+import { X509Certificate, randomBytes } from 'node:crypto';
 import { copyFile, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { type PeerCertificate, connect } from 'node:tls';
 import {
   CopyObjectCommand,
   CreateBucketCommand,
   DeleteBucketCommand,
+  DeleteObjectCommand,
   DeleteObjectsCommand,
+  GetBucketTaggingCommand,
   GetObjectCommand,
+  HeadObjectCommand,
   ListBucketsCommand,
   ListObjectsV2Command,
+  PutBucketTaggingCommand,
   PutObjectCommand,
   S3Client,
 } from '@aws-sdk/client-s3';
@@ -18,6 +23,8 @@ import { Upload } from '@aws-sdk/lib-storage';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { Client as MinioClient } from 'minio';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { CONTENT_BUCKET, JOURNAL_BUCKET } from '@granary/bridge';
+import { answerOf, createBridgeClient } from '@granary/bridge/client';
 import { startPostgres } from '../../packages/bridge/src/sql/postgres-server.test-support.js';
 import {
   type BridgeKey,
@@ -81,6 +88,21 @@ function sdk(): S3Client {
   });
 }
 
+/** The certificate that a server shows, whoever trusts it. */
+function shownCertificate(url: string): Promise<PeerCertificate> {
+  const { hostname, port } = new URL(url);
+  return new Promise((resolve, reject) => {
+    const socket = connect(
+      { host: hostname, port: Number(port), rejectUnauthorized: false },
+      () => {
+        resolve(socket.getPeerCertificate());
+        socket.destroy();
+      },
+    );
+    socket.once('error', reject);
+  });
+}
+
 async function read(s3: S3Client, Bucket: string, Key: string, Range?: string): Promise<Buffer> {
   const { Body } = await s3.send(new GetObjectCommand({ Bucket, Key, Range }));
   return Buffer.from(await Body!.transformToByteArray());
@@ -110,11 +132,18 @@ describe('while farmers are being killed', () => {
     await s3.send(new CopyObjectCommand({ Bucket, Key: 'copy', CopySource: `${Bucket}/middle` }));
     const url = await getSignedUrl(s3, new GetObjectCommand({ Bucket, Key: 'copy' }));
     expect(Buffer.from(await (await fetch(url)).arrayBuffer()).equals(middle)).toBe(true);
+    const sealed = { SSECustomerAlgorithm: 'AES256', SSECustomerKey: randomBytes(32) as never };
+    const inParts = { Bucket, Key: 'sealed', Body: large, ...sealed };
+    await new Upload({ client: s3, params: inParts, partSize: 5 * MIB, queueSize: 2 }).done();
+    await expect(read(s3, Bucket, 'sealed')).rejects.toThrow(/Server Side Encryption/);
+    const opened = await s3.send(new GetObjectCommand({ Bucket, Key: 'sealed', ...sealed }));
+    expect(large.equals(await opened.Body!.transformToByteArray())).toBe(true);
     const { Contents } = await s3.send(new ListObjectsV2Command({ Bucket }));
     expect(Contents!.map(({ Key, Size }) => [Key, Size])).toEqual([
       ['copy', MIB],
       ['large', 11 * MIB],
       ['middle', MIB],
+      ['sealed', 11 * MIB],
       ['small', 4096],
     ]);
     s3.destroy();
@@ -211,6 +240,13 @@ describe('while farmers are being killed', () => {
     await aws('cp', file, 's3://awscli/dir/file');
     await aws('cp', 's3://awscli/dir/file', `${file}.out`);
     expect((await readFile(`${file}.out`)).equals(bytes)).toBe(true);
+    const secret = join(directory, 'aws-key');
+    await writeFile(secret, randomBytes(32));
+    const sealed = ['--sse-c', 'AES256', '--sse-c-key', `fileb://${secret}`];
+    await aws('cp', file, 's3://awscli/sealed', ...sealed);
+    await aws('cp', 's3://awscli/sealed', `${file}.opened`, ...sealed);
+    expect((await readFile(`${file}.opened`)).equals(bytes)).toBe(true);
+    await expect(aws('cp', 's3://awscli/sealed', `${file}.none`)).rejects.toThrow();
     await client(key, '/usr/bin/aws', [
       ...['--endpoint-url', bridge.url, 's3', 'rb', '--force', 's3://awscli'],
     ]);
@@ -266,6 +302,47 @@ describe('then', () => {
     s3.destroy();
   });
 
+  it.skipIf(!hasProgram('/usr/bin/rclone'))(
+    'rclone sends keys of its own over TLS, and the certificate changes meanwhile',
+    async () => {
+      await stopBridge(bridge);
+      bridge = await startBridge(network.home, ['--listen', '127.0.0.1:0', '--tls-self-signed']);
+      const file = join(network.home, 'bridge', 'tls.pem');
+      expect((await stat(file)).mode & 0o077).toBe(0);
+      const remote = `:s3,provider=Other,env_auth,endpoint='${bridge.url}':secret`;
+      const rclone = (...args: string[]) =>
+        client(key, 'rclone', ['--ca-cert', bridge.certificate!, ...args], {
+          RCLONE_CONFIG: join(directory, 'none.conf'),
+        });
+      const sealed = [
+        '--s3-sse-customer-algorithm=AES256',
+        `--s3-sse-customer-key-base64=${randomBytes(32).toString('base64')}`,
+      ];
+      const [source, back] = [join(directory, 'secret'), join(directory, 'back')];
+      await mkdir(source);
+      await writeFile(join(source, 'small'), 'small');
+      await writeFile(join(source, 'large'), randomBytes(6 * MIB));
+      await rclone('mkdir', remote);
+      await rclone(
+        ...['copy', source, remote, '--s3-upload-cutoff=5M', '--s3-chunk-size=5M', ...sealed],
+      );
+      const before = await readFile(bridge.certificate!, 'utf8');
+      await rm(file);
+      bridge.child.kill('SIGHUP');
+      await until('there is another certificate', async () => {
+        const { fingerprint256 } = await shownCertificate(bridge.url);
+        return fingerprint256 !== new X509Certificate(before).fingerprint256;
+      });
+      await rclone('copy', remote, back, ...sealed);
+      expect(await readFile(join(back, 'small'), 'utf8')).toBe('small');
+      await rclone('check', source, remote, '--download', ...sealed);
+      await expect(rclone('copy', remote, join(directory, 'none'))).rejects.toThrow();
+      await rclone('purge', remote);
+      await stopBridge(bridge);
+      bridge = await startBridge(network.home, ['--listen', '127.0.0.1:0']);
+    },
+  );
+
   it('keys are made, limited, listed and taken away', async () => {
     const made = await granaryJson<BridgeKey>(
       ['access-keys', 'add', '--user', 'reader', '--rights', 'list,read', '--expires', '1h'],
@@ -287,6 +364,47 @@ describe('then', () => {
     const file = join(network.home, 'bridge', 'bridge.db');
     expect((await stat(file)).mode & 0o077).toBe(0);
     expect((await readFile(file)).includes(key.secretAccessKey)).toBe(false);
+  });
+
+  it('the REST API stores, reads and manages, by its client and by the commands', async () => {
+    const client = createBridgeClient({ url: bridge.url, credentials: key });
+    answerOf(await client.POST('/buckets', { body: { name: 'rest' } }));
+    const bytes = randomBytes(MIB);
+    const place = { path: { bucket: 'rest' }, query: { key: 'a/../b' } };
+    answerOf(await client.PUT('/buckets/{bucket}/object', { params: place, body: bytes }));
+    const got = await client.GET('/buckets/{bucket}/object', {
+      params: place,
+      headers: { range: 'bytes=1000-500999' },
+      parseAs: 'arrayBuffer',
+    });
+    expect(Buffer.from(answerOf(got)).equals(bytes.subarray(1000, 501_000))).toBe(true);
+    const s3 = sdk();
+    expect((await read(s3, 'rest', 'a/../b')).equals(bytes)).toBe(true);
+    s3.destroy();
+    expect(answerOf(await client.GET('/status'))).toMatchObject({ database: true, network: true });
+
+    // Neither keys nor database are where these are run.
+    const env = {
+      GRANARY_BRIDGE_URL: bridge.url,
+      GRANARY_BRIDGE_KEY: `${key.accessKeyId}:${key.secretAccessKey}`,
+    };
+    const home = join(directory, 'elsewhere');
+    const remote = (extra: object, ...args: string[]) =>
+      granary(args, { home, env: { ...env, ...extra } });
+    const added = await remote({}, 'bridge', 'users', 'add', 'far', '--quota', '2MB', '--json');
+    expect(JSON.parse(added.stdout.toString())).toMatchObject({ quota: { bytes: 2_000_000 } });
+    const keys = ['access-keys', 'add', '--user', 'far', '--rights', 'list', '--json'];
+    const limited = JSON.parse((await remote({}, ...keys)).stdout.toString()) as BridgeKey;
+    const as = (secret: string) => ({ GRANARY_BRIDGE_KEY: `${limited.accessKeyId}:${secret}` });
+    const [shown, refused, wrong, nobody] = await Promise.all([
+      remote({}, 'bridge', 'users', 'show', 'far'),
+      remote(as(limited.secretAccessKey), 'bridge', 'users', 'list', '--json'),
+      remote(as('wrong'), 'access-keys', 'list', '--user', 'me'),
+      remote({ GRANARY_BRIDGE_URL: 'http://127.0.0.1:65535' }, 'bridge', 'status'),
+    ]);
+    expect(shown.stdout.toString()).toMatch(/bytes +0 B of 2.00 MB/);
+    expect(JSON.parse(refused.stderr)).toMatchObject({ error: { code: 'Forbidden', exit: 19 } });
+    expect([shown.code, refused.code, wrong.code, nobody.code]).toEqual([0, 19, 5, 6]);
   });
 
   it('two bridges over one PostgreSQL are one, and either is enough', async () => {
@@ -336,6 +454,104 @@ describe('then', () => {
     }
   });
 
+  it('the 24 words bring back the bridge with all its names, on another machine', async () => {
+    killing = false;
+    await chaos;
+    const [old, fresh] = [join(directory, 'lost'), join(directory, 'found')];
+    const { words } = await granaryJson<{ words: string }>(['init'], old);
+    const bootstrap = network.farmers.slice(0, 3).map(({ address }) => address);
+    const config = JSON.stringify({ bootstrap, scheme: '2/3/4/5' });
+    await writeFile(join(old, 'config.json'), config);
+    const options = ['--listen', '127.0.0.1:0', '--journal-interval', '1s', '--pack', '2s'];
+    const first = await startBridge(old, options);
+    const clientAt = (url: string) =>
+      new S3Client({
+        endpoint: url,
+        region: 'us-east-1',
+        forcePathStyle: true,
+        credentials: first.key!,
+      });
+    const before = clientAt(first.url);
+    const bodies = new Map<string, Buffer>();
+    for (const Bucket of ['names', 'dropped']) {
+      await before.send(new CreateBucketCommand({ Bucket }));
+    }
+    for (let i = 0; i < 20; i += 1) {
+      const Key = `ordner ${i % 3}/ü ${i}`;
+      bodies.set(Key, randomBytes(i % 7 === 6 ? 300_000 : 10 + i * 100));
+      const Body = bodies.get(Key);
+      const Metadata = { number: String(i) };
+      await before.send(new PutObjectCommand({ Bucket: 'names', Key, Body, Metadata }));
+    }
+    const parts = randomBytes(6 * MIB);
+    const params = { Bucket: 'names', Key: 'parts', Body: parts };
+    await new Upload({ client: before, params, partSize: 5 * MIB }).done();
+    bodies.set('parts', parts);
+    await before.send(new DeleteBucketCommand({ Bucket: 'dropped' }));
+    await before.send(
+      new PutBucketTaggingCommand({
+        Bucket: 'names',
+        Tagging: { TagSet: [{ Key: 'kept', Value: 'yes' }] },
+      }),
+    );
+    // Some are packed by now, and the journal knows of it; the last ones are only in the journal.
+    await new Promise((resolve) => setTimeout(resolve, 5000));
+    const inJournal = async () => {
+      const list = await granary(['ls', JOURNAL_BUCKET, '--json'], { home: old });
+      return list.stdout.toString();
+    };
+    const journal = await inJournal();
+    await before.send(new PutObjectCommand({ Bucket: 'names', Key: 'last', Body: 'of all' }));
+    bodies.set('last', Buffer.from('of all'));
+    await before.send(new DeleteObjectCommand({ Bucket: 'names', Key: 'ordner 0/ü 0' }));
+    bodies.delete('ordner 0/ü 0');
+    await until('the journal goes on', async () => (await inJournal()) !== journal);
+    await new Promise((resolve) => setTimeout(resolve, 2000));
+    before.destroy();
+    await stopBridge(first, 'SIGKILL');
+    await rm(old, { recursive: true });
+
+    const recovered = await granaryJson<{ bridge: object }>(
+      ['recover', '--words', words, '--bootstrap', bootstrap[0]!],
+      fresh,
+    );
+    expect(recovered.bridge).toMatchObject({ users: 1, buckets: 1, versions: 21, lost: [] });
+    const again = await granary(['bridge', 'recover'], { home: fresh });
+    expect(again.code).toBe(14);
+    expect(again.stderr).toMatch(/has users already/);
+    await writeFile(join(fresh, 'config.json'), config);
+    let second = await startBridge(fresh, options);
+    expect(second.key).toBeUndefined();
+    const check = async (url: string) => {
+      const s3 = clientAt(url);
+      const { Contents } = await s3.send(new ListObjectsV2Command({ Bucket: 'names' }));
+      expect(Contents!.map(({ Key }) => Key)).toEqual([...bodies.keys()].sort());
+      for (const [Key, bytes] of bodies) {
+        expect((await read(s3, 'names', Key)).equals(bytes), Key).toBe(true);
+      }
+      const Key = 'ordner 1/ü 1';
+      const { Metadata } = await s3.send(new HeadObjectCommand({ Bucket: 'names', Key }));
+      expect(Metadata).toEqual({ number: '1' });
+      const { TagSet } = await s3.send(new GetBucketTaggingCommand({ Bucket: 'names' }));
+      expect(TagSet).toEqual([{ Key: 'kept', Value: 'yes' }]);
+      s3.destroy();
+    };
+    await check(second.url);
+    await stopBridge(second);
+
+    // The database alone is lost: a bridge does not begin with an empty one unasked.
+    await rm(join(fresh, 'bridge'), { recursive: true });
+    await expect(startBridge(fresh, options)).rejects.toThrow(/granary bridge recover/);
+    const { code, stdout } = await granary(['bridge', 'recover'], { home: fresh });
+    expect([code, stdout.toString()]).toEqual([
+      0,
+      expect.stringContaining('1 user, 1 bucket, 21 objects'),
+    ]);
+    second = await startBridge(fresh, options);
+    await check(second.url);
+    await stopBridge(second, 'SIGKILL');
+  });
+
   it('what is deleted goes from the farmers, and nothing is left over', async () => {
     const s3 = sdk();
     const { Buckets } = await s3.send(new ListBucketsCommand({}));
@@ -346,9 +562,9 @@ describe('then', () => {
       await s3.send(new DeleteBucketCommand({ Bucket }));
     }
     s3.destroy();
-    const objects = async () =>
-      (await granaryJson<{ objects: number }>(['status', '--offline'], network.home)).objects;
-    await until('the contents are gone', async () => (await objects()) === 0, 90_000);
+    const contents = async () =>
+      (await granary(['ls', CONTENT_BUCKET], { home: network.home })).stdout.toString();
+    await until('the contents are gone', async () => (await contents()) === '', 90_000);
     await stopBridge(bridge);
     const { code, stderr } = await granary(['gc'], { home: network.home });
     expect([code, stderr]).toEqual([0, '']);

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { silentLogger } from '@granary/kad';
 import { Renter, defaultReputationSettings, loadKeyFile } from '@granary/renter';
-import { type FarmerProcess, TestNetwork, granary, kill, until } from './support/granary.js';
+import { type HeldShards, TestNetwork, granary, heldBy, kill, until } from './support/granary.js';
+import { seeded } from './support/seeded.js';
 
 /** Processes killed in one run; GRANARY_CRASHES sets another number. */
 const CRASHES = Number(process.env['GRANARY_CRASHES'] ?? 100);
@@ -13,18 +14,6 @@ const SEED = Number(process.env['GRANARY_SEED'] ?? 1);
 /** Crashes between two looks at everything. */
 const CHECK_EVERY = 15;
 const SCHEME = ['--scheme', '2/4/5/6'];
-
-/** Numbers in [0, 1) from a seed (SplitMix32). */
-function seeded(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x9e3779b9) >>> 0;
-    let z = state;
-    z = Math.imul(z ^ (z >>> 16), 0x21f0aaad);
-    z = Math.imul(z ^ (z >>> 15), 0x735a2d97);
-    return ((z ^ (z >>> 15)) >>> 0) / 2 ** 32;
-  };
-}
 
 const sha = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
 
@@ -153,8 +142,8 @@ async function checkEverything(allowed: Map<string, Allowed>): Promise<void> {
   const { review } = await renter.collectGarbage();
   expect(review, `seed ${SEED}`).toMatchObject({ orphans: 0, missing: 0, unreachable: [] });
   const { shards, storedBytes } = await renter.status();
-  const stats = await Promise.all(network.farmers.map(shardsOf));
-  const sum = (pick: (s: Held) => number) => stats.reduce((total, s) => total + pick(s), 0);
+  const stats = await Promise.all(network.farmers.map(heldBy));
+  const sum = (pick: (s: HeldShards) => number) => stats.reduce((total, s) => total + pick(s), 0);
   expect(
     sum((s) => s.shards),
     `seed ${SEED}`,
@@ -164,28 +153,6 @@ async function checkEverything(allowed: Map<string, Allowed>): Promise<void> {
     sum((s) => s.bytes),
     `seed ${SEED}`,
   ).toBe(storedBytes);
-}
-
-interface Held {
-  readonly shards: number;
-  readonly bytes: number;
-}
-
-async function shardsOf({ address }: FarmerProcess): Promise<Held> {
-  const { get } = await import('node:https');
-  const text = await new Promise<string>((resolve, reject) => {
-    get(`${address}/health`, { rejectUnauthorized: false }, (response) => {
-      let body = '';
-      response.on('data', (data: Buffer) => (body += data.toString()));
-      response.on('end', () => resolve(body));
-    }).on('error', reject);
-  });
-  const { shards, usedBytes, reservedBytes } = JSON.parse(text) as {
-    shards: number;
-    usedBytes: number;
-    reservedBytes: number;
-  };
-  return { shards, bytes: usedBytes + reservedBytes };
 }
 
 async function contentHash(name: string): Promise<string | undefined> {

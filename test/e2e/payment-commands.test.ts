@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EvmNode } from '../../packages/payments/src/evm-node.test-support.js';
-import { TestNetwork, granary, granaryJson, kill, realFile } from './support/granary.js';
+import { TestNetwork, granary, granaryJson, kill, realFile, until } from './support/granary.js';
 
 const PRICE = '1000000000000';
 const PRICES = ['--price', PRICE, '--egress-price', PRICE];
@@ -175,5 +175,68 @@ describe('paid on a chain', () => {
     expect(state).toBe('closed');
     expect(left.stdout.toString()).toContain(`${9_000_000n - BigInt(settled)} came back`);
     expect(BigInt(settled)).toBeGreaterThanOrEqual(BigInt(redeemed));
+  });
+
+  it('pays a tunnel from a channel of its own, and takes the rest back', async () => {
+    const onChain = ['--rpc', chain.url, '--contract', contract];
+    const price = '1000000000'; // a unit for a byte
+    const tunnel = await network.addFarmer([
+      ...['--tunnels', 'never', '--offer-tunnel', 'always', '--tunnel-ports', '31000-31999'],
+      ...['--tunnel-price', price, '--credit', '12000000', ...onChain],
+    ]);
+    await fund(['--data', tunnel.directory, ...onChain]);
+    // Its own address leads nowhere, and it pays in what will be enough.
+    process.env['GRANARY_DEPOSIT'] = '50000000';
+    const hidden = await network.addFarmer([
+      ...['--tunnels', 'always', '--offer-tunnel', 'never', '--announce', 'https://127.0.0.1:9'],
+      ...['--max-tunnel-price', price, ...onChain],
+    ]);
+    delete process.env['GRANARY_DEPOSIT'];
+    await fund(['--data', hidden.directory, ...onChain]);
+    const bootstrap = network.farmers.slice(0, 2).map(({ address }) => address);
+    // Three are for free: one that was there before, the tunnel, and who is behind it.
+    await writeFile(join(home, 'config.json'), JSON.stringify({ bootstrap }));
+    await realFile(join(network.directory, 'file'), 5_000_000);
+    const put = ['put', join(network.directory, 'file'), 'a/more', '--scheme', '1/1/3/3'];
+    const list = ({ directory }: { directory: string }) =>
+      lines<ChannelLine & { with: string }>(['channels', 'list', '--data', directory], home);
+    // It takes a moment until it is reached through the tunnel, and blocks until a deposit is good.
+    await until(
+      'the hidden farmer has paid its tunnel',
+      async () => {
+        if ((await granary(put, { home })).code !== 0) return false;
+        await chain.mine(12);
+        return (await list(tunnel)).some(({ promised }) => promised !== '0');
+      },
+      60_000,
+    );
+    await kill(hidden, 'SIGTERM'); // it pays what is due before it goes
+    const [theirs] = await list(tunnel);
+    expect(theirs).toMatchObject({ with: 'renter', peer: hidden.nodeId, state: 'open' });
+    const [ours] = await list(hidden);
+    expect(ours).toMatchObject({ with: 'tunnel', peer: tunnel.nodeId, id: theirs!.id });
+    const { accounts } = await granaryJson<{ accounts: { tunnel: string; peer: string }[] }>(
+      ['costs', '--data', hidden.directory],
+      home,
+    );
+    expect(accounts).toMatchObject([{ peer: tunnel.nodeId }]);
+    expect(Number(accounts[0]!.tunnel)).toBeGreaterThan(4_000_000);
+    await kill(tunnel, 'SIGTERM');
+    const { redeemed } = await granaryJson<{ redeemed: string }>(
+      ['channels', 'redeem', '--data', tunnel.directory, ...onChain],
+      home,
+    );
+    const [paid] = await list(tunnel);
+    expect(paid).toMatchObject({ promised: paid!.settled });
+    expect(BigInt(redeemed)).toBeGreaterThan(0n);
+    const close = ['--data', hidden.directory, ...onChain];
+    expect((await granary(['channels', 'close', ours!.id, ...close], { home })).code).toBe(0);
+    await chain.pass(7 * DAY + 1);
+    const left = await granary(['channels', 'withdraw', ours!.id, ...close], { home });
+    expect(left.stderr).toBe('');
+    const [closed] = await list(hidden);
+    expect(closed).toMatchObject({ state: 'closed', settled: paid!.settled });
+    const rest = BigInt(closed!.deposit!) - BigInt(closed!.settled);
+    expect(left.stdout.toString()).toContain(`${rest} came back`);
   });
 });

@@ -7,6 +7,7 @@ export type {
   JobStore,
   MetadataStore,
   ObjectStore,
+  SessionStore,
   UploadStore,
   UserStore,
 } from './metadata/metadata-store.js';
@@ -23,6 +24,7 @@ export {
   type Part,
   type Quota,
   type Retention,
+  type Session,
   type Upload,
   type Usage,
   type User,
@@ -55,15 +57,41 @@ export {
   type ContentRange,
   type ObjectBackend,
 } from './contents/object-backend.js';
-export { CONTENT_BUCKET, DEFAULT_TRANSFERS, RenterBackend } from './contents/renter-backend.js';
+export {
+  CONTENT_BUCKET,
+  DEFAULT_TRANSFERS,
+  JOURNAL_BUCKET,
+  RenterBackend,
+} from './contents/renter-backend.js';
+export type { JournalBackend, JournalEntry } from './journal/journal-backend.js';
+export { JournalWriter, type JournalWriterParts } from './journal/journal-writer.js';
+export {
+  type FoundJournal,
+  type RecoveredMetadata,
+  findJournals,
+  hasJournal,
+  recoverMetadata,
+} from './journal/recover-metadata.js';
+export type { JournalChanges, JournalStore, RestoredMetadata } from './metadata/journal-store.js';
+export type { JournalLine, JournalValue } from './metadata/journal-tables.js';
 export { BridgeMetrics, type RequestFigures } from './http/bridge-metrics.js';
+export { createLocalClient } from './rest/local-client.js';
+export { API_PREFIX } from './rest/route.js';
+export { DEFAULT_COST, type HashCost } from './users/passwords.js';
+export type { Rate, RateLimits } from './users/rate-limits.js';
 export { DEFAULT_SERVER_LIMITS, type ServerLimits } from './http/bridge-server.js';
+export { createSelfSigned, isStillGood, type TlsPair } from './http/self-signed-certificate.js';
 export { type KeyScope, RIGHTS, type Right, keyScopeSchema } from './s3/access/key-scope.js';
 export { DEFAULT_PACE, type Pace } from './s3/body/paced-body.js';
 export { OPERATIONS, type OperationName } from './s3/operation.js';
 export { DEFAULT_LIMITS, type S3Limits } from './s3/s3-deps.js';
 export { type CorsRule } from './s3/cors.js';
 export { type LifecycleRule, expiryOf } from './s3/lifecycle.js';
+export {
+  type LifecycleReport,
+  LifecycleRunner,
+  type LifecycleRunnerParts,
+} from './s3/lifecycle-runner.js';
 export { SqlRecords } from './records/sql-records.js';
 export { DatabaseError, type DatabaseErrorCode } from './sql/database-error.js';
 export { openDatabase } from './sql/open-database.js';

@@ -2,13 +2,16 @@
 export type CliErrorCode =
   | 'CLI_USAGE'
   | 'CLI_EXISTS'
+  | 'CLI_NOT_FOUND'
   | 'CLI_INTERRUPTED'
   | 'CLI_PENDING'
   | 'CLI_AT_RISK'
   | 'CLI_UNPAID'
   | 'CLI_FARMER'
   | 'CLI_SOURCE'
-  | 'CLI_DESTINATION';
+  | 'CLI_DESTINATION'
+  | 'CLI_BRIDGE_UNREACHABLE'
+  | 'CLI_NO_SUCH_USER';
 
 /** What the command itself has to complain of. */
 export class CliError extends Error {

@@ -11,7 +11,14 @@ import { EXIT_CODES, EXIT_MEANINGS, explain } from './exit-codes.js';
 import { table } from './output.js';
 import { chainFetch, dialerOf } from './proxy.js';
 import { parseRemotePath } from './remote-path.js';
-import { formatDuration, formatSize, parseDuration, parseSize } from './units.js';
+import {
+  formatDuration,
+  formatSize,
+  parseDuration,
+  parseNumber,
+  parseRate,
+  parseSize,
+} from './units.js';
 
 describe('units', () => {
   it('read sizes', () => {
@@ -44,6 +51,19 @@ describe('units', () => {
     }
     expect(formatDuration(250)).toBe('250 ms');
     expect(formatDuration(61_000)).toBe('1 min 1 s');
+  });
+});
+
+describe('rates', () => {
+  it('are read with what may come at once, or twice as much', () => {
+    expect(parseRate('50', parseNumber)).toEqual({ perSecond: 50, burst: 100 });
+    expect(parseRate('0.1', parseNumber)).toEqual({ perSecond: 0.1, burst: 1 });
+    expect(parseRate('50/200', parseNumber)).toEqual({ perSecond: 50, burst: 200 });
+    expect(parseRate('1MB/10MiB', parseSize)).toEqual({ perSecond: 1e6, burst: 10 * 2 ** 20 });
+    expect(parseRate('none', parseNumber)).toBeNull();
+    for (const bad of ['', '/', '1/', '1/2/3', '-1', '1e3', 'all']) {
+      expect(() => parseRate(bad, parseNumber), bad).toThrow(CliError);
+    }
   });
 });
 

@@ -21,6 +21,7 @@ export interface GlobalFlags {
   readonly difficulty?: string;
   readonly maxPrice?: string;
   readonly maxEgressPrice?: string;
+  readonly maxTunnelPrice?: string;
   readonly rpc?: string;
   readonly chainId?: number;
   readonly contract?: string;
@@ -59,6 +60,7 @@ export async function contextOf(
     logLevel: flags.logLevel,
     maxPrice: flags.maxPrice,
     maxEgressPrice: flags.maxEgressPrice,
+    maxTunnelPrice: flags.maxTunnelPrice,
     rpc: flags.rpc,
     chainId: flags.chainId,
     contract: flags.contract,

@@ -12,6 +12,8 @@ const debug = /--log-level[= ](debug|trace)/.test(args.join(' '));
 const stopping = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(name, () => {
+    // To a command that listens to it, a hangup means to read its files again.
+    if (name === 'SIGHUP' && process.listenerCount(name) > 1) return;
     // The second signal means now.
     if (stopping.signal.aborted) process.exit(EXIT_CODES.interrupted);
     stopping.abort(new CliError('CLI_INTERRUPTED', 'stopped'));

@@ -1,6 +1,7 @@
+import type { TunnelPaying } from '@granary/farmer';
 import type { Identity } from '@granary/kad';
 import type { ProxiedDialer } from '@granary/nat';
-import type { Settlement } from '@granary/payments';
+import type { PayerLimits, Settlement } from '@granary/payments';
 import type { RenterSettings } from '@granary/renter';
 import { CliError } from './cli-error.js';
 import type { Config } from './config.js';
@@ -58,19 +59,31 @@ export async function chainSettlement(
   });
 }
 
+const amount = (name: string, text: string | undefined, none: bigint) =>
+  text === undefined ? none : parseAmount(name, text);
+
+/** What a node may promise, from the configuration. @throws CliError CLI_USAGE. */
+export function payerLimits({ budget, trust, advance, deposit }: Config): PayerLimits {
+  return {
+    budget: budget === undefined ? null : parseAmount('budget', budget),
+    trust: amount('trust', trust, 0n),
+    advance: amount('advance', advance, 0n),
+    deposit: amount('deposit', deposit, 1_000_000n),
+  };
+}
+
+/** What a farmer pays for tunnels, from the configuration. @throws CliError CLI_USAGE. */
+export function tunnelPaying(config: Config): TunnelPaying {
+  const maxPrice = amount('maxTunnelPrice', config.maxTunnelPrice, 0n);
+  return { maxPrice, limits: payerLimits(config) };
+}
+
 /** What a renter may pay, from the configuration. */
 export function payingSettings(config: Config): Partial<RenterSettings> {
-  const { maxPrice, maxEgressPrice, budget, trust, advance, deposit } = config;
-  const amount = (name: string, text: string | undefined, none: bigint) =>
-    text === undefined ? none : parseAmount(name, text);
+  const { maxPrice, maxEgressPrice } = config;
   return {
     maxStoragePrice: amount('maxPrice', maxPrice, 0n),
     maxEgressPrice: amount('maxEgressPrice', maxEgressPrice, 0n),
-    paying: {
-      budget: budget === undefined ? null : parseAmount('budget', budget),
-      trust: amount('trust', trust, 0n),
-      advance: amount('advance', advance, 0n),
-      deposit: amount('deposit', deposit, 1_000_000n),
-    },
+    paying: payerLimits(config),
   };
 }

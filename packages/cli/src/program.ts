@@ -1,14 +1,16 @@
 import { Command, Option } from 'commander';
-import type { AddKeyOptions } from './commands/access-keys.js';
+import type { AddKeyOptions, ChangeKeyOptions, ListKeysOptions } from './commands/access-keys.js';
 import type { AccountOptions } from './commands/accounts.js';
 import type { BridgeOptions } from './commands/bridge.js';
+import type { RecoverBridgeOptions } from './commands/recover-bridge.js';
+import type { AddUserOptions, ChangeUserOptions } from './commands/bridge-users.js';
 import type { DoctorOptions } from './commands/doctor.js';
 import type { TunnelCommandOptions } from './commands/tunnel.js';
 import type { FarmOptions } from './commands/farm.js';
 import type { IdentityOptions } from './commands/identity.js';
 import type { NetworkOptions } from './commands/network.js';
 import type { RepairOptions } from './commands/repair.js';
-import type { BridgeDatabaseOptions } from './bridge-context.js';
+import type { BridgeTargetOptions } from './bridge-client-context.js';
 import { CliError } from './cli-error.js';
 import { contextOf } from './context.js';
 import { EXIT_CODES, EXIT_MEANINGS, type ExitName } from './exit-codes.js';
@@ -53,7 +55,8 @@ function withTunnelBounds(command: Command): void {
     .option('--tunnel-ports <from-to>', 'ports that clients of the tunnel get', '21000-21999')
     .option('--tunnel-clients <n>', 'the most clients of the tunnel; default 32')
     .option('--tunnel-rate <size>', 'bytes a second for each client, both ways; default 8MiB')
-    .option('--tunnel-total-rate <size>', 'bytes a second for all of them; default 32MiB');
+    .option('--tunnel-total-rate <size>', 'bytes a second for all of them; default 32MiB')
+    .option('--tunnel-price <amount>', 'for a GB carried as a tunnel, both ways together', '0');
 }
 
 /** Options of commands that may speak to a chain. */
@@ -76,6 +79,40 @@ function withDatabase(command: Command): Command {
       '--master-key-file <file>',
       "64 hex digits that metadata is sealed under (or GRANARY_BRIDGE_MASTER_KEY; default: made from the renter's keys)",
     );
+}
+
+/** Options of commands that manage a bridge, over the network or by its database. */
+function withBridgeTarget(command: Command): Command {
+  return withDatabase(
+    command.option(
+      '--bridge <url>',
+      'ask a bridge that runs (GRANARY_BRIDGE_URL), by the key in GRANARY_BRIDGE_KEY (ID:SECRET) or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; without it, the database is opened',
+    ),
+  );
+}
+
+/** Options that limit a user of a bridge. */
+function withUserLimits(command: Command): Command {
+  return command
+    .option('--quota <size>', 'the most bytes that its buckets hold, or none')
+    .option('--max-objects <n>', 'the most objects, or none')
+    .option('--max-buckets <n>', 'the most buckets, or none')
+    .option('--request-rate <n[/burst]>', 'requests a second, and at once, or none')
+    .option('--byte-rate <size[/burst]>', 'bytes a second both ways, and at once, or none');
+}
+
+/** Options that say what an access key is good for. */
+function withScope(command: Command): Command {
+  return command
+    .option(
+      '--buckets <name>',
+      'good in this bucket only, * stands for any; may be repeated',
+      collect,
+    )
+    .option('--prefix <text>', 'good for keys that begin so only; may be repeated', collect)
+    .option('--rights <list>', 'of list, read, write, delete, manage, admin; all when not given')
+    .option('--expires <time>', 'good for so long, or never')
+    .option('--description <text>', 'to tell it from others');
 }
 
 function examples(...lines: string[]): string {
@@ -178,7 +215,11 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
     .option('--price <amount>', 'for a GB-month, in the smallest unit', '0')
     .option('--egress-price <amount>', 'for a GB of egress, in the smallest unit', '0')
     .option('--currency <name>', 'what prices are in, when they are settled by ledger', 'credit')
-    .option('--credit <amount>', 'what a renter may owe; default ten times both prices together')
+    .option('--credit <amount>', 'what a node may owe; default ten times all prices together')
+    .option(
+      '--max-tunnel-price <amount>',
+      'the most for a GB through a tunnel (GRANARY_MAX_TUNNEL_PRICE; 0: free tunnels)',
+    )
     .option('--redeem-at <amount>', 'redeem vouchers on the chain when they are worth so much', '1')
     .option('--block <node-id>', 'a renter to make no contracts with; may be repeated', collect)
     .option('--metrics <address>', 'serve Prometheus metrics over HTTP at HOST:PORT/metrics')
@@ -194,6 +235,7 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
         'granary farm --data ./farm --proxy socks5h://127.0.0.1:9050 --announce https://NAME.onion:4600   # over Tor',
         'granary farm --data /srv/granary --price 4000 --egress-price 9000   # to be paid, by ledger',
         'granary farm --data /srv/granary --host 0.0.0.0 --port 4600 --browser-port 4601 --browser-cert fullchain.pem --browser-key privkey.pem --browser-announce wss://farm.example.org:4601   # for browsers, too',
+        'granary farm --data /srv/granary --host 0.0.0.0 --max-tunnel-price 500   # behind a router, if need be through a paid tunnel',
         'granary farm --data /srv/granary --leave   # hand the shards over, then end',
       ),
     )
@@ -212,6 +254,12 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
     .option('--host <host>', 'address to listen on', '0.0.0.0')
     .option('--port <port>', 'port to listen on; 0 takes any that is free', '4600')
     .option('--announce <url>', 'address that others reach this node at; may be repeated', collect)
+    .option(
+      '--currency <name>',
+      'what the price is in, when it is settled by ledger; default credit',
+    )
+    .option('--credit <amount>', 'what a client may owe; default ten times the price')
+    .option('--redeem-at <amount>', 'redeem vouchers on the chain when they are worth so much', '1')
     .option('--metrics <address>', 'serve Prometheus metrics over HTTP at HOST:PORT/metrics')
     .addOption(new Option('--with-parent', 'stop when stdin ends').hideHelp())
     .addHelpText(
@@ -220,6 +268,7 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
         'granary tunnel --data /srv/tunnel --announce https://tunnel.example.org:4600 --bootstrap https://NODE:4600',
         'granary tunnel --data /srv/tunnel --tunnel-ports 30000-30999   # what the firewall lets in',
         'granary tunnel --data /srv/tunnel --tunnel-clients 200 --tunnel-rate 2MB --tunnel-total-rate 50MB',
+        'granary tunnel --data /srv/tunnel --tunnel-price 500   # to be paid, by ledger',
       ),
     )
     .action(async (options: TunnelCommandOptions, command: Command) => {
@@ -227,6 +276,7 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
       await tunnel(await contextOf(command, signal, 'info'), options);
     });
   withTunnelBounds(tunnelCommand);
+  withChain(tunnelCommand);
 
   add(
     'doctor',
@@ -428,18 +478,29 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
       await wallet(await contextOf(command, signal), options);
     });
 
-  add('costs', 'show what is owed to farmers: to whom, for what, past and expected')
+  add('costs', 'show what is owed to farmers and tunnels: to whom, for what, past and expected')
+    .option(
+      '--data <dir>',
+      "a farmer's directory, instead of the renter's home: what its tunnels cost",
+    )
     .option('--days', 'day by day')
     .option('--csv', 'day by day as CSV')
     .option('--from <day>', 'from this day on, YYYY-MM-DD')
-    .addHelpText('after', examples('granary costs', 'granary costs --csv --from 2030-01-01'))
+    .addHelpText(
+      'after',
+      examples(
+        'granary costs',
+        'granary costs --csv --from 2030-01-01',
+        'granary costs --data ./farm',
+      ),
+    )
     .action(async (options: AccountOptions, command: Command) => {
       const { costs } = await import('./commands/accounts.js');
       await costs(await contextOf(command, signal), options);
     });
 
-  add('earnings', 'show what renters owe a farmer: who, for what, past and expected')
-    .requiredOption('--data <dir>', "the farmer's directory; it may be running")
+  add('earnings', 'show what a farmer or a tunnel is owed: by whom, for what, past and expected')
+    .requiredOption('--data <dir>', "the node's directory; it may be running")
     .option('--days', 'day by day')
     .option('--csv', 'day by day as CSV')
     .option('--from <day>', 'from this day on, YYYY-MM-DD')
@@ -477,10 +538,17 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
   ] as const) {
     withChain(add(name, description, channels))
       .argument('<channel>', 'its ID, or the first digits of it')
-      .addHelpText('after', examples(`granary channels ${name} 3f2a9c41`))
-      .action(async (channel: string, _options: unknown, command: Command) => {
+      .option('--data <dir>', "a farmer's directory: its channel to a tunnel")
+      .addHelpText(
+        'after',
+        examples(
+          `granary channels ${name} 3f2a9c41`,
+          `granary channels ${name} 3f2a9c41 --data ./farm`,
+        ),
+      )
+      .action(async (channel: string, options: { data?: string }, command: Command) => {
         const { close } = await import('./commands/channels.js');
-        await close(await contextOf(command, signal), channel, name);
+        await close(await contextOf(command, signal), channel, name, options);
       });
   }
   withChain(add('redeem', "turn a farmer's vouchers into money now", channels))
@@ -490,8 +558,8 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
       const { redeem } = await import('./commands/channels.js');
       await redeem(await contextOf(command, signal), options);
     });
-  add('received', 'note that a renter has paid a farmer outside (ledger)', channels)
-    .argument('<renter>', 'its node ID, or the first digits of it')
+  add('received', 'note that somebody has paid outside (ledger)', channels)
+    .argument('<renter>', 'the node ID of who paid, or the first digits of it')
     .argument('<amount>', 'in the smallest unit')
     .requiredOption('--data <dir>', "the farmer's directory; it may be running")
     .option('--currency <name>', 'when there is more than one')
@@ -547,8 +615,11 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
       await judge(await contextOf(command, signal), proofs);
     });
 
-  add('recover', 'bring everything back from the 24 words and one address of the network')
+  withDatabase(
+    add('recover', 'bring everything back from the 24 words and one address of the network'),
+  )
     .option('--words <words>', 'the 24 words, when there are no keys here yet; else asked for')
+    .option('--journal <name>', "which bridge's, where there were several")
     .addHelpText(
       'after',
       examples(
@@ -556,7 +627,7 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
         'granary recover --home /mnt/new --bootstrap https://127.0.0.1:4600 < words.txt',
       ),
     )
-    .action(async (options: { words?: string }, command: Command) => {
+    .action(async (options: RecoverBridgeOptions & { words?: string }, command: Command) => {
       const { recover } = await import('./commands/recover.js');
       await recover(await contextOf(command, signal), options);
     });
@@ -577,14 +648,23 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
       await importFrom(await contextOf(command, signal), file);
     });
 
-  withDatabase(add('bridge', 'serve S3: an endpoint for S3 applications into the network'))
+  const bridgeCommand = withDatabase(
+    add('bridge', 'serve S3 and REST: an endpoint for applications into the network'),
+  )
     .option('--listen <host:port>', 'address to listen on; port 0 takes any', '127.0.0.1:9000')
     .option('--region <name>', 'the region that clients sign for', 'us-east-1')
     .option('--domain <name>', 'serves BUCKET.NAME, too; may be repeated', collect)
     .option('--tls-key <file>', 'serve HTTPS with this key, in PEM')
-    .option('--tls-cert <file>', 'and this certificate chain, in PEM')
+    .option('--tls-cert <file>', 'and this certificate chain, in PEM; read again when it changes')
+    .option(
+      '--tls-self-signed',
+      'serve HTTPS with a certificate of its own, made when there is none',
+    )
     .option('--metrics <address>', 'serve Prometheus metrics over HTTP at HOST:PORT/metrics')
     .option('--inline <size>', 'objects up to this size go to the database first', '64KiB')
+    .option('--pack <time>', 'and so long later into the network, many together', '30s')
+    .option('--journal-interval <time>', 'names and settings go into the network so often', '5s')
+    .option('--new', 'begin with an empty database although the network has an older one')
     .option('--requests <n>', 'requests answered at one time', '256')
     .option('--transfers <n>', 'transfers with farmers at one time, each way; memory follows', '12')
     .option('--grace <time>', 'how long requests under way may take when it is stopped', '30s')
@@ -599,45 +679,81 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
     )
     .action(async (options: BridgeOptions, command: Command) => {
       const { bridge } = await import('./commands/bridge.js');
-      await bridge(await contextOf(command, signal), options);
+      await bridge(await contextOf(command, signal), options, version);
+    })
+    // Options behind a command below are that command's.
+    .enablePositionalOptions();
+  withBridgeTarget(add('status', 'how a bridge that runs does', bridgeCommand))
+    .addHelpText('after', examples('granary bridge status --bridge http://127.0.0.1:9000'))
+    .action(async (options: BridgeTargetOptions, command: Command) => {
+      const { bridgeStatus } = await import('./commands/bridge-users.js');
+      await bridgeStatus(await contextOf(command, signal), options);
     });
+  withDatabase(add('recover', "make the bridge's database anew from the network", bridgeCommand))
+    .option('--journal <name>', "which bridge's, where there were several")
+    .addHelpText('after', examples('granary bridge recover'))
+    .action(async (_options: unknown, command: Command) => {
+      const { recoverBridge } = await import('./commands/recover-bridge.js');
+      const options = command.optsWithGlobals<RecoverBridgeOptions>();
+      await recoverBridge(await contextOf(command, signal), options);
+    });
+  addUserCommands(bridgeCommand);
 
   const accessKeys = program
     .command('access-keys')
-    .description("keys of the bridge's users: list, add, remove");
+    .description("keys of the bridge's users: list, add, change, remove");
   accessKeys.exitOverride().copyInheritedSettings(program);
-  withDatabase(add('list', 'show every user and key, and what it is good for', accessKeys))
-    .addHelpText('after', examples('granary access-keys list'))
-    .action(async (options: BridgeDatabaseOptions, command: Command) => {
+  withBridgeTarget(add('list', 'show every user and key, and what it is good for', accessKeys))
+    .option('--user <name>', "only this user's; with --bridge, me is who has the key")
+    .addHelpText(
+      'after',
+      examples(
+        'granary access-keys list',
+        'granary access-keys list --user me --bridge https://s3.example.org',
+      ),
+    )
+    .action(async (options: ListKeysOptions, command: Command) => {
       const { listKeys } = await import('./commands/access-keys.js');
       await listKeys(await contextOf(command, signal), options);
     });
-  withDatabase(add('add', 'make a key, and its user when it is new', accessKeys))
-    .requiredOption('--user <name>', 'whose key it is')
-    .option(
-      '--buckets <name>',
-      'good in this bucket only, * stands for any; may be repeated',
-      collect,
-    )
-    .option('--prefix <text>', 'good for keys that begin so only; may be repeated', collect)
-    .option('--rights <list>', 'of list, read, write, delete, manage; all when not given')
-    .option('--expires <time>', 'good for so long')
-    .option('--description <text>', 'to tell it from others')
+  withScope(
+    withBridgeTarget(
+      add('add', 'make a key, and its user when it is new', accessKeys),
+    ).requiredOption('--user <name>', 'whose key it is; with --bridge, me is who has the key'),
+  )
     .addHelpText(
       'after',
       examples(
         'granary access-keys add --user backup',
         "granary access-keys add --user web --buckets 'site-*' --rights list,read --expires 90d",
+        'granary access-keys add --user me --rights read --bridge https://s3.example.org',
       ),
     )
     .action(async (options: AddKeyOptions, command: Command) => {
       const { addKey } = await import('./commands/access-keys.js');
       await addKey(await contextOf(command, signal), options);
     });
-  withDatabase(add('remove', 'take a key away: it is good for nothing from then on', accessKeys))
+  withScope(withBridgeTarget(add('change', 'limit, disable or describe a key', accessKeys)))
+    .argument('<id>', 'the access key ID')
+    .option('--disable', 'good for nothing, until it is enabled')
+    .option('--enable', 'good again')
+    .addHelpText(
+      'after',
+      examples(
+        'granary access-keys change GR7KQ2… --disable',
+        'granary access-keys change GR7KQ2… --rights list,read --expires 30d',
+      ),
+    )
+    .action(async (id: string, options: ChangeKeyOptions, command: Command) => {
+      const { changeKey } = await import('./commands/access-keys.js');
+      await changeKey(await contextOf(command, signal), id, options);
+    });
+  withBridgeTarget(
+    add('remove', 'take a key away: it is good for nothing from then on', accessKeys),
+  )
     .argument('<id>', 'the access key ID')
     .addHelpText('after', examples('granary access-keys remove GR7KQ2…'))
-    .action(async (id: string, options: BridgeDatabaseOptions, command: Command) => {
+    .action(async (id: string, options: BridgeTargetOptions, command: Command) => {
       const { removeKey } = await import('./commands/access-keys.js');
       await removeKey(await contextOf(command, signal), id, options);
     });
@@ -711,6 +827,89 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
       const { get } = await import('./commands/dht.js');
       await get(await contextOf(command, signal), key);
     });
+
+  function addUserCommands(parent: Command): void {
+    const users = parent
+      .command('users')
+      .description("the bridge's users: list, show, add, change, password, remove");
+    users.exitOverride().copyInheritedSettings(program);
+    withBridgeTarget(add('list', 'show every user and its limits', users))
+      .addHelpText('after', examples('granary bridge users list'))
+      .action(async (options: BridgeTargetOptions, command: Command) => {
+        const { listUsers } = await import('./commands/bridge-users.js');
+        await listUsers(await contextOf(command, signal), options);
+      });
+    withBridgeTarget(add('show', 'show a user, its limits, and what it holds', users))
+      .argument('<name>', 'with --bridge, me is who has the key')
+      .addHelpText('after', examples('granary bridge users show anna'))
+      .action(async (name: string, options: BridgeTargetOptions, command: Command) => {
+        const { showUser } = await import('./commands/bridge-users.js');
+        await showUser(await contextOf(command, signal), name, options);
+      });
+    withUserLimits(withBridgeTarget(add('add', 'make a user', users)))
+      .argument('<name>', 'unique among users')
+      .option('--admin', 'may manage users')
+      .option('--with-password', 'with a password: asked for, or a line on stdin')
+      .addHelpText(
+        'after',
+        examples(
+          'granary bridge users add anna',
+          'granary bridge users add ben --quota 100GB --max-buckets 10 --request-rate 50/200 --byte-rate 10MB',
+        ),
+      )
+      .action(async (name: string, options: AddUserOptions, command: Command) => {
+        const { addUser } = await import('./commands/bridge-users.js');
+        await addUser(await contextOf(command, signal), name, options);
+      });
+    withUserLimits(
+      withBridgeTarget(add('change', 'rename, limit or disable a user, make it an admin', users)),
+    )
+      .argument('<name>', 'the user')
+      .option('--rename <name>', 'its new name')
+      .option('--disable', 'its keys and password are good for nothing, until it is enabled')
+      .option('--enable', 'good again')
+      .option('--admin', 'may manage users')
+      .option('--no-admin', 'may not')
+      .addHelpText(
+        'after',
+        examples(
+          'granary bridge users change ben --quota 200GB --request-rate none',
+          'granary bridge users change ben --disable',
+        ),
+      )
+      .action(async (name: string, options: ChangeUserOptions, command: Command) => {
+        const { changeUser } = await import('./commands/bridge-users.js');
+        await changeUser(await contextOf(command, signal), name, options);
+      });
+    withBridgeTarget(add('password', 'set a password: asked for, or a line on stdin', users))
+      .argument('<name>', 'the user')
+      .option('--remove', 'take it away: access keys only')
+      .addHelpText(
+        'after',
+        examples(
+          'granary bridge users password anna',
+          'granary bridge users password anna < password.txt',
+          'granary bridge users password anna --remove',
+        ),
+      )
+      .action(
+        async (
+          name: string,
+          options: BridgeTargetOptions & { remove?: boolean },
+          command: Command,
+        ) => {
+          const { setPassword } = await import('./commands/bridge-users.js');
+          await setPassword(await contextOf(command, signal), name, options);
+        },
+      );
+    withBridgeTarget(add('remove', 'delete a user who owns no buckets, with its keys', users))
+      .argument('<name>', 'the user')
+      .addHelpText('after', examples('granary bridge users remove anna'))
+      .action(async (name: string, options: BridgeTargetOptions, command: Command) => {
+        const { removeUser } = await import('./commands/bridge-users.js');
+        await removeUser(await contextOf(command, signal), name, options);
+      });
+  }
 
   program.helpCommand(false);
   program

@@ -11,6 +11,7 @@ export interface TunnelFlags {
   readonly tunnelClients?: string;
   readonly tunnelRate?: string;
   readonly tunnelTotalRate?: string;
+  readonly tunnelPrice: string;
 }
 
 /** What a farmer does about tunnels. @throws CliError CLI_USAGE. */

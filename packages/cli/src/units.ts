@@ -74,3 +74,33 @@ export function formatDuration(ms: number): string {
 export function formatRate(bytes: number, ms: number): string {
   return `${formatSize(ms > 0 ? (bytes * 1000) / ms : 0)}/s`;
 }
+
+/** So many a second on average, and so many at once. */
+export interface Rate {
+  readonly perSecond: number;
+  readonly burst: number;
+}
+
+/**
+ * A rate limit from text like `50`, `50/200` (at once) or `none`. Without a second number, twice the
+ * first may come at once.
+ *
+ * @param amount - reads one of the numbers
+ * @throws CliError CLI_USAGE.
+ */
+export function parseRate(text: string, amount: (text: string) => number): Rate | null {
+  if (text === 'none') return null;
+  const [first, second, ...rest] = text.split('/');
+  if (rest.length > 0) {
+    throw new CliError('CLI_USAGE', `"${text}" is not a rate: write it like 50, 50/200 or none`);
+  }
+  const perSecond = amount(first!);
+  const burst = second === undefined ? Math.ceil(perSecond * 2) : amount(second);
+  return { perSecond, burst: Math.max(1, Math.round(burst)) };
+}
+
+/** A number from text like `50` or `0.5`. @throws CliError CLI_USAGE. */
+export function parseNumber(text: string): number {
+  if (/^\d{1,15}(?:\.\d{1,6})?$/.test(text.trim())) return Number(text);
+  throw new CliError('CLI_USAGE', `"${text}" is not a number`);
+}

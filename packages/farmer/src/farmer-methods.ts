@@ -1,18 +1,15 @@
 import type { Clock, Identity, KademliaNode } from '@granary/kad';
-import type { Payee } from '@granary/payments';
+import { type Payee, paymentMethods } from '@granary/payments';
 import {
-  ACCOUNT_METHOD,
   AUDIT_METHOD,
   FARMER_TERMS_METHOD,
   type FarmerTerms,
   GET_ROOT_METHOD,
   LIST_CONTRACTS_METHOD,
   LIST_PAGE,
-  PAY_METHOD,
   PUT_ROOT_METHOD,
   RENEW_METHOD,
   type Renewal,
-  STATEMENT_METHOD,
   acceptRenewal,
   parseListQuery,
   parseRenewalProposal,
@@ -45,11 +42,9 @@ export function registerFarmerMethods(node: KademliaNode, parts: MethodParts): v
   node.registerMethod(FARMER_TERMS_METHOD, () => Promise.resolve(parts.terms()));
   node.registerMethod(AUDIT_METHOD, (params) => audits.answer(params));
   node.registerMethod(RENEW_METHOD, (params) => renew(parts, params));
-  node.registerMethod(ACCOUNT_METHOD, (params, context) => payee.answerAccount(params, context));
-  node.registerMethod(PAY_METHOD, (params, context) => payee.answerPay(params, context));
-  node.registerMethod(STATEMENT_METHOD, (params, context) =>
-    payee.answerStatement(params, context),
-  );
+  for (const [name, handler] of Object.entries(paymentMethods(payee))) {
+    node.registerMethod(name, handler);
+  }
   node.registerMethod(LIST_CONTRACTS_METHOD, (params, { sender }) =>
     Promise.resolve().then(() => list(store, sender.nodeId, parseListQuery(params).after)),
   );

@@ -35,7 +35,14 @@ import {
   Tunnels,
   type TunnelsOptions,
 } from '@granary/nat';
-import { LmdbRows, Payee, PaymentBook, type Settlement, ledgerSettlement } from '@granary/payments';
+import {
+  LmdbRows,
+  Payee,
+  PaymentBook,
+  type Settlement,
+  TunnelCharges,
+  ledgerSettlement,
+} from '@granary/payments';
 import { type FarmerTerms, TRANSFER_PATH } from '@granary/protocol';
 import { Admission } from './admission.js';
 import {
@@ -54,6 +61,7 @@ import { ShardStore } from './shard-store.js';
 import { TokenGuard } from './token-guard.js';
 import { TransferServer } from './transfer-server.js';
 import type { TransferCounters, TransferTimeouts } from './transfer-session.js';
+import { type TunnelPaying, TunnelPayments } from './tunnel-payments.js';
 
 /** What a {@link Farmer} is made of. Sizes in bytes, times in milliseconds. */
 export interface FarmerOptions {
@@ -78,7 +86,10 @@ export interface FarmerOptions {
    * Be reached through tunnels of others, or be a tunnel for others, as it is needed and can be.
    * Without it, and with a dialer that is not direct, neither.
    */
-  readonly tunnels?: Omit<TunnelsOptions, 'server' | 'credentials' | 'reachability'>;
+  readonly tunnels?: Omit<
+    TunnelsOptions,
+    'server' | 'credentials' | 'reachability' | 'accounts' | 'purse'
+  >;
   /**
    * Be reached by renters in browsers, too: a listener of WebSockets for the DHT's messages and for
    * transfers. Its addresses are announced besides the others. Not with a dialer that is not direct.
@@ -114,8 +125,12 @@ export interface FarmerOptions {
 export interface PaymentOptions {
   /** Where vouchers turn into money. Its currency is the one that the farmer's prices are in. */
   readonly settlement?: Settlement;
-  /** What a renter may owe before it is served no more; by default ten times both prices together. */
+  /** What a node may owe before it is served no more; by default ten times all prices together. */
   readonly creditLimit?: bigint;
+  /** For a GB that it carries for others as a tunnel, both ways together. Default 0. */
+  readonly tunnelPrice?: bigint;
+  /** What it pays for tunnels itself. */
+  readonly tunnels?: TunnelPaying;
   /** The shortest challenge period of channels that are accepted. */
   readonly minChallengeMs?: number;
   /** Vouchers are redeemed when they are worth so much more than what was redeemed. */
@@ -162,6 +177,8 @@ const HOUR = 3600 * 1000;
 const SWEEP_MS = 30_000;
 const COLLECT_MS = 600_000;
 const REJOIN_MS = 5_000;
+/** For one question to a tunnel that is paid. */
+const PAY_TIMEOUT_MS = 10_000;
 /** For telling the network that we go. */
 const GOODBYE_MS = 1_000;
 
@@ -197,6 +214,8 @@ export class Farmer {
     readonly reachability: Reachability | undefined,
     /** What it does about tunnels; undefined when nothing. */
     readonly tunnels: Tunnels | undefined,
+    private readonly tunnelPayments: TunnelPayments | undefined,
+    private readonly charges: TunnelCharges | undefined,
   ) {}
 
   /**
@@ -237,19 +256,49 @@ export class Farmer {
     let farmer: Farmer | undefined;
     let roots: RootBook | undefined;
     let payee: Payee | undefined;
+    let tunnelPayments: TunnelPayments | undefined;
     try {
       const admission = await Admission.open(directory, options.blockedRenters ?? []);
-      const prices = BigInt(policy.storagePrice) + BigInt(policy.egressPrice);
+      const { tunnelPrice = 0n } = payments ?? {};
+      const prices = BigInt(policy.storagePrice) + BigInt(policy.egressPrice) + tunnelPrice;
+      const settlement = payments?.settlement ?? ledgerSettlement(policy.currency, identity.nodeId);
       payee = new Payee({
         identity,
         book: new PaymentBook(LmdbRows.open(join(directory, 'payments.lmdb')), clock),
-        settlement: payments?.settlement ?? ledgerSettlement(policy.currency, identity.nodeId),
+        settlement,
         creditLimit: payments?.creditLimit ?? 10n * prices,
         minChallengeMs: payments?.minChallengeMs ?? 48 * HOUR,
         redeemAt: payments?.redeemAt ?? 1n,
         clock,
         logger,
       });
+      const charges =
+        tunnelPrice === 0n
+          ? undefined
+          : new TunnelCharges({
+              identity,
+              payee,
+              price: tunnelPrice,
+              currency: policy.currency,
+              clock,
+              logger,
+            });
+      tunnelPayments =
+        options.tunnels === undefined || !dialer.direct
+          ? undefined
+          : TunnelPayments.open({
+              directory,
+              identity,
+              settlement,
+              paying: payments?.tunnels ?? {},
+              contactOf: (nodeId, signal) => farmer!.contactOf(nodeId, signal),
+              call: (contact, method, params, signal) =>
+                farmer!.node.call(contact, method, params, { signal, timeoutMs: PAY_TIMEOUT_MS }),
+              clock,
+              random,
+              logger,
+            });
+      const purse = tunnelPayments?.spending;
       const audits = new AuditAnswers(identity, store, payee, clock, logger);
       roots = RootBook.open(join(directory, 'roots.lmdb'), clock);
       // Behind a proxy nobody is asked how we are reached: no router, and no other node.
@@ -291,6 +340,8 @@ export class Farmer {
               server: () => transport.server,
               credentials,
               ...(reachability !== undefined && { reachability }),
+              ...(charges !== undefined && { accounts: charges }),
+              ...(purse !== undefined && { purse }),
             });
       const puncher =
         tunnels === undefined
@@ -410,6 +461,8 @@ export class Farmer {
         listeners,
         reachability,
         tunnels,
+        tunnelPayments,
+        charges,
       );
       listeners?.dataChannels?.route(TRANSFER_PATH, (channel, from) =>
         transfers.takeChannel(channel, from),
@@ -421,6 +474,7 @@ export class Farmer {
       farmer.collect(clock);
       farmer.scrubber.start();
       if (options.bootstrap.length > 0) await farmer.join(clock, random);
+      purse?.start();
       farmer.offers.start();
       farmer.recovering = store
         .reconcile(farmer.stopping.signal)
@@ -430,6 +484,7 @@ export class Farmer {
         );
       return farmer;
     } catch (error) {
+      await tunnelPayments?.close();
       await payee?.close();
       await roots?.close();
       await store.close();
@@ -508,6 +563,7 @@ export class Farmer {
     this.offers.stop();
     clock.clearTimeout(this.collector);
     await this.transfers.close();
+    await this.tunnelPayments?.payLast(GOODBYE_MS);
     await this.node.leave({ timeoutMs: GOODBYE_MS });
     await this.node.stop();
     await this.scrubber.stop();
@@ -517,9 +573,20 @@ export class Farmer {
       this.collecting,
       new Promise<void>((resolve) => clock.setTimeout(resolve, 2_000)),
     ]);
+    await this.tunnelPayments?.close();
+    await this.charges?.flush();
     await this.payee.close();
     await this.roots.close();
     await this.store.close();
+  }
+
+  /** A tunnel that is to be paid. */
+  private async contactOf(nodeId: string, signal: AbortSignal): Promise<Contact | undefined> {
+    const known =
+      this.tunnels?.directory.contactOf(nodeId) ?? this.node.routingTable.get(nodeId)?.contact;
+    if (known !== undefined) return known;
+    const { contacts } = await this.node.lookup(nodeId, { signal });
+    return contacts.find((contact) => contact.nodeId === nodeId);
   }
 
   private sweep(clock: Clock): void {

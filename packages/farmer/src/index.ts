@@ -5,3 +5,4 @@ export { type FarmerPolicy, defaultPolicy } from './farmer-policy.js';
 export type { TransferCounters, TransferTimeouts } from './transfer-session.js';
 export { ShardStore, type ShardStoreOptions } from './shard-store.js';
 export { collectFarmerMetrics } from './farmer-metrics.js';
+export { COSTS_FILE, type TunnelPaying } from './tunnel-payments.js';

@@ -106,6 +106,13 @@ describe('Node and browsers', () => {
           expect(plain(browser.signDigest(digest, key))).toEqual(plain(signature));
           expect(browser.verifyDigest(digest, publicKey, signature)).toBe(true);
           expect(node.verifyDigest(digest, publicKey, signature)).toBe(true);
+          expect(plain(browser.expandKey(publicKey)!)).toEqual(plain(node.expandKey(publicKey)!));
+          const keys = ([0, 1] as const).map((parity) => {
+            const known = plain(node.recoverKey(digest, signature, parity)!);
+            expect(plain(browser.recoverKey(digest, signature, parity)!)).toEqual(known);
+            return known;
+          });
+          expect(keys).toContainEqual(plain(publicKey));
           const wrong = Uint8Array.from(signature);
           wrong[at % 64]! ^= 1 << (at % 8);
           expect(takes(browser, digest, publicKey, wrong)).toBe(false);
@@ -125,6 +132,13 @@ describe('Node and browsers', () => {
     const s = BigInt(`0x${toHex(low.subarray(32))}`);
     const high = concatBytes(low.subarray(0, 32), bytesOf(n - s));
     for (const platform of [browser, node]) {
+      // No point of the curve has this x, and no nonce was so large.
+      expect(platform.expandKey(concatBytes(Uint8Array.of(2), bytesOf(5n)))).toBe(undefined);
+      expect(platform.expandKey(concatBytes(Uint8Array.of(2), bytesOf(2n ** 256n - 1n)))).toBe(
+        undefined,
+      );
+      const none = concatBytes(bytesOf(5n), low.subarray(32));
+      expect(recovers(platform, digest, none)).toBe(false);
       expect(takes(platform, digest, platform.publicKeyOf(key), low)).toBe(true);
       expect(takes(platform, digest, platform.publicKeyOf(key), high)).toBe(false);
       expect(platform.isPrivateKey(bytesOf(0n))).toBe(false);
@@ -141,6 +155,14 @@ describe('Node and browsers', () => {
     }
   });
 });
+
+function recovers(platform: typeof node, digest: Uint8Array, signature: Uint8Array): boolean {
+  try {
+    return platform.recoverKey(digest, signature, 0) !== undefined;
+  } catch {
+    return false;
+  }
+}
 
 function takes(
   platform: typeof node,

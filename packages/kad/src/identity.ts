@@ -1,4 +1,11 @@
-import { isPrivateKey, publicKeyOf, signDigest, verifyDigest } from '#kad/platform';
+import {
+  expandKey,
+  isPrivateKey,
+  publicKeyOf,
+  recoverKey,
+  signDigest,
+  verifyDigest,
+} from '#kad/platform';
 import { KadError } from './errors.js';
 import { type NodeId, nodeIdOf } from './node-id.js';
 import { type Random, systemRandom } from './random.js';
@@ -58,4 +65,25 @@ export function verifySignature(
   } catch {
     return false;
   }
+}
+
+/**
+ * The compressed public key that made a signature on a digest (SEC 1, section 4.1.6), by the parity of the
+ * y coordinate of its nonce's point; undefined when there is none. Never throws.
+ */
+export function recoverPublicKey(
+  digest: Uint8Array,
+  signature: Uint8Array,
+  parity: 0 | 1,
+): Uint8Array | undefined {
+  try {
+    return recoverKey(digest, signature, parity);
+  } catch {
+    return undefined;
+  }
+}
+
+/** A compressed public key (33 bytes) as 65 bytes, uncompressed; undefined when it is no point of the curve. */
+export function uncompressPublicKey(publicKey: Uint8Array): Uint8Array | undefined {
+  return publicKey.length === 33 ? expandKey(publicKey) : undefined;
 }

@@ -16,7 +16,7 @@ export {
   randomIdInBucket,
   type NodeId,
 } from './node-id.js';
-export { Identity, verifySignature } from './identity.js';
+export { Identity, recoverPublicKey, uncompressPublicKey, verifySignature } from './identity.js';
 export {
   MAX_DIFFICULTY,
   PROOF_OF_WORK_LABEL,

@@ -128,5 +128,31 @@ export function verifyDigest(
   return secp256k1.verify(signature, digest, publicKey, { prehash: false, lowS: true });
 }
 
+/**
+ * The compressed key that made a signature, by the parity of its nonce's point; undefined when there is
+ * none. May throw for bytes that are no signature.
+ */
+export function recoverKey(
+  digest: Uint8Array,
+  signature: Uint8Array,
+  parity: 0 | 1,
+): Uint8Array | undefined {
+  const parsed = secp256k1.Signature.fromBytes(signature, 'compact').addRecoveryBit(parity);
+  try {
+    return parsed.recoverPublicKey(digest).toBytes(true);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The 65 bytes of a compressed public key without compression; undefined when it is no point. */
+export function expandKey(publicKey: Uint8Array): Uint8Array | undefined {
+  try {
+    return secp256k1.Point.fromBytes(publicKey).toBytes(false);
+  } catch {
+    return undefined;
+  }
+}
+
 /** Let any number of listeners wait for a signal. Browsers don't warn. */
 export function allowManyListeners(_signal: AbortSignal): void {}

@@ -84,6 +84,23 @@ export function verifyDigest(
   return secp256k1.verify(digest, publicKey, signature, true);
 }
 
+/**
+ * The compressed key that made a signature, by the parity of its nonce's point; undefined when there is
+ * none. May throw for bytes that are no signature.
+ */
+export function recoverKey(
+  digest: Uint8Array,
+  signature: Uint8Array,
+  parity: 0 | 1,
+): Uint8Array | undefined {
+  return secp256k1.recover(digest, signature, parity, true) ?? undefined;
+}
+
+/** The 65 bytes of a compressed public key without compression; undefined when it is no point. */
+export function expandKey(publicKey: Uint8Array): Uint8Array | undefined {
+  return secp256k1.isPoint(publicKey) ? secp256k1.pointCompress(publicKey, false) : undefined;
+}
+
 /** Let any number of listeners wait for a signal without a warning. */
 export function allowManyListeners(signal: AbortSignal): void {
   setMaxListeners(0, signal);

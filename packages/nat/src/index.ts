@@ -16,7 +16,8 @@ export {
 export type {
   Carried,
   TunnelAccounts,
-  TunnelClient,
+  TunnelParty,
+  TunnelPrice,
   TunnelPurse,
 } from './tunnel/tunnel-accounts.js';
 export { parseTunnelTerms, type TunnelTerms } from './tunnel/tunnel-terms.js';

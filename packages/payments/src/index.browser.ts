@@ -38,3 +38,7 @@ export {
 } from './payer.js';
 export { csvLine } from './csv.js';
 export { daysAsCsv, summarise, type AccountSummary } from './summary.js';
+export { paymentMethods } from './payment-methods.js';
+export { TunnelCharges, type TunnelChargesParts } from './tunnel-charges.js';
+export { TunnelSpending, type TunnelSpendingParts } from './tunnel-spending.js';
+export type { TunnelCount, TunnelRow } from './tunnel-row.js';

@@ -14,6 +14,7 @@ import {
   type ReceiptBody,
   type Renewal,
   type Statement,
+  type TunnelReceipt,
   RECEIPT_PAGE,
   acceptStatement,
   checkCountersignature,
@@ -52,8 +53,11 @@ export interface PayeeParts {
   readonly logger: Logger;
 }
 
-/** How long the sum of what is unaudited is believed, in milliseconds. */
-const FRESH_MS = 5_000;
+/**
+ * How long the sum of what is unaudited is reckoned on from what all positions once came to, in
+ * milliseconds: the sum may be too high for so long after contracts have ended.
+ */
+const FRESH_MS = 60_000;
 /** How long another process's change of the book may go unseen, in milliseconds. */
 const STANDING_MS = 1_000;
 /** Peers whose sums are remembered. */
@@ -81,6 +85,20 @@ interface Standing {
   readonly owedFine: bigint;
   readonly unproved: bigint;
   readonly promised: bigint;
+}
+
+/** Storage of a renter that is not audited: fine parts at a time, and how they grow from then on. */
+interface UnauditedSum {
+  readonly at: number;
+  fine: bigint;
+  perMs: bigint;
+}
+
+/** Count a shard, too, that is stored since a time. */
+function addOpening(sum: UnauditedSum, terms: ContractTerms, since: number): void {
+  const perMs = storageCharge(BigInt(terms.storagePrice), terms.shardSize, 1);
+  sum.fine += perMs * BigInt(sum.at - Math.max(since, terms.begin));
+  sum.perMs += perMs;
 }
 
 /** What a farmer's store knows of contracts. */
@@ -114,7 +132,7 @@ function receiptStep(
 
 /** The side that is paid: meters, gives credit up to a limit, takes vouchers, redeems them. */
 export class Payee {
-  private readonly unaudited = new Map<string, { at: number; fine: bigint }>();
+  private readonly unaudited = new Map<string, Map<string, UnauditedSum>>();
   private readonly standings = new Map<
     string,
     { at: number; version: number; standing: Standing }
@@ -197,6 +215,8 @@ export class Payee {
    */
   async stored(contract: string, terms: ContractTerms, since: number): Promise<void> {
     if (isFree(terms)) return;
+    const sum = this.unaudited.get(terms.renter)?.get(terms.currency);
+    if (sum !== undefined) addOpening(sum, terms, since);
     await this.write({ peer: terms.renter, open: { side: 'renter', contract, terms, since } });
   }
 
@@ -272,6 +292,7 @@ export class Payee {
       await write();
       from = page.next;
     }
+    this.unaudited.clear();
     this.recovered = !signal.aborted;
     return found;
   }
@@ -288,7 +309,9 @@ export class Payee {
    */
   async ended(renter: string, contract: string, why: 'deleted' | 'failed'): Promise<void> {
     const known = this.book.position(renter, contract) ?? this.steps.openingOf(contract);
-    if (known !== undefined) await this.write({ peer: renter, ended: { contract, why } });
+    if (known === undefined) return;
+    await this.write({ peer: renter, ended: { contract, why } });
+    this.unaudited.delete(renter);
   }
 
   /** An audit of one of a renter's shards was answered, at a time that the answer bears. */
@@ -306,6 +329,7 @@ export class Payee {
       storagePrice: BigInt(body.storagePrice),
       egressPrice: BigInt(body.egressPrice),
     });
+    this.unaudited.delete(renter);
   }
 
   /** Answer `ACCOUNT`: see {@link AccountAnswer}. */
@@ -331,6 +355,9 @@ export class Payee {
         .filter(({ voucher }) => voucher !== null)
         .slice(-RECEIPT_PAGE)
         .map(({ descriptor, voucher }) => ({ channel: descriptor, voucher })),
+      ...(request.tunnels !== undefined && {
+        tunnels: this.tunnelReceipts(renter, request.currency, request.tunnels),
+      }),
     };
   }
 
@@ -404,16 +431,18 @@ export class Payee {
     return statement;
   }
 
-  /** What a tunnel has carried for a client, as the client has signed (checked by the caller). */
+  /** What a tunnel has carried for a client, as both have signed (checked by the caller). */
   async tunnelled(
     client: { nodeId: string; publicKey: string },
-    receipt: { session: string; bytes: number; currency: string; price: string },
+    receipt: TunnelReceipt,
   ): Promise<void> {
-    await this.book.addTunnel(client.nodeId, client.publicKey, receipt);
+    await this.book.addTunnel(client.nodeId, client.publicKey, receipt.body, receipt);
   }
 
   /** Whether a tunnel should carry more bytes for a client. @throws PaymentError PAYMENT_UNPAID. */
   checkTunnel(client: string, currency: string, price: bigint, bytes: number): void {
+    // The caller has looked into the book for what is not in `bytes`: this must not be older.
+    this.standings.delete(standingKey(client, currency));
     this.check(client, currency, trafficCharge(price, bytes));
   }
 
@@ -433,7 +462,7 @@ export class Payee {
       promised: this.book.promised(renter, currency).toString(),
       settled: this.book.settled(renter, currency).toString(),
       unproved: this.book.unproved(renter).toString(),
-      unaudited: this.book.unaudited(renter, currency, now).toString(),
+      unaudited: this.book.unaudited(renter, currency, now).fine.toString(),
       audited: account?.audited ?? 0,
       creditLimit: creditLimit.toString(),
       time: now,
@@ -541,6 +570,15 @@ export class Payee {
     );
   }
 
+  private tunnelReceipts(client: string, currency: string, after: string): TunnelReceipt[] {
+    const found: TunnelReceipt[] = [];
+    for (const { receipt } of this.book.tunnels(client, after)) {
+      if (found.length === RECEIPT_PAGE) break;
+      if (receipt?.body.currency === currency) found.push(receipt);
+    }
+    return found;
+  }
+
   private async write(step: BookStep): Promise<void> {
     try {
       await this.steps.add(step);
@@ -552,7 +590,7 @@ export class Payee {
 
   /** What the book says of a renter. Asked before every transfer, so it is not read anew each time. */
   private standing(renter: string, currency: string): Standing {
-    const key = `${renter}/${currency}`;
+    const key = standingKey(renter, currency);
     const { version } = this.book;
     const now = this.parts.clock.now();
     const known = this.standings.get(key);
@@ -581,12 +619,19 @@ export class Payee {
 
   private unauditedOf(renter: string, currency: string): bigint {
     const now = this.parts.clock.now();
-    const known = this.unaudited.get(renter);
-    if (known !== undefined && now - known.at < FRESH_MS && now >= known.at) return known.fine;
-    const fine = this.book.unaudited(renter, currency, now);
-    if (this.unaudited.size >= MAX_REMEMBERED) this.unaudited.clear();
-    this.unaudited.set(renter, { at: now, fine });
-    return fine;
+    let known = this.unaudited.get(renter)?.get(currency);
+    if (known === undefined || now - known.at >= FRESH_MS || now < known.at) {
+      known = { at: now, ...this.book.unaudited(renter, currency, now) };
+      // And what is not in the book yet.
+      for (const { contract, terms, since } of this.steps.openings()) {
+        if (terms.renter !== renter || terms.currency !== currency) continue;
+        if (this.book.position(renter, contract) === undefined) addOpening(known, terms, since);
+      }
+      if (this.unaudited.size >= MAX_REMEMBERED) this.unaudited.clear();
+      const sums = this.unaudited.get(renter) ?? new Map<string, UnauditedSum>();
+      this.unaudited.set(renter, sums.set(currency, known));
+    }
+    return known.fine + known.perMs * BigInt(now - known.at);
   }
 
   /** The renter's own count of a download that broke off: never more than was sent. */
@@ -673,6 +718,8 @@ export class Payee {
     });
   }
 }
+
+const standingKey = (peer: string, currency: string) => `${peer}/${currency}`;
 
 function exceeds({ deposit }: Channel, amount: bigint): boolean {
   return deposit !== null && amount > deposit;

@@ -18,6 +18,7 @@ import {
   parseClaim,
   parseReceiptBody,
   parseStatement,
+  parseTunnelReceipt,
   parseVoucher,
   payRequest,
   proposeStatement,
@@ -91,6 +92,11 @@ export interface PaymentResult {
 
 const MONTH_MS = 30 * 24 * 3600 * 1000;
 const MAX_PAGES = 1_000;
+/**
+ * How old receipts are that are taken over from the other side, in milliseconds: less than the book
+ * remembers those that it has counted.
+ */
+const ADOPTED_MS = 150 * 24 * 3600 * 1000;
 
 /** The side that pays: keeps its own count, checks claims against it, signs vouchers. */
 export class Payer {
@@ -396,6 +402,9 @@ export class Payer {
     await this.steps.flush();
     await this.book.begin(peer, farmer.publicKey, currency);
     const claim = await this.askClaim(farmer, currency, signal);
+    if (BigInt(claim.body.tunnel) > this.book.account(peer, currency)!.tunnel) {
+      await this.adoptTunnels(farmer, currency, signal);
+    }
     const account = this.book.account(peer, currency)!;
     const before = this.book.promised(peer, currency);
     const claimed = BigInt(claim.body.claimed);
@@ -499,6 +508,7 @@ export class Payer {
       for (const { receipt: document, renterSignature } of answer.receipts) {
         const receipt = parseAnyReceipt(document, farmer);
         checkCountersignature(receipt, us, renterSignature);
+        if (this.isForgotten(receipt.body.time)) continue;
         await this.adoptPosition(farmer.nodeId, receipt.body);
         steps.push({ peer: farmer.nodeId, receipt: receipt.body });
       }
@@ -512,6 +522,44 @@ export class Payer {
       if (answer.receipts.length < RECEIPT_PAGE && signed.length === 0) return claim;
     }
     throw new PaymentError('PAYMENT_DISPUTED', 'the farmer has no end of receipts');
+  }
+
+  /** Whether it may have been counted so long ago that the book has forgotten it. */
+  private isForgotten(time: number): boolean {
+    return time < this.parts.clock.now() - ADOPTED_MS;
+  }
+
+  /** Take over receipts of tunnel sessions that we have signed and know nothing of: our book was lost. */
+  private async adoptTunnels(
+    farmer: { nodeId: string; publicKey: string },
+    currency: string,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { identity, call } = this.parts;
+    const parties = {
+      tunnel: farmer.nodeId,
+      tunnelKey: farmer.publicKey,
+      client: identity.nodeId,
+      clientKey: toHex(identity.publicKey),
+    };
+    let tunnels = '';
+    for (let page = 0; page < MAX_PAGES; page += 1) {
+      const after = this.book.account(farmer.nodeId, currency)?.receipts ?? 0;
+      const request = { currency, after, signed: [], tunnels };
+      const answer = parseAccountAnswer(await call(farmer.nodeId, ACCOUNT_METHOD, request, signal));
+      const found = answer.tunnels ?? [];
+      for (const value of found) {
+        const receipt = parseTunnelReceipt(value, parties);
+        const { body } = receipt;
+        if (body.session <= tunnels) {
+          throw new PaymentError('PAYMENT_DISPUTED', 'the receipts of a tunnel are out of order');
+        }
+        tunnels = body.session;
+        if (body.currency !== currency || this.isForgotten(body.time)) continue;
+        await this.book.addTunnel(farmer.nodeId, farmer.publicKey, body, receipt);
+      }
+      if (found.length < RECEIPT_PAGE) return;
+    }
   }
 
   /** Sign for a download that broke off: for the bytes that came here, not for what was sent. */

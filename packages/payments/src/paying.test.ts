@@ -267,31 +267,35 @@ describe('paying by ledger', () => {
     ]);
   });
 
-  it('charges tunnels by cumulative receipts, through the same account', async () => {
-    await start({ creditLimit: 1n });
-    const session = 'ab'.repeat(16);
-    const carried = (bytes: number, price = '1000000') => ({
-      session,
-      bytes,
-      currency: 'credit',
-      price,
-    });
-    for (const bytes of [1000, 5000, 3000, 5000]) {
-      await pair.payee.tunnelled(pair.renterParty, carried(bytes));
-      await pair.payer.book.addTunnel(
-        pair.farmer.nodeId,
-        toHex(pair.farmer.publicKey),
-        carried(bytes),
-      );
-    }
-    await expect(pair.payee.tunnelled(pair.renterParty, carried(9000, '7'))).rejects.toThrow(
-      /price/,
-    );
-    expect(() => pair.payee.checkTunnel(pair.renter.nodeId, 'credit', 1_000_000n, 1)).toThrow(
-      /pay first/,
-    );
-    expect((await pair.settle()).paid).toBe(5n);
-    pair.payee.checkTunnel(pair.renter.nodeId, 'credit', 1_000_000n, 1000);
+  it('reckons what is not audited on from what it once was, to the fine part', async () => {
+    await start({ creditLimit: 10n ** 9n });
+    const reckoned = () =>
+      (
+        pair.payee as unknown as { unauditedOf(renter: string, currency: string): bigint }
+      ).unauditedOf(pair.renter.nodeId, 'credit');
+    const exact = () => {
+      const { book } = pair.payee;
+      return book.unaudited(pair.renter.nodeId, 'credit', pair.clock.now()).fine;
+    };
+    const kept = await pair.store();
+    pair.clock.time += 7_000;
+    expect(reckoned()).toBe(exact());
+    pair.clock.time += 11_000;
+    await pair.store({ shardSize: 3_000_000, storagePrice: '77' });
+    const waiting = pair.payee.stored('ab'.repeat(32), kept.terms, pair.clock.now() - 500);
+    pair.clock.time += 13_000;
+    const before = reckoned();
+    expect(before).toBeGreaterThan(exact());
+    await Promise.all([pair.payee.flush(), waiting]);
+    expect(reckoned()).toBe(before);
+    expect(exact()).toBe(before);
+    await pair.payee.ended(pair.renter.nodeId, 'ab'.repeat(32), 'failed');
+    expect(reckoned()).toBe(exact());
+    await pair.audit();
+    expect(reckoned()).toBe(0n);
+    pair.clock.time += 59_000;
+    expect(reckoned()).toBe(exact());
+    expect(exact()).toBeGreaterThan(0n);
   });
 });
 

@@ -1,5 +1,11 @@
 import type { Clock } from '@granary/kad';
-import type { ContractTerms, Receipt, ReceiptBody, Voucher } from '@granary/protocol';
+import type {
+  ContractTerms,
+  Receipt,
+  ReceiptBody,
+  TunnelReceipt,
+  Voucher,
+} from '@granary/protocol';
 import { type Account, type Purpose, newAccount } from './account.js';
 import { trafficCharge } from './amounts.js';
 import { type Channel, promisedIn } from './channel.js';
@@ -12,8 +18,10 @@ import {
   egressPriceAt,
   extendPosition,
   openPosition,
+  storageRate,
 } from './position.js';
 import type { RowWriter, Rows } from './rows.js';
+import { type TunnelCount, type TunnelRow, unsignedCharge } from './tunnel-row.js';
 
 /** A transfer that both have signed for. */
 export interface ReceiptRow {
@@ -57,6 +65,7 @@ const receiptPrefix = (peer: string, currency: string) => `receipt/${peer}/${cur
 const receiptKey = (peer: string, currency: string, number: number) =>
   `${receiptPrefix(peer, currency)}${number.toString(16).padStart(13, '0')}`;
 const pendingKey = (peer: string, nonce: string) => `pending/${peer}/${nonce}`;
+const tunnelKey = (peer: string, session: string) => `tunnel/${peer}/${session}`;
 
 const isFree = ({ storagePrice, egressPrice }: ContractTerms) =>
   storagePrice === '0' && egressPrice === '0';
@@ -275,13 +284,18 @@ export class PaymentBook {
     }
   }
 
-  /** What storage would come to if it were audited at a time; fine parts. */
-  unaudited(peer: string, currency: string, time: number): bigint {
-    let sum = 0n;
+  /**
+   * What storage would come to if it were audited at a time, and by how much that grows in a millisecond as
+   * long as no contract ends; fine parts.
+   */
+  unaudited(peer: string, currency: string, time: number): { fine: bigint; perMs: bigint } {
+    let [fine, perMs] = [0n, 0n];
     for (const position of this.positions(peer)) {
-      if (position.currency === currency) sum += accruePosition(position, time).charge;
+      if (position.currency !== currency) continue;
+      fine += accruePosition(position, time).charge;
+      perMs += storageRate(position, time);
     }
-    return sum;
+    return { fine, perMs };
   }
 
   /**
@@ -348,9 +362,12 @@ export class PaymentBook {
     return [...this.rows.range(`pending/${peer}/`)].map(([, row]) => row as PendingRow);
   }
 
-  /** What such transfers come to; fine parts. */
+  /** What such transfers come to, and what a tunnel carried without a signature; fine parts. */
   unproved(peer: string): bigint {
-    return this.pending(peer).reduce((sum, { charge }) => sum + charge, 0n);
+    let sum = 0n;
+    for (const { charge } of this.pending(peer)) sum += charge;
+    for (const row of this.tunnels(peer)) if (!this.isForgiven(row)) sum += unsignedCharge(row);
+    return sum;
   }
 
   /** Give up what was sent in a transfer that broke off. */
@@ -358,30 +375,71 @@ export class PaymentBook {
     await this.transaction((t) => t.remove(pendingKey(peer, token)));
   }
 
+  /** A session of a tunnel with a node. */
+  tunnel(peer: string, session: string): TunnelRow | undefined {
+    return this.rows.get(tunnelKey(peer, session)) as TunnelRow | undefined;
+  }
+
+  /** Sessions of tunnels with a node, in order of their names, those after `after`. */
+  *tunnels(peer: string, after = ''): Generator<TunnelRow> {
+    for (const [, row] of this.rows.range(`tunnel/${peer}/`, tunnelKey(peer, after))) {
+      if ((row as TunnelRow).session !== after) yield row as TunnelRow;
+    }
+  }
+
+  /** Whether what was carried without a signature counts no more: it is a day old. */
+  isForgiven({ at }: TunnelRow): boolean {
+    return at < this.clock.now() - KEEP_PENDING_MS;
+  }
+
+  /**
+   * What went through a tunnel in a session, by this side's own count. Nothing is owed for it before the
+   * client has signed.
+   *
+   * @throws PaymentError PAYMENT_DISPUTED when the session had another price.
+   */
+  async noteCarried(peer: string, count: TunnelCount): Promise<void> {
+    await this.transaction((t) => {
+      const known = this.tunnelIn(peer, count);
+      if (known.carried >= count.bytes) return;
+      t.put(tunnelKey(peer, count.session), {
+        ...known,
+        carried: count.bytes,
+        at: this.clock.now(),
+      } satisfies TunnelRow);
+    });
+  }
+
   /**
    * What a tunnel has carried in a session, signed for by its client: a cumulative count, of which
    * what was not charged before is charged now.
+   *
+   * @param receipt - that both have signed, as proof
+   * @returns the fine parts charged
+   * @throws PaymentError PAYMENT_DISPUTED when the session had another price.
    */
   async addTunnel(
     peer: string,
     peerKey: string,
-    receipt: { session: string; bytes: number; currency: string; price: string },
+    count: TunnelCount,
+    receipt?: TunnelReceipt,
   ): Promise<bigint> {
-    const { session, bytes, currency } = receipt;
     return this.transaction((t) => {
-      const key = `tunnel/${peer}/${session}`;
-      const known = this.rows.get(key) as { bytes: number; price: string } | undefined;
-      if (known !== undefined && known.price !== receipt.price) {
-        throw new PaymentError(
-          'PAYMENT_DISPUTED',
-          'the price of a tunnel changed within a session: begin a new one',
-        );
-      }
-      const more = bytes - (known?.bytes ?? 0);
-      if (more <= 0) return 0n;
-      const charge = trafficCharge(BigInt(receipt.price), more);
+      const known = this.tunnelIn(peer, count);
+      const { bytes, currency } = count;
+      const more = bytes > known.bytes ? bytes - known.bytes : 0;
+      if (more === 0 && receipt === undefined) return 0n;
+      const latest = (known.receipt?.body.bytes ?? -1) < bytes ? receipt : undefined;
+      t.put(tunnelKey(peer, count.session), {
+        ...known,
+        bytes: known.bytes + more,
+        carried: Math.max(known.carried, bytes),
+        at: this.clock.now(),
+        receipt: latest ?? known.receipt,
+      } satisfies TunnelRow);
+      if (more === 0) return 0n;
+      const charge = trafficCharge(BigInt(count.price), more);
       this.ensureAccount(t, peer, peerKey, currency);
-      t.put(key, { bytes, price: receipt.price });
       this.charge(t, peer, currency, 'tunnel', charge, {});
       return charge;
     });
@@ -470,6 +528,10 @@ export class PaymentBook {
     for (const [key, row] of this.rows.range('receipt/')) {
       if ((row as ReceiptRow).receipt.body.time < before) old.push(key);
     }
+    for (const [key, row] of this.rows.range('tunnel/')) {
+      const session = row as TunnelRow;
+      if (session.at < before || (session.bytes === 0 && this.isForgiven(session))) old.push(key);
+    }
     if (old.length > 0) await this.transaction((t) => old.forEach((key) => t.remove(key)));
   }
 
@@ -477,6 +539,28 @@ export class PaymentBook {
     const result = await this.rows.transaction(work);
     this.version += 1;
     return result;
+  }
+
+  private tunnelIn(peer: string, { session, currency, price }: TunnelCount): TunnelRow {
+    const known = this.tunnel(peer, session);
+    if (known === undefined) {
+      return {
+        session,
+        currency,
+        price,
+        bytes: 0,
+        carried: 0,
+        at: this.clock.now(),
+        receipt: null,
+      };
+    }
+    if (known.price !== price || known.currency !== currency) {
+      throw new PaymentError(
+        'PAYMENT_DISPUTED',
+        'the price of a tunnel changed within a session: begin a new one',
+      );
+    }
+    return known;
   }
 
   private openIn(t: RowWriter, peer: string, open: NonNullable<BookStep['open']>): void {

@@ -86,6 +86,16 @@ export function accruePosition(
   };
 }
 
+/** Fine parts that a position grows by in a millisecond at a time, or later at a higher price. */
+export function storageRate({ ended, periods, size }: Position, time: number): bigint {
+  if (ended !== null) return 0n;
+  let highest = 0n;
+  for (const { until, storagePrice } of periods) {
+    if (until > time && storagePrice > highest) highest = storagePrice;
+  }
+  return storageCharge(highest, size, 1);
+}
+
 /** Units for a GB of egress at a time. */
 export function egressPriceAt({ periods }: Position, time: number): bigint {
   return (periods.find(({ until }) => time < until) ?? periods.at(-1)!).egressPrice;

@@ -52,6 +52,11 @@ export class StepQueue {
     return this.opening.get(contract);
   }
 
+  /** All positions that are not in the book yet. */
+  openings(): Iterable<NonNullable<BookStep['open']>> {
+    return this.opening.values();
+  }
+
   private schedule(): Promise<void> {
     const due = new Promise<void>((resolve) => {
       const timer = this.clock.setTimeout(resolve, DELAY_MS);

@@ -1,5 +1,5 @@
 import { keccak_256 } from '@noble/hashes/sha3.js';
-import * as secp256k1 from 'tiny-secp256k1';
+import { uncompressPublicKey } from '@granary/kad';
 import { ProtocolError } from './errors.js';
 import { fromHex, toHex } from './hex.js';
 
@@ -11,10 +11,9 @@ import { fromHex, toHex } from './hex.js';
  * @throws ProtocolError PROTOCOL_MALFORMED when it is no point of the curve.
  */
 export function evmAddressOf(publicKey: string): string {
-  const key = fromHex(publicKey);
-  if (key.length !== 33 || !secp256k1.isPoint(key)) {
+  const point = uncompressPublicKey(fromHex(publicKey));
+  if (point === undefined) {
     throw new ProtocolError('PROTOCOL_MALFORMED', 'the public key is no point of secp256k1');
   }
-  const point = secp256k1.pointCompress(key, false);
   return `0x${toHex(keccak_256(point.subarray(1)).subarray(12))}`;
 }

@@ -15,6 +15,11 @@ const paymentTerms = z.object({
  */
 export type PaymentTerms = z.infer<typeof paymentTerms>;
 
+/** Parse how a node says that it is paid. @throws ProtocolError PROTOCOL_MALFORMED. */
+export function parsePaymentTerms(value: unknown): PaymentTerms {
+  return parseWith(paymentTerms, value, 'payment terms');
+}
+
 const farmerTermsSchema = z.object({
   version: z.literal(1),
   freeBytes: byteCount,

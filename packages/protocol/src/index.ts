@@ -62,6 +62,7 @@ export {
 export {
   FARMER_TERMS_METHOD,
   parseFarmerTerms,
+  parsePaymentTerms,
   type FarmerTerms,
   type PaymentTerms,
 } from './farmer-terms.js';
@@ -100,8 +101,15 @@ export {
   type StatementProposal,
 } from './payment-documents.js';
 export {
+  countersignTunnelReceipt,
+  parseSignedTunnelReceipt,
+  parseTunnelBill,
   parseTunnelReceipt,
+  signTunnelBill,
   signTunnelReceipt,
+  type SignedTunnelReceipt,
+  type TunnelBill,
+  type TunnelParties,
   type TunnelReceipt,
   type TunnelReceiptBody,
 } from './tunnel-receipt.js';

@@ -77,10 +77,12 @@ const accountRequestSchema = z.strictObject({
   currency,
   after: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER),
   signed: z.array(z.strictObject({ body: z.unknown(), signature: signatureHex })).max(RECEIPT_PAGE),
+  tunnels: z.string().max(32).optional(),
 });
 /**
  * Asks for a claim, and for the receipts after the one with number `after`. `signed` are receipts for
- * downloads that broke off: the renter's own count of their bytes, with its signature.
+ * downloads that broke off: the renter's own count of their bytes, with its signature. With `tunnels`,
+ * asks for receipts of tunnel sessions whose names come after it, too.
  */
 export type AccountRequest = z.infer<typeof accountRequestSchema>;
 
@@ -104,11 +106,13 @@ const accountAnswerSchema = z.object({
   vouchers: z
     .array(z.strictObject({ channel: z.string().min(1).max(256), voucher: z.unknown() }))
     .max(RECEIPT_PAGE),
+  tunnels: z.array(z.unknown()).max(RECEIPT_PAGE).optional(),
 });
 /**
  * A farmer's answer: its claim; in order of their numbers, receipts that both have signed; bodies of
  * receipts for downloads that broke off before the renter could sign; and the highest voucher of every
- * channel, with the channel's description, for a renter that has lost its book.
+ * channel, with the channel's description, and, where it was asked for them, the last receipts of tunnel
+ * sessions, for a renter that has lost its book.
  */
 export type AccountAnswer = z.infer<typeof accountAnswerSchema>;
 

@@ -1,6 +1,5 @@
 import { keccak_256 } from '@noble/hashes/sha3.js';
-import * as secp256k1 from 'tiny-secp256k1';
-import type { Identity } from '@granary/kad';
+import { type Identity, recoverPublicKey, verifySignature } from '@granary/kad';
 import { z } from 'zod';
 import { ProtocolError } from './errors.js';
 import { amount, hash32, parseWith, signatureHex } from './fields.js';
@@ -77,8 +76,8 @@ export function signVoucher(
 ): Voucher {
   const digest = voucherDigest(domain, channel, value);
   const signature = payer.sign(digest);
-  const even = secp256k1.recover(digest, signature, 0, true);
-  if (even === null || toHex(even) !== toHex(payer.publicKey)) signature[32]! |= 0x80;
+  const even = recoverPublicKey(digest, signature, 0);
+  if (even === undefined || toHex(even) !== toHex(payer.publicKey)) signature[32]! |= 0x80;
   return { channel, amount: value.toString(), signature: toHex(signature) };
 }
 
@@ -98,16 +97,11 @@ export function checkVoucher(voucher: Voucher, domain: VoucherDomain, payerKey: 
   const signature = fromHex(voucher.signature);
   const parity = (signature[32]! & 0x80) === 0 ? 0 : 1;
   signature[32]! &= 0x7f;
-  let signer: Uint8Array | null = null;
-  try {
-    // A high S would be another signature for the same voucher (EIP-2).
-    if (secp256k1.verify(digest, fromHex(payerKey), signature, true)) {
-      signer = secp256k1.recover(digest, signature, parity, true);
-    }
-  } catch {
-    // Numbers out of range: no signature at all.
-  }
-  if (signer === null || toHex(signer) !== payerKey) {
+  // A high S would be another signature for the same voucher (EIP-2).
+  const signer = verifySignature(fromHex(payerKey), digest, signature)
+    ? recoverPublicKey(digest, signature, parity)
+    : undefined;
+  if (signer === undefined || toHex(signer) !== payerKey) {
     throw new ProtocolError(
       'PROTOCOL_BAD_SIGNATURE',
       "voucher: the signature is not the payer's on this channel and amount",

@@ -34,6 +34,8 @@ export interface CareReport {
 /** What the caretaker works with besides the core. */
 export interface CareParts {
   readonly leases: Leases;
+  /** Give up uploads that nobody works on any more. */
+  readonly abandon: () => Promise<void>;
   readonly collect: (signal: AbortSignal) => Promise<DeletionReport>;
   readonly publish: (signal: AbortSignal, renew: boolean) => Promise<void>;
 }
@@ -50,7 +52,7 @@ interface Endangered {
 }
 
 /**
- * Looks after everything that is stored: asks farmers whether they are there, audits them, renews
+ * Looks after everything that is stored: gives up uploads whose process was killed, asks farmers whether they are there, audits them, renews
  * contracts, repairs segments with the most endangered first, has garbage deleted, and keeps the
  * index in the network. A round can be cut off at any moment; the next makes it good.
  */
@@ -76,6 +78,7 @@ export class Caretaker {
   async round(signal: AbortSignal, auditAll = false): Promise<CareReport> {
     const { store, directory, clock } = this.core;
     await this.repairer.clearUp();
+    await this.parts.abandon();
     await directory.available({ refresh: true });
     await directory.check(await all(store.holders()), signal);
     await this.adoptContracts(signal);

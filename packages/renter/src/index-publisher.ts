@@ -26,6 +26,8 @@ const ROOT_COPIES = 3;
 const TIMEOUT_MS = 10_000;
 const WAIT_MS = 100;
 const PATIENCE_MS = 60_000;
+/** Puts of all processes wait for as long when one is killed while it writes the index. */
+const LEASE_MS = 12_000;
 
 /**
  * Keeps the index in the network up with the store, so that the master secret alone leads to every
@@ -60,8 +62,10 @@ export class IndexPublisher {
     for (let force = renew; ;) {
       signal.throwIfAborted();
       if (!force && (await store.indexState()).covered >= target) return new Set();
-      const done = await this.leases.alone('index', (lost) =>
-        this.publishAlone(AbortSignal.any([signal, lost])),
+      const done = await this.leases.alone(
+        'index',
+        (lost) => this.publishAlone(AbortSignal.any([signal, lost])),
+        LEASE_MS,
       );
       if (done !== undefined) return done.result;
       force = false;
@@ -109,9 +113,9 @@ export class IndexPublisher {
       throw new RenterError('RENTER_INDEX', 'the index has outgrown its root record');
     }
     // A number is never used twice, whatever becomes of the attempt.
-    await store.putIndexState({ ...state, sequence });
+    await store.putIndexState({ ...state, sequence }, state.sequence);
     await this.push(signRootRecord(keys.identity, sequence, sealed), signal);
-    await store.putIndexState({ sequence, covered, parts });
+    await store.putIndexState({ sequence, covered, parts }, sequence);
     return this.dropOldParts({ sequence, covered, parts });
   }
 

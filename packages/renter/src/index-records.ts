@@ -1,3 +1,4 @@
+import { RenterError } from './errors.js';
 import { after, keys, logNumber, within } from './record-keys.js';
 import type { IndexState, LogRecord } from './records.js';
 import type { SealedRecords } from './sealed-records.js';
@@ -9,8 +10,13 @@ export interface IndexRecords {
   /** The number of the last change. */
   lastLog(): Promise<number>;
   indexState(): Promise<IndexState>;
-  /** The network has a new root record: forget the changes that its whole parts cover. */
-  putIndexState(state: IndexState): Promise<void>;
+  /**
+   * The network has a new root record: forget the changes that its whole parts cover.
+   *
+   * @param before - the number that the last one must have had; any when it is not given
+   * @throws RenterError RENTER_INDEX when another process has written one meanwhile
+   */
+  putIndexState(state: IndexState, before?: number): Promise<void>;
 }
 
 /** Log entries forgotten in one transaction. */
@@ -39,14 +45,18 @@ export function indexRecords(records: SealedRecords): IndexRecords {
       return Math.max(last, (await indexState()).covered);
     },
 
-    putIndexState: async (state) => {
+    putIndexState: async (state, before) => {
       // With no parts everything is in the root record, and is made from the store itself.
       const [first] = state.parts;
       const base = first === undefined ? state.covered : first.from === 0 ? first.to : 0;
       for (let more = true, written = false; more; written = true) {
         more = await records.transaction(function* (t) {
           // The state first: what a crash then leaves of the log is forgotten the next time.
-          if (!written) t.put(keys.indexState, state);
+          if (!written) {
+            const now = (yield* t.get(keys.indexState)) as IndexState | undefined;
+            if (before !== undefined && (now?.sequence ?? 0) !== before) throw overtaken();
+            t.put(keys.indexState, state);
+          }
           const old = yield* t.range({ ...within('log/'), end: keys.log(base + 1), limit: FORGET });
           for (const [key] of old) t.remove(key);
           return old.length === FORGET;
@@ -54,4 +64,8 @@ export function indexRecords(records: SealedRecords): IndexRecords {
       }
     },
   };
+}
+
+function overtaken(): RenterError {
+  return new RenterError('RENTER_INDEX', 'another process has written the index meanwhile');
 }

@@ -1,4 +1,4 @@
-import { isAlive, lookAfter } from '#renter/processes';
+import { isAlive, lookAfter, processSpace } from '#renter/processes';
 import { type Clock, type Random } from '@granary/kad';
 import { toHex } from '@granary/protocol';
 import type { LeaseRecord } from './records.js';
@@ -21,10 +21,11 @@ export class Leases {
   ) {}
 
   /** Whether the holder of a lease is still there. Of another machine only the lease itself tells. */
-  readonly isLive = ({ process: pid, expires }: LeaseRecord): boolean => {
+  readonly isLive = ({ process: pid, space, expires }: LeaseRecord): boolean => {
     if (expires <= this.clock.now()) return false;
-    if (this.store.reach === 'network') return true;
-    return isAlive(pid);
+    const near =
+      this.store.reach === 'machine' || (space !== undefined && space === processSpace());
+    return near ? isAlive(pid) : true;
   };
 
   /** Whether an upload's process is still there, and not this one. */
@@ -38,27 +39,29 @@ export class Leases {
    * Do something that only one may do at a time; undefined when another is at it.
    *
    * @param work - is told by its signal when the lease could not be kept up
+   * @param leaseMs - how long others wait for a holder that was killed, where they can't see it
    */
   async alone<T>(
     name: string,
     work: (signal: AbortSignal) => Promise<T>,
+    leaseMs = LEASE_MS,
   ): Promise<{ result: T } | undefined> {
     const token = this.newToken();
     const take = async () => {
       const held = await this.store.lease(name);
       if (held !== undefined) await lookAfter([held.process]);
-      return this.store.takeLease(name, this.record(token), this.clock.now(), this.isLive);
+      return this.store.takeLease(name, this.record(token, leaseMs), this.clock.now(), this.isLive);
     };
     if (!(await take())) return undefined;
     const lost = new AbortController();
-    const keep = this.every(LEASE_MS / 3, async () => {
+    const keep = this.every(leaseMs / 3, async () => {
       if (!(await take())) lost.abort(new Error(`the lease on ${name} was lost`));
     });
     try {
       return { result: await work(lost.signal) };
     } finally {
       keep.stop();
-      await this.store.giveLease(name, this.record(token));
+      await this.store.giveLease(name, this.record(token)).catch(() => undefined);
     }
   }
 
@@ -75,7 +78,8 @@ export class Leases {
     return {
       done: async () => {
         keep.stop();
-        await this.store.giveLease(name, this.record(token));
+        // A lease that can't be given back runs out.
+        await this.store.giveLease(name, this.record(token)).catch(() => undefined);
       },
     };
   }
@@ -96,7 +100,8 @@ export class Leases {
     const keep = this.every(LEASE_MS / 3, begin);
     return async () => {
       keep.stop();
-      return this.store.endReading(objectId, this.record(token));
+      // What was read was read, and the lease runs out by itself.
+      return this.store.endReading(objectId, this.record(token)).catch(() => false);
     };
   }
 
@@ -104,8 +109,10 @@ export class Leases {
     return toHex(this.random(8));
   }
 
-  private record(token: string): LeaseRecord {
-    return { process: this.process, token, expires: this.clock.now() + LEASE_MS };
+  private record(token: string, leaseMs = LEASE_MS): LeaseRecord {
+    const space = processSpace();
+    const expires = this.clock.now() + leaseMs;
+    return { process: this.process, token, expires, ...(space !== undefined && { space }) };
   }
 
   private every(ms: number, work: () => Promise<void>): { stop(): void } {

@@ -21,7 +21,7 @@ export class LmdbRecords implements RecordDatabase {
 
   private constructor(
     private readonly root: RootDatabase<Buffer, string>,
-    private readonly rows: Database<Buffer, string>,
+    private readonly rows: Database<Buffer, Buffer>,
   ) {}
 
   /** @throws RenterError RENTER_STORE when the directory can't be used. */
@@ -35,7 +35,13 @@ export class LmdbRecords implements RecordDatabase {
         maxDbs: 4,
         noSubdir: true,
       });
-      const rows = root.openDB<Buffer, string>({ name: 'rows', encoding: 'binary' });
+      // lmdb's own encoding of texts as keys reads those of 64 characters and more with a NUL as two.
+      const rows = root.openDB<Buffer, Buffer>({
+        name: 'rows',
+        encoding: 'binary',
+        keyEncoding: 'binary',
+      });
+      upgradeKeys(root, rows);
       return new LmdbRecords(root, rows);
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code;
@@ -57,7 +63,7 @@ export class LmdbRecords implements RecordDatabase {
   }
 
   async count({ start, end }: Pick<KeyRange, 'start' | 'end'>): Promise<number> {
-    return this.rows.getKeysCount({ start, end });
+    return this.rows.getKeysCount({ start: bytesOf(start), end: bytesOf(end) });
   }
 
   async write<T>(work: () => RecordWork<T>, { durable = true }: WriteOptions = {}): Promise<T> {
@@ -80,24 +86,26 @@ export class LmdbRecords implements RecordDatabase {
     if (step.op === 'range') return this.read(step.range);
     if (step.op === 'get') return this.pick(step.keys);
     for (const [key, value] of step.records) {
-      if (value === null) void this.rows.remove(key);
-      else void this.rows.put(key, Buffer.from(value.buffer, value.byteOffset, value.length));
+      if (value === null) void this.rows.remove(bytesOf(key));
+      else
+        void this.rows.put(bytesOf(key), Buffer.from(value.buffer, value.byteOffset, value.length));
     }
     return [];
   }
 
   private pick(keys: readonly string[]): StoredRecord[] {
     return keys.flatMap((key) => {
-      const value = this.rows.get(key);
+      const value = this.rows.get(bytesOf(key));
       return value === undefined ? [] : [{ key, value }];
     });
   }
 
   private read({ start, end, limit = Infinity, reverse = false }: KeyRange): StoredRecord[] {
     if (reverse) return this.readBackwards(start, end, limit);
+    const range = { start: bytesOf(start), end: bytesOf(end) };
     const most = Number.isFinite(limit) ? { limit } : {};
-    return [...this.rows.getRange({ start, end, ...most })].map(({ key, value }) => ({
-      key,
+    return [...this.rows.getRange({ ...range, ...most })].map(({ key, value }) => ({
+      key: key.toString('utf8'),
       value,
     }));
   }
@@ -105,11 +113,45 @@ export class LmdbRecords implements RecordDatabase {
   private readBackwards(start: string, end: string, limit: number): StoredRecord[] {
     const found: StoredRecord[] = [];
     // Backwards LMDB begins with the end itself, and leaves the start out.
-    for (const { key, value } of this.rows.getRange({ start: end, end: start, reverse: true })) {
+    const range = { start: bytesOf(end), end: bytesOf(start), reverse: true };
+    for (const { key, value } of this.rows.getRange(range)) {
       if (found.length >= limit) return found;
-      if (key !== end) found.push({ key, value });
+      const text = key.toString('utf8');
+      if (text !== end) found.push({ key: text, value });
     }
-    const first = found.length < limit ? this.rows.get(start) : undefined;
+    const first = found.length < limit ? this.rows.get(range.end) : undefined;
     return first === undefined ? found : [...found, { key: start, value: first }];
   }
+}
+
+function bytesOf(key: string): Buffer {
+  return Buffer.from(key, 'utf8');
+}
+
+/** What an older Granary had lmdb encode: in short keys there is a byte 4 before bytes of 4 and less. */
+function upgradeKeys(root: RootDatabase<Buffer, string>, rows: Database<Buffer, Buffer>): void {
+  const form = root.openDB<Buffer, string>({ name: 'form', encoding: 'binary' });
+  root.transactionSync(() => {
+    if (form.get('keys') !== undefined) return;
+    // Only objects have such bytes in their keys.
+    const objects = { start: bytesOf('object/'), end: bytesOf('object0') };
+    for (const key of [...rows.getKeys(objects)].filter((bytes) => bytes.includes(4))) {
+      const plain = unescaped(key);
+      // Keys of 64 characters and more were written as they are.
+      if (plain.toString('utf8').length >= 64) continue;
+      const value = rows.get(key)!;
+      rows.removeSync(key);
+      rows.putSync(plain, value);
+    }
+    form.putSync('keys', bytesOf('2'));
+  });
+}
+
+function unescaped(key: Buffer): Buffer {
+  const bytes: number[] = [];
+  for (let i = 0; i < key.length; i += 1) {
+    if (key[i] === 4 && key[i + 1]! <= 4) i += 1;
+    bytes.push(key[i]!);
+  }
+  return Buffer.from(bytes);
 }

@@ -3,7 +3,7 @@ import { randomFraction } from '@granary/kad';
 import { type Manifest, type RedundancyScheme, checkScheme, toHex } from '@granary/protocol';
 import { all as allOf } from './all.js';
 import { anySignal } from './any-signal.js';
-import { RenterError } from './errors.js';
+import { RenterError, messageOf } from './errors.js';
 import type { Leases } from './leases.js';
 import { canTake, choosePlacement } from './placement.js';
 import { type PutSource, type SourceReader, openSource } from './put-source.js';
@@ -43,9 +43,7 @@ export async function putObject(
       return await performUpload(core, upload, reader, durationMs, options.onProgress, signal);
     } catch (error) {
       // A stream can't be read again, so what it stored is of no use.
-      if (reader.mark === null && !isClosed(signal)) {
-        await core.store.abandonUpload(upload);
-      }
+      if (reader.mark === null && !isClosed(signal)) await abandon(core, upload);
       throw signal.aborted ? abortError(signal) : error;
     } finally {
       active.delete(upload.id);
@@ -63,9 +61,17 @@ export async function abandonUploads(
   all: boolean,
 ): Promise<void> {
   for (const upload of await allOf(store.uploads())) {
-    if ((all || upload.source === null) && !(await isActive(store, upload, worked))) {
-      await store.abandonUpload(upload);
-    }
+    const unwanted = all || upload.source === null || upload.abandoned === true;
+    if (unwanted && !(await isActive(store, upload, worked))) await store.abandonUpload(upload);
+  }
+}
+
+/** Give an upload up; when the store does not take that now, the next round of care does it. */
+async function abandon({ store, logger }: RenterCore, upload: UploadRecord): Promise<void> {
+  try {
+    await store.abandonUpload(upload);
+  } catch (error) {
+    logger.info({ upload: upload.id, error: messageOf(error) }, 'an upload was not given up yet');
   }
 }
 
@@ -104,7 +110,8 @@ async function beginUpload(
       JSON.stringify(manifest.scheme) === JSON.stringify(scheme) &&
       manifest.segmentSize === segmentSize &&
       manifest.chunkSize === chunkSize &&
-      manifest.cellSize === cellSize;
+      manifest.cellSize === cellSize &&
+      old.abandoned !== true;
     if (source !== null && same) {
       const taken = { ...old, process: leases.process };
       const work = await leases.working(leaseOf(old.id));
@@ -133,7 +140,13 @@ async function beginUpload(
   };
   // Nobody else knows of it yet.
   const work = (await leases.working(leaseOf(upload.id)))!;
-  await core.store.putUpload(upload);
+  try {
+    await core.store.putUpload(upload);
+  } catch (error) {
+    // It may be there all the same: once it has no lease, it is given up.
+    await work.done();
+    throw error;
+  }
   return { upload, work };
 }
 

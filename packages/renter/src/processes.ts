@@ -1,6 +1,8 @@
 // Who works on a store that several may use, in Node: processes of one machine. `#renter/processes` in
 // package.json chooses between this file and processes.browser.ts; both export the same names.
 
+export { processSpace } from './process-space.js';
+
 /** Make it known that we are there; our number. To be called before anything is written under it. */
 export async function enterProcesses(): Promise<number> {
   return process.pid;

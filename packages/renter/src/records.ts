@@ -31,6 +31,8 @@ export interface UploadRecord {
   /** The process that works on it. */
   readonly process: number;
   readonly started: number;
+  /** It was given up: what it stored is becoming garbage. */
+  readonly abandoned?: true;
 }
 
 /** A proposal that went, or may have gone, to a farmer: recorded before a byte moves. */
@@ -84,6 +86,8 @@ export interface HoldingRecord {
 /** One who works on something that only one may work on, or reads what must not go yet. */
 export interface LeaseRecord {
   readonly process: number;
+  /** Where the process can be seen from, if that can be told. */
+  readonly space?: string;
   /** Distinguishes holders within a process. */
   readonly token: string;
   /** Milliseconds since the epoch. */

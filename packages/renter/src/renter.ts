@@ -118,6 +118,7 @@ export class Renter {
     );
     this.caretaker = new Caretaker(core, {
       leases,
+      abandon: () => abandonUploads(core, { active: this.active, leases }, false),
       collect: (signal) => this.collect(signal),
       publish: (signal, renew) => this.publishOrThrow(signal, renew),
     });

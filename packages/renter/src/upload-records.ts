@@ -4,6 +4,7 @@ import {
   parseManifest,
   parseSegmentRecord,
 } from '@granary/protocol';
+import { RenterError } from './errors.js';
 import { INDEX_BUCKET, LOG_TURN, after, keys, within } from './record-keys.js';
 import type { ContractRecord, ProposalRecord, UploadRecord } from './records.js';
 import type { SealedRecords, Transaction } from './sealed-records.js';
@@ -26,11 +27,17 @@ export interface UploadRecords {
   putUpload(record: UploadRecord): Promise<void>;
   /** Proposals made for one segment of an upload (all segments when none is named). */
   proposals(upload: string, segment?: number): AsyncGenerator<ProposalRecord>;
-  /** Record proposals before their shards move. */
+  /**
+   * Record proposals before their shards move.
+   *
+   * @throws RenterError RENTER_ABORTED when their upload was given up.
+   */
   putProposals(made: readonly ProposalRecord[]): Promise<void>;
   /**
    * A segment is safe: keep its record and contracts. Proposals of the segment that did not come
    * to be one of its shards become garbage.
+   *
+   * @throws RenterError RENTER_ABORTED when the upload was given up.
    */
   putSegment(
     upload: UploadRecord,
@@ -40,9 +47,14 @@ export interface UploadRecords {
   /**
    * Make an upload the object of its name and retire the version that it replaces, in one
    * transaction. {@link ObjectRecords.collectRetired} turns that version into garbage.
+   *
+   * @throws RenterError RENTER_ABORTED when the upload was given up.
    */
   commitUpload(upload: UploadRecord, manifest: Manifest): Promise<void>;
-  /** Give an upload up. What it stored becomes garbage. */
+  /**
+   * Give an upload up. What it stored becomes garbage. One that has become an object meanwhile stays:
+   * whoever lost the store in the middle of {@link UploadRecords.commitUpload} does not know.
+   */
   abandonUpload(upload: UploadRecord): Promise<void>;
   /**
    * A segment was repaired: keep its new record if it is still as it was when the repair began. If
@@ -64,6 +76,9 @@ export interface UploadRecords {
   abandonRepair(repair: string): Promise<void>;
 }
 
+/** What names of repairs begin with. */
+const REPAIRS = 'repair-';
+
 /** Uploads and repairs in records. */
 export function uploadRecords(
   records: SealedRecords,
@@ -73,6 +88,13 @@ export function uploadRecords(
   function* endUpload(t: Transaction, upload: UploadRecord): RecordWork<void> {
     for (const proposal of yield* proposalsOf(t, upload.id)) endProposal(t, proposal, false);
     t.remove(keys.upload(upload.id));
+  }
+
+  /** Nobody may add to an upload that another has given up: it would be accounted for by nothing. */
+  function* checkUnderWay(t: Transaction, id: string): RecordWork<void> {
+    const record = (yield* t.get(keys.upload(id))) as UploadRecord | undefined;
+    if (record !== undefined && record.abandoned !== true) return;
+    throw new RenterError('RENTER_ABORTED', 'the upload was given up: try again');
   }
 
   return {
@@ -89,7 +111,10 @@ export function uploadRecords(
       records.values(within(keys.proposals(upload, segment)), (value) => value as ProposalRecord),
 
     putProposals: (made) =>
-      records.change((t) => {
+      records.transaction(function* (t) {
+        for (const upload of new Set(made.map((record) => record.upload))) {
+          if (!upload.startsWith(REPAIRS)) yield* checkUnderWay(t, upload);
+        }
         for (const record of made) {
           t.put(keys.proposal(record), record);
           t.put(keys.proposed(record.contract), record.upload);
@@ -99,6 +124,7 @@ export function uploadRecords(
     putSegment: (upload, segment, contracts) => {
       const id = upload.manifest.objectId;
       return records.transaction(function* (t) {
+        yield* checkUnderWay(t, upload.id);
         for (const proposal of yield* proposalsOf(t, upload.id, segment.index)) {
           endProposal(t, proposal, contracts.has(proposal.contract));
         }
@@ -110,6 +136,7 @@ export function uploadRecords(
 
     commitUpload: (upload, manifest) =>
       records.transaction(function* (t) {
+        yield* checkUnderWay(t, upload.id);
         const key = keys.object(manifest);
         yield* retire(t, key);
         t.put(key, manifest);
@@ -118,6 +145,14 @@ export function uploadRecords(
       }, LOG_TURN),
 
     abandonUpload: async (upload) => {
+      const begun = await records.transaction(function* (t) {
+        const record = (yield* t.get(keys.upload(upload.id))) as UploadRecord | undefined;
+        if (record === undefined) return false;
+        const abandoned: UploadRecord = { ...record, abandoned: true };
+        t.put(keys.upload(upload.id), abandoned);
+        return true;
+      });
+      if (!begun) return;
       await dropSegments(upload.manifest.objectId, 0);
       await records.transaction((t) => endUpload(t, upload));
     },
@@ -127,12 +162,16 @@ export function uploadRecords(
       const [object, segment] = [keys.object(manifest), keys.segment(objectId, before.index)];
       return records.transaction(function* (t) {
         const found = yield* t.getAll([object, segment]);
+        const proposals = yield* proposalsOf(t, repair);
+        const proposed = new Set(proposals.map(({ contract }) => contract));
         const current =
+          // Another may have given the repair up, and what it placed is garbage then.
+          [...contracts.keys()].every((contract) => proposed.has(contract)) &&
           found.has(object) &&
           found.has(segment) &&
           parseManifest(found.get(object)).objectId === objectId &&
           JSON.stringify(parseSegmentRecord(found.get(segment))) === JSON.stringify(before);
-        for (const proposal of yield* proposalsOf(t, repair)) {
+        for (const proposal of proposals) {
           endProposal(t, proposal, current && contracts.has(proposal.contract));
         }
         if (!current) return false;
@@ -155,8 +194,8 @@ export function uploadRecords(
 
     repairsBegun: async () => {
       const names = new Set<string>();
-      const end = after('proposal/repair-');
-      for (let start = 'proposal/repair-'; ;) {
+      const end = after(`proposal/${REPAIRS}`);
+      for (let start = `proposal/${REPAIRS}`; ;) {
         const key = await records.firstKey({ start, end });
         if (key === undefined) return names;
         const name = key.split('/')[1]!;

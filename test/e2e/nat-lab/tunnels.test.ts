@@ -2,43 +2,79 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { loadIdentity, systemClock } from '@granary/kad';
+import { LmdbRows, PaymentBook, summarise } from '@granary/payments';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LabUser } from '../proxy/lab-user.js';
+import { GRANARY } from '../support/granary.js';
 import { type LabHost, type LabProcess, NatLab, noLab } from './index.js';
 
 const PORT = '4600';
+/** A unit is a thousand bytes, and the credit is for 24 MB. */
+const PRICE = '1000000';
+const CREDIT = 24_000;
 /** As much as takes some seconds to fetch through a tunnel that is told to be slow. */
 const SIZE = 24 * 1024 * 1024;
+
+interface Row {
+  readonly peer: string;
+  readonly tunnel: string;
+  readonly promised: string;
+}
+
+async function rowsOf(path: string): Promise<Row[]> {
+  const book = new PaymentBook(LmdbRows.open(path), systemClock);
+  const rows = summarise(book, Date.now());
+  await book.close();
+  return rows;
+}
 
 describe.skipIf(noLab !== undefined)(`tunnels${noLab ? ` (skipped: ${noLab})` : ''}`, () => {
   let lab: NatLab;
   let directory: string;
-  const hidden: { name: string; farmer: LabProcess }[] = [];
-  const tunnels: { host: LabHost; process: LabProcess; nodeId: string }[] = [];
+  const hidden: { name: string; user: LabUser; farmer: LabProcess }[] = [];
+  const tunnels: { name: string; host: LabHost; process: LabProcess; nodeId: string }[] = [];
   let renter: LabUser;
   /** The address from which the renter comes. */
   let outside: string;
+  let bootstrap: string;
+  let dear: (typeof tunnels)[number];
+
+  async function startTunnel(host: LabHost, name: string, price: string) {
+    const process = host.start(globalThis.process.execPath, [
+      ...[GRANARY, 'tunnel', '--json', '--data', join(directory, name)],
+      ...['--host', host.address, '--port', PORT],
+      ...['--tunnel-rate', '4MiB', '--tunnel-clients', '1'],
+      ...['--tunnel-price', price, '--credit', String(CREDIT)],
+      ...(name === 'seed' ? [] : ['--bootstrap', bootstrap]),
+    ]);
+    const [, nodeId = ''] = await process.printed(/"event":"ready","nodeId":"([0-9a-f]+)"/);
+    return { name, host, process, nodeId };
+  }
+
+  function startFarmer(user: LabUser, name: string) {
+    return user.farm(
+      'farm',
+      ...['--host', '0.0.0.0', '--port', PORT, '--bootstrap', bootstrap],
+      ...['--operator', name, '--max-tunnel-price', PRICE],
+    );
+  }
 
   beforeAll(async () => {
     lab = await NatLab.create();
     directory = await mkdtemp(join(tmpdir(), 'granary-tunnels-'));
     const seed = await lab.addPublic('seed');
-    const bootstrap = `https://${seed.address}:${PORT}`;
+    bootstrap = `https://${seed.address}:${PORT}`;
     // Two for each farmer and one to spare. One client each, since a k-bucket takes two of a network.
-    for (const name of ['seed', 'second', 'third', 'fourth', 'fifth', 'sixth', 'seventh']) {
-      const host = name === 'seed' ? seed : await lab.addPublic(name);
-      const args = [
-        ...['--host', host.address, '--port', PORT],
-        ...['--tunnel-rate', '4MiB', '--tunnel-clients', '1'],
-      ];
-      const process = host.start(globalThis.process.execPath, [
-        ...[new URL('../../../packages/cli/bin/granary.mjs', import.meta.url).pathname],
-        ...['tunnel', '--json', '--data', join(directory, name), ...args],
-        ...(name === 'seed' ? [] : ['--bootstrap', bootstrap]),
-      ]);
-      const [, nodeId = ''] = await process.printed(/"event":"ready","nodeId":"([0-9a-f]+)"/);
-      tunnels.push({ host, process, nodeId });
+    tunnels.push(await startTunnel(seed, 'seed', PRICE));
+    const others: [LabHost, string, string][] = [];
+    for (const name of ['second', 'third', 'fourth', 'fifth', 'sixth', 'seventh']) {
+      others.push([await lab.addPublic(name), name, PRICE]);
     }
+    // And one that asks for more than the farmers pay.
+    others.push([await lab.addPublic('dear'), 'dear', `${PRICE}0`]);
+    tunnels.push(...(await Promise.all(others.map((one) => startTunnel(...one)))));
+    dear = tunnels.pop()!;
     const homes = {
       plain: await lab.addHome('plain'),
       symmetric: await lab.addHome('symmetric', { ports: 'random' }),
@@ -46,12 +82,7 @@ describe.skipIf(noLab !== undefined)(`tunnels${noLab ? ` (skipped: ${noLab})` : 
     };
     for (const [name, home] of Object.entries(homes)) {
       const user = new LabUser(await home.addHost(`${name}-farmer`), join(directory, name));
-      const farmer = await user.farm(
-        'farm',
-        ...['--host', '0.0.0.0', '--port', PORT, '--bootstrap', bootstrap],
-        ...['--operator', name],
-      );
-      hidden.push({ name, farmer });
+      hidden.push({ name, user, farmer: await startFarmer(user, name) });
     }
     const home = await lab.addHome('renter', { ports: 'random' });
     outside = home.outside;
@@ -106,6 +137,81 @@ describe.skipIf(noLab !== undefined)(`tunnels${noLab ? ` (skipped: ${noLab})` : 
         .toSatisfy((text: string) => /\},\{/.test(text) && !text.includes(dead!.nodeId));
     }
   });
+
+  it('are paid by those they carry for, whoever is killed, and the dear one by nobody', async () => {
+    await Promise.all(hidden.map(({ farmer }) => farmer.stop('SIGKILL')));
+    const dead = tunnels.filter(({ process }) => process.child.signalCode !== null);
+    await Promise.all([
+      ...dead.map(async (tunnel) =>
+        Object.assign(tunnel, await startTunnel(tunnel.host, tunnel.name, PRICE)),
+      ),
+      ...hidden.map(async (one) => (one.farmer = await startFarmer(one.user, one.name))),
+    ]);
+    // What was owed before is paid at the start.
+    await expect.poll(differences, { timeout: 30_000 }).toEqual([]);
+    let units = 0;
+    for (const { name } of hidden) {
+      for (const { tunnel, promised, peer } of await accounts('costs', join(name, 'farm'))) {
+        expect(peer).not.toBe(dear.nodeId);
+        // Not paid yet is what has come since the start, or less than a unit.
+        expect(Number(tunnel) - Number(promised)).toBeLessThan(CREDIT / 4);
+        units += Number(promised);
+      }
+    }
+    // The object went to two of three, and came back twice from one.
+    expect(units).toBeGreaterThan((3 * SIZE) / 1000);
+  });
+
+  it('carry no more than the credit for a client that signs for nothing', async () => {
+    const client = new URL('../support/unpaying-client.mjs', import.meta.url).pathname;
+    const at = `https://${dear.host.address}:${PORT}`;
+    const take = async () =>
+      JSON.parse(
+        await renter.host.must(process.execPath, [client, dear.nodeId, at, directory]),
+      ) as { received: number };
+    const limit = (CREDIT / Number(`${PRICE}0`)) * 1e9;
+    const first = await take();
+    expect(first.received).toBeLessThanOrEqual(limit);
+    expect(first.received).toBeGreaterThan(limit / 2);
+    // Its name is remembered, also by a tunnel that was killed.
+    await dear.process.stop('SIGKILL');
+    dear = await startTunnel(dear.host, 'dear', `${PRICE}0`);
+    expect((await take()).received + first.received).toBeLessThanOrEqual(limit);
+    expect(await accounts('earnings', 'dear')).toEqual([]);
+  });
+
+  /** What a command says of a node's accounts. */
+  async function accounts(command: 'costs' | 'earnings', name: string): Promise<Row[]> {
+    const text = await renter.must(command, '--json', '--data', join(directory, name));
+    return (JSON.parse(text) as { accounts: Row[] }).accounts;
+  }
+
+  /**
+   * Where the books of both sides do not go together; read as they are, while the nodes run. A receipt may
+   * have been lost with who was killed: it goes out again when the two meet again.
+   */
+  async function differences(): Promise<string[]> {
+    const found: string[] = [];
+    const earned = new Map<string, Row>();
+    for (const { name, nodeId } of tunnels) {
+      const rows = await rowsOf(join(directory, name, 'payments.lmdb'));
+      for (const row of rows) earned.set(`${nodeId}/${row.peer}`, row);
+    }
+    for (const { name } of hidden) {
+      const { nodeId } = await loadIdentity(join(directory, name, 'farm', 'identity.json'));
+      for (const { peer, tunnel, promised } of await rowsOf(
+        join(directory, name, 'farm', 'costs.lmdb'),
+      )) {
+        const key = `${peer}/${nodeId}`;
+        const row = earned.get(key);
+        earned.delete(key);
+        const lost = Number(tunnel) - Number(row?.tunnel);
+        if (lost >= 0 && lost < CREDIT / 4 && row?.promised === promised) continue;
+        found.push(`${key}: ${tunnel}, ${promised} and ${row?.tunnel}, ${row?.promised}`);
+      }
+    }
+    return [...found, ...earned.keys()];
+  }
 
   /** A tunnel with a connection from the renter's home to one of its clients that moves bytes. */
   async function carrying(over: () => boolean): Promise<(typeof tunnels)[number] | undefined> {

@@ -18,6 +18,8 @@ export interface BridgeProcess {
   readonly child: ChildProcess;
   /** The key that the first start makes. */
   readonly key?: BridgeKey;
+  /** The file of a certificate that nobody vouches for. */
+  readonly certificate?: string;
 }
 
 /** Start `granary bridge` on a renter's home, and wait until it serves. */
@@ -32,9 +34,17 @@ export function startBridge(home: string, extra: readonly string[] = []): Promis
   return new Promise((resolve, reject) => {
     child.once('exit', (code) => reject(new Error(`a bridge ended with ${code}: ${stderr}`)));
     createInterface({ input: child.stdout }).once('line', (line) => {
-      const { url, accessKeyId, secretAccessKey } = JSON.parse(line) as BridgeKey & { url: string };
+      const { url, accessKeyId, secretAccessKey, certificate } = JSON.parse(line) as BridgeKey & {
+        url: string;
+        certificate?: string;
+      };
       const key = accessKeyId === undefined ? undefined : { accessKeyId, secretAccessKey };
-      resolve({ url, child, ...(key !== undefined && { key }) });
+      resolve({
+        url,
+        child,
+        ...(key !== undefined && { key }),
+        ...(certificate !== undefined && { certificate }),
+      });
     });
   });
 }

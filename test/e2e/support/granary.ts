@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
+import { get } from 'node:https';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
@@ -169,6 +170,29 @@ function startFarmer(
       resolve({ nodeId, address, browsers, directory, port: Number(new URL(address).port), child });
     });
   });
+}
+
+/** What a farmer holds, as its `/health` says. */
+export interface HeldShards {
+  readonly shards: number;
+  readonly bytes: number;
+}
+
+/** Ask a farmer what it holds. */
+export async function heldBy({ address }: FarmerProcess): Promise<HeldShards> {
+  const text = await new Promise<string>((resolve, reject) => {
+    get(`${address}/health`, { rejectUnauthorized: false }, (response) => {
+      let body = '';
+      response.on('data', (data: Buffer) => (body += data.toString()));
+      response.on('end', () => resolve(body));
+    }).on('error', reject);
+  });
+  const { shards, usedBytes, reservedBytes } = JSON.parse(text) as {
+    shards: number;
+    usedBytes: number;
+    reservedBytes: number;
+  };
+  return { shards, bytes: usedBytes + reservedBytes };
 }
 
 /** A real file of at least `bytes` bytes: the Node binary, as often as it takes, cut to size. */

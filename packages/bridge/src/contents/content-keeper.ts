@@ -1,14 +1,20 @@
 import type { Clock, Logger, Random } from '@granary/kad';
-import { randomFraction } from '@granary/kad';
 import { errorText } from '../error-text.js';
+import { LeasedRounds } from '../jobs/leased-rounds.js';
+import type { JournalWriter } from '../journal/journal-writer.js';
+import type { JournalStore } from '../metadata/journal-store.js';
 import type { ContentStore, JobStore } from '../metadata/metadata-store.js';
-import type { Job } from '../metadata/records.js';
 import type { ObjectBackend } from './object-backend.js';
 
 /** What a {@link ContentKeeper} is made of. */
 export interface ContentKeeperParts {
-  readonly metadata: ContentStore & JobStore;
+  readonly metadata: ContentStore & JobStore & Pick<JournalStore, 'discardChanges'>;
   readonly backend: ObjectBackend;
+  /**
+   * Is brought up to date before anything is deleted, so that a recovery does not ask for it. Not given
+   * where there is no journal in the network.
+   */
+  readonly journal?: Pick<JournalWriter, 'writeChanges'>;
   /** Between two rounds, in milliseconds. */
   readonly roundMs: number;
   /** How long a small body may wait in the database for others to go into the network with it. */
@@ -24,102 +30,75 @@ export interface KeeperReport {
   readonly deleted: number;
   /** Small bodies moved into the network. */
   readonly packed: number;
+  /** Runs of bytes moved out of packs that were mostly gaps. */
+  readonly moved: number;
 }
 
-const QUEUE = 'contents';
-const JOB = 'keep';
-/** How long a process that does the round is waited for when it says nothing. */
-const LEASE_MS = 60_000;
-/** Contents deleted, and bodies packed, at one time. */
+/** The queue of its job. */
+export const CONTENTS_QUEUE = 'contents';
+/** Contents deleted in one go. */
+const GARBAGE = 500;
+/** Bodies packed at one time. */
 const BATCH = 64;
+/** Packs are written anew when less than this share of them is referred to still. */
+const SPARSE = 0.5;
+/** Runs of bytes moved out of a pack in one round. */
+const MAX_MOVES = 1000;
 /** A claim for as long as it takes to store a batch. */
 const CLAIM_MS = 10 * 60 * 1000;
 
 /**
  * Deletes contents that nothing refers to any more, and moves small bodies from the database into the
- * network, many in one content. Of all bridges over one database one does so at a time.
+ * network, many in one content. Of contents that are mostly gaps, what is left moves. Of all bridges over one database one does so at a time.
  */
 export class ContentKeeper {
-  private readonly stopping = new AbortController();
-  private done: Promise<void> = Promise.resolve();
+  private readonly rounds: LeasedRounds;
 
-  constructor(private readonly parts: ContentKeeperParts) {}
+  constructor(private readonly parts: ContentKeeperParts) {
+    const { metadata, roundMs, clock, random, logger } = parts;
+    this.rounds = new LeasedRounds({
+      jobs: metadata,
+      queue: CONTENTS_QUEUE,
+      roundMs,
+      round: async (signal) => {
+        const report = await this.round(signal);
+        if (report.deleted + report.packed + report.moved > 0) {
+          logger.info(report, 'contents looked after');
+        }
+      },
+      failure: 'contents were not looked after; trying again later',
+      clock,
+      random,
+      logger,
+    });
+  }
 
   /** Go round until {@link ContentKeeper.stop}. */
   start(): void {
-    this.done = this.run();
+    this.rounds.start();
   }
 
   /** Stop, and wait until the round under way is given up. */
-  async stop(): Promise<void> {
-    this.stopping.abort(new Error('the bridge is stopping'));
-    await this.done;
+  stop(): Promise<void> {
+    return this.rounds.stop();
   }
 
   /** One round now, whosever turn it is. */
   async round(signal: AbortSignal): Promise<KeeperReport> {
-    const deleted = await this.deleteGarbage(signal);
     const packed = await this.packBodies(signal);
-    return { deleted, packed };
-  }
-
-  private async run(): Promise<void> {
-    const { metadata, clock, random, roundMs, logger } = this.parts;
-    const { signal } = this.stopping;
-    while (!signal.aborted) {
-      try {
-        await metadata.addJob({ queue: QUEUE, id: JOB, payload: null, due: clock.now() });
-        const [job] = await metadata.takeJobs(QUEUE, 1, LEASE_MS);
-        if (job !== undefined) await this.turn(job);
-      } catch (error) {
-        if (!signal.aborted)
-          logger.warn(
-            { error: errorText(error) },
-            'contents were not looked after; trying again later',
-          );
-      }
-      await this.pause(roundMs * (0.75 + randomFraction(random) / 2));
-    }
-  }
-
-  /** A round under a lease, which is held as long as the round takes. */
-  private async turn(job: Job): Promise<void> {
-    const { metadata, clock, roundMs, logger } = this.parts;
-    const lost = new AbortController();
-    let lease = job;
-    let timer: unknown;
-    const renewLater = () => {
-      timer = clock.setTimeout(() => {
-        metadata.renewJob(lease, LEASE_MS).then(
-          (renewed) => {
-            lease = renewed;
-            renewLater();
-          },
-          (error: unknown) => lost.abort(error),
-        );
-      }, LEASE_MS / 3);
-    };
-    renewLater();
-    try {
-      const report = await this.round(AbortSignal.any([this.stopping.signal, lost.signal]));
-      if (report.deleted + report.packed > 0) logger.info(report, 'contents looked after');
-    } catch (error) {
-      clock.clearTimeout(timer);
-      // Others, or we after a start, need not wait for the lease to end.
-      const due = this.stopping.signal.aborted ? clock.now() : clock.now() + roundMs;
-      if (!lost.signal.aborted) await metadata.failJob(lease, errorText(error), due);
-      throw error;
-    } finally {
-      clock.clearTimeout(timer);
-    }
-    await metadata.finishJob(lease, { due: clock.now() + roundMs });
+    const moved = await this.fillGaps(signal);
+    const deleted = await this.deleteGarbage(signal);
+    const { journal, metadata } = this.parts;
+    if (journal === undefined) await metadata.discardChanges();
+    return { deleted, packed, moved };
   }
 
   private async deleteGarbage(signal: AbortSignal): Promise<number> {
-    const { metadata, backend, logger } = this.parts;
+    const { metadata, backend, journal, logger } = this.parts;
     let deleted = 0;
     for (;;) {
-      const garbage = await metadata.garbageContents(BATCH);
+      const garbage = await metadata.garbageContents(GARBAGE);
+      if (garbage.length > 0) await journal?.writeChanges(signal);
       const gone: string[] = [];
       for (const contentId of garbage) {
         signal.throwIfAborted();
@@ -136,7 +115,7 @@ export class ContentKeeper {
       }
       await metadata.forgetContents(gone);
       deleted += gone.length;
-      if (garbage.length < BATCH || gone.length === 0) return deleted;
+      if (garbage.length < GARBAGE || gone.length === 0) return deleted;
     }
   }
 
@@ -166,19 +145,34 @@ export class ContentKeeper {
     }
   }
 
-  private pause(ms: number): Promise<void> {
-    const { clock } = this.parts;
-    const { signal } = this.stopping;
-    return new Promise((resolve) => {
-      if (signal.aborted) return resolve();
-      const end = () => {
-        clock.clearTimeout(timer);
-        signal.removeEventListener('abort', end);
-        resolve();
-      };
-      const timer = clock.setTimeout(end, ms);
-      signal.addEventListener('abort', end);
-    });
+  /** What is left of packs that are mostly gaps is copied into new ones; the old ones become garbage. */
+  private async fillGaps(signal: AbortSignal): Promise<number> {
+    const { metadata, backend, random } = this.parts;
+    let moved = 0;
+    for (const old of await metadata.sparseContents(SPARSE, BATCH)) {
+      signal.throwIfAborted();
+      const runs = await metadata.extentsOf(old, MAX_MOVES);
+      if (runs.length === 0) continue;
+      const contentId = Buffer.from(random(16)).toString('hex');
+      await metadata.beginContents([contentId], CLAIM_MS);
+      try {
+        let offset = 0;
+        const moves = runs.map(({ ref, extent: from }) => {
+          const to = { contentId, offset, length: from.length };
+          offset += from.length;
+          return { ref, from, to };
+        });
+        const bytes = async function* () {
+          for (const { from } of moves) yield* backend.get(old, from, signal);
+        };
+        await backend.put(contentId, bytes(), signal);
+        moved += await metadata.moveExtents(contentId, moves);
+      } catch (error) {
+        await metadata.abandonContents([contentId]);
+        throw error;
+      }
+    }
+    return moved;
   }
 }
 

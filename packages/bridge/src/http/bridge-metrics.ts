@@ -1,9 +1,15 @@
 import type * as Prometheus from 'prom-client';
+import { api } from '../rest/api.js';
 import { OPERATIONS } from '../s3/operation.js';
 
 const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 /** Label values that clients choose are bounded by this list. */
-const KNOWN: ReadonlySet<string> = new Set([...OPERATIONS, 'Preflight']);
+const KNOWN: ReadonlySet<string> = new Set([
+  ...OPERATIONS,
+  'Preflight',
+  ...Object.keys(api).map((operation) => `rest.${operation}`),
+  'rest.getDescription',
+]);
 
 /** One request that was answered. */
 export interface RequestFigures {

@@ -1,7 +1,10 @@
+import { connect } from 'node:tls';
+import { X509Certificate } from 'node:crypto';
 import { expect, it } from 'vitest';
-import type { Logger } from '@granary/kad';
+import { type Logger, systemClock, systemRandom } from '@granary/kad';
 import { TestBridge } from '../s3/bridge.test-support.js';
 import { BridgeMetrics } from './bridge-metrics.js';
+import { createSelfSigned, isStillGood } from './self-signed-certificate.js';
 
 it('requests are counted and logged, and nothing that is secret with them', async () => {
   const lines: string[] = [];
@@ -67,4 +70,56 @@ it('connections are kept, and closed when what came was not wanted', async () =>
   } finally {
     await bridge.stop();
   }
+});
+
+it('HTTPS goes on with another certificate, and connections that are open stay', async () => {
+  const make = () => createSelfSigned(['localhost', '127.0.0.1'], systemClock, systemRandom);
+  const [first, second] = [await make(), await make()];
+  const bridge = await TestBridge.start({ tls: first });
+  /** A connection to the bridge, verified against one certificate only. */
+  const open = (ca: string) =>
+    new Promise<{ ask(): Promise<string>; end(): void }>((resolve, reject) => {
+      const socket = connect({ host: '127.0.0.1', port: bridge.port, ca }, () =>
+        resolve({
+          ask: () =>
+            new Promise((answer, failed) => {
+              socket.once('data', (data) => answer(data.toString()));
+              socket.once('error', failed);
+              socket.write('GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n');
+            }),
+          end: () => void socket.destroy(),
+        }),
+      );
+      socket.once('error', reject);
+    });
+  try {
+    expect(bridge.bridge.url).toMatch(/^https:/);
+    const old = await open(first.cert);
+    expect(await old.ask()).toMatch(/^HTTP\/1.1 200/);
+    await expect(open(second.cert)).rejects.toThrow(/self-signed/);
+    // A key of another certificate, in the middle of a change: nothing changes.
+    expect(() => bridge.bridge.useCertificate({ key: first.key, cert: second.cert })).toThrow();
+    (await open(first.cert)).end();
+    bridge.bridge.useCertificate(second);
+    await expect(open(first.cert)).rejects.toThrow(/self-signed/);
+    const fresh = await open(second.cert);
+    expect(await fresh.ask()).toMatch(/^HTTP\/1.1 200/);
+    expect(await old.ask()).toMatch(/^HTTP\/1.1 200/);
+    old.end();
+    fresh.end();
+  } finally {
+    await bridge.stop();
+  }
+});
+
+it('a certificate of one’s own is replaced when it ends soon, or names are missing', async () => {
+  const { cert } = await createSelfSigned(['*.s3.test', '::1'], systemClock, systemRandom);
+  expect(new X509Certificate(cert).ca).toBe(false);
+  expect(isStillGood(cert, ['*.s3.test', '::1'], systemClock)).toBe(true);
+  expect(isStillGood(cert, ['bucket.s3.test'], systemClock)).toBe(true);
+  expect(isStillGood(cert, ['s3.test'], systemClock)).toBe(false);
+  expect(isStillGood(cert, ['127.0.0.1'], systemClock)).toBe(false);
+  expect(isStillGood('', [], systemClock)).toBe(false);
+  const later = { ...systemClock, now: () => Date.now() + 380 * 24 * 3600 * 1000 };
+  expect(isStillGood(cert, ['::1'], later)).toBe(false);
 });

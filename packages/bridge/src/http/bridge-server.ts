@@ -1,13 +1,17 @@
 import { type IncomingMessage, type Server, type ServerResponse, createServer } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
+import { Server as TlsServer } from 'node:tls';
 import type { Clock, Logger, Random } from '@granary/kad';
 import { errorText } from '../error-text.js';
-import { errorResponse } from '../s3/error-response.js';
+import { isApiPath } from '../rest/router.js';
+import type { ProcessStatus } from '../rest/status-handlers.js';
 import { S3Error } from '../s3/s3-error.js';
-import type { Outcome, S3Service } from '../s3/s3-service.js';
+import { bucketOfHost } from '../s3/s3-request.js';
+import type { Outcome, Service } from './outcome.js';
 import type { BridgeMetrics } from './bridge-metrics.js';
 import { type IncomingBody, drain, incomingBody } from './request-body.js';
+import type { TlsPair } from './self-signed-certificate.js';
 import { type Sent, sendResponse } from './send-response.js';
 
 /** Bounds of the server. Times are milliseconds, sizes bytes. */
@@ -40,14 +44,19 @@ export const DEFAULT_SERVER_LIMITS: ServerLimits = {
 
 /** What a {@link BridgeServer} is made of. */
 export interface BridgeServerParts {
-  readonly service: S3Service;
+  /** S3. */
+  readonly service: Service;
+  /** The REST API. */
+  readonly rest: Service;
+  /** Base domains of virtual-hosted style, in lower case: there, every path is S3's. */
+  readonly domains: readonly string[];
   /** Whether requests can be served now; throws when not. */
   readonly ready: (signal: AbortSignal) => Promise<void>;
   readonly host: string;
   /** 0 takes any that is free. */
   readonly port: number;
   /** Key and certificate chain in PEM; plain HTTP without. */
-  readonly tls?: { readonly key: string | Buffer; readonly cert: string | Buffer };
+  readonly tls?: TlsPair;
   readonly limits?: Partial<ServerLimits>;
   readonly metrics?: BridgeMetrics;
   readonly logger: Logger;
@@ -87,7 +96,10 @@ export class BridgeServer {
     this.server =
       parts.tls === undefined
         ? createServer(options, listener)
-        : createTlsServer({ ...options, ...parts.tls, minVersion: 'TLSv1.2' }, listener);
+        : createTlsServer(
+            { ...options, ...parts.tls, minVersion: 'TLSv1.2', handshakeTimeout: headMs },
+            listener,
+          );
     // Else Node leaves out what is beyond a number of fields, the signature perhaps.
     this.server.maxHeadersCount = 0;
     this.server.maxConnections = connections;
@@ -118,6 +130,16 @@ export class BridgeServer {
     );
     await parts.metrics?.gauge('bridge_connections', 'Connections open', () => bridge.sockets.size);
     return bridge;
+  }
+
+  /**
+   * Show this certificate to who connects from now on. Connections that are open stay as they are.
+   *
+   * @throws what OpenSSL says when key and certificate are none or no pair; then all stays as it was.
+   */
+  useCertificate(tls: TlsPair): void {
+    if (this.server instanceof TlsServer)
+      this.server.setSecureContext({ ...tls, minVersion: 'TLSv1.2' });
   }
 
   /** Where it listens, as a URL. */
@@ -204,15 +226,16 @@ export class BridgeServer {
   ): Promise<Outcome> {
     const { id, method, body, signal } = about;
     const url = request.url ?? '/';
+    const service = this.serviceOf(url, request.headers.host);
     const probe = await this.probe(method, url, signal);
     if (probe !== undefined) return probe;
     if (this.closing || this.running > this.limits.requests) {
       const error = this.closing
         ? new S3Error('ServiceUnavailable', 'The bridge is stopping.')
         : new S3Error('SlowDown', undefined, { headers: { 'retry-after': '1' } });
-      return { error, response: errorResponse(error, { id, method, resource: '/' }) };
+      return service.refuse(error, { id, method });
     }
-    return this.parts.service.handle({
+    return service.handle({
       id,
       method,
       url,
@@ -222,6 +245,18 @@ export class BridgeServer {
       body: body.stream,
       signal,
     });
+  }
+
+  private serviceOf(url: string, host: string | undefined): Service {
+    const { service, rest, domains } = this.parts;
+    const path = url.replace(/^https?:\/\/[^/?#]*/i, '').replace(/[?#].*$/s, '');
+    return isApiPath(path) && bucketOfHost(host, domains) === undefined ? rest : service;
+  }
+
+  /** How many requests are under way, the most that may be, and how many connections are open. */
+  status(): ProcessStatus {
+    const { running, limits, sockets } = this;
+    return { requests: { running, most: limits.requests }, connections: sockets.size };
   }
 
   /** `/health`: the process answers. `/ready`: so do its stores. No bucket has these names. */

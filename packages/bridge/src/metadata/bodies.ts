@@ -1,5 +1,5 @@
 import sql, { bulk, join } from 'sql-template-tag';
-import { type SqlWork, query, queryOne } from '../sql/sql-database.js';
+import { type SqlWork, execute, query, queryOne } from '../sql/sql-database.js';
 import { badInput, checkedId, newId } from './identifiers.js';
 import { MetadataError } from './metadata-error.js';
 import { type Body, type Extent, MAX_INLINE_BYTES } from './records.js';
@@ -65,7 +65,7 @@ export function* addBody(context: StoreContext, body: SimpleBody): SqlWork<Buffe
   if (body.kind === 'inline') {
     if (body.bytes.length > 0) {
       const sealed = sealer.sealBytes(bodyPlace(ref), body.bytes);
-      yield* query(sql`INSERT INTO bodies (ref, bytes) VALUES (${ref}, ${sealed})`);
+      yield* execute(sql`INSERT INTO bodies (ref, bytes) VALUES (${ref}, ${sealed})`);
     }
     return ref;
   }
@@ -89,7 +89,7 @@ export function* holdContents(contentIds: readonly string[]): SqlWork<void> {
     }
     // One that is shared already is not written to: its row would be where all its users meet.
     if (known.claimed !== null) {
-      yield* query(sql`UPDATE contents SET claimed = NULL WHERE id = ${id}`);
+      yield* execute(sql`UPDATE contents SET claimed = NULL WHERE id = ${id}`);
     }
   }
 }
@@ -104,7 +104,7 @@ export function* insertExtents(
       const sealed = sealer.seal(extentPlace(ref, at + i), [contentId, offset, length]);
       return [ref, at + i, checkedId(contentId, "a content's ID"), offset, length, sealed];
     });
-    yield* query(
+    yield* execute(
       sql`INSERT INTO extents (ref, n, content, start, length, sealed) VALUES ${bulk(rows)}`,
     );
   }
@@ -193,7 +193,7 @@ export function* releaseContents(
   const rows = [...distinct.values()].map((content) => [newId(clock, random), content]);
   for (let at = 0; at < rows.length; at += ROWS) {
     const some = rows.slice(at, at + ROWS);
-    yield* query(sql`INSERT INTO released (id, content) VALUES ${bulk(some)}`);
+    yield* execute(sql`INSERT INTO released (id, content) VALUES ${bulk(some)}`);
   }
 }
 
@@ -210,7 +210,7 @@ export function* removeParts(
   for (let at = 0; at < gone.length; at += ROWS) {
     const some = gone.slice(at, at + ROWS);
     const among = sql`ref IN (${join(some.map(({ ref }) => ref))})`;
-    yield* query(sql`DELETE FROM bodies WHERE ${among}`);
+    yield* execute(sql`DELETE FROM bodies WHERE ${among}`);
     const rows = yield* query<{ content: Buffer }>(
       sql`DELETE FROM extents WHERE ${among} RETURNING content`,
     );
@@ -219,7 +219,7 @@ export function* removeParts(
       rows.map(({ content }) => content),
     );
     const numbers = join(some.map(({ number }) => number));
-    yield* query(sql`DELETE FROM parts WHERE upload = ${upload} AND number IN (${numbers})`);
+    yield* execute(sql`DELETE FROM parts WHERE upload = ${upload} AND number IN (${numbers})`);
   }
-  if (keep.size === 0) yield* query(sql`DELETE FROM part_lists WHERE upload = ${upload}`);
+  if (keep.size === 0) yield* execute(sql`DELETE FROM part_lists WHERE upload = ${upload}`);
 }

@@ -1,6 +1,6 @@
 import sql, { empty } from 'sql-template-tag';
-import { type SqlWork, query, queryOne } from '../sql/sql-database.js';
-import { badInput, checkLimit, checkedId, newId } from './identifiers.js';
+import { type SqlWork, execute, query, queryOne } from '../sql/sql-database.js';
+import { badInput, checkAfter, checkLimit, checkedId, newId } from './identifiers.js';
 import { MetadataError } from './metadata-error.js';
 import type { BucketStore } from './metadata-store.js';
 import type { Bucket, Versioning } from './records.js';
@@ -98,7 +98,7 @@ export function createBucketStore(context: StoreContext): BucketStore {
             throw new MetadataError('METADATA_QUOTA', `the quota of ${most} buckets is used up`);
           }
         }
-        yield* query(sql`INSERT INTO buckets
+        yield* execute(sql`INSERT INTO buckets
           (id, name, owner, created, versioning, locking, sealed) VALUES (${id}, ${name}, ${user},
           ${bucket.created}, ${VERSIONING.indexOf(bucket.versioning)}, ${objectLock ? 1 : 0},
           ${sealBucket(sealer, bucket)})`);
@@ -115,6 +115,7 @@ export function createBucketStore(context: StoreContext): BucketStore {
 
     listBuckets: async ({ after = '', limit, owner }) => {
       checkLimit(limit);
+      checkAfter(after);
       const of = owner === undefined ? empty : sql`AND owner = ${checkedId(owner, "a user's ID")}`;
       return context.read(function* () {
         const rows = yield* query<BucketRow>(
@@ -142,7 +143,7 @@ export function createBucketStore(context: StoreContext): BucketStore {
           );
         }
         const next: Bucket = { ...old, versioning, objectLock, documents };
-        yield* query(sql`UPDATE buckets SET versioning = ${VERSIONING.indexOf(versioning)},
+        yield* execute(sql`UPDATE buckets SET versioning = ${VERSIONING.indexOf(versioning)},
           locking = ${objectLock ? 1 : 0}, sealed = ${sealBucket(sealer, next)}
           WHERE id = ${row.id}`);
         return next;
@@ -160,9 +161,9 @@ export function createBucketStore(context: StoreContext): BucketStore {
             `the bucket "${name}" holds objects, versions or unfinished uploads`,
           );
         }
-        yield* query(sql`DELETE FROM buckets WHERE id = ${id}`);
-        yield* query(sql`DELETE FROM usage_changes WHERE bucket = ${id}`);
-        yield* query(sql`DELETE FROM usage_sums WHERE bucket = ${id}`);
+        yield* execute(sql`DELETE FROM buckets WHERE id = ${id}`);
+        yield* execute(sql`DELETE FROM usage_changes WHERE bucket = ${id}`);
+        yield* execute(sql`DELETE FROM usage_sums WHERE bucket = ${id}`);
       }),
 
     bucketUsage: async (name) =>

@@ -1,5 +1,5 @@
 import sql, { join } from 'sql-template-tag';
-import { type SqlWork, query, queryOne } from '../sql/sql-database.js';
+import { type SqlWork, execute, query, queryOne } from '../sql/sql-database.js';
 import { bodyPlace, extentOf, holdContents, insertExtents, releaseContents } from './bodies.js';
 import { badInput, checkLimit, checkedId, firstIdAt, newId } from './identifiers.js';
 import { MetadataError } from './metadata-error.js';
@@ -46,7 +46,7 @@ export function createContentStore(context: StoreContext): ContentStore {
   function* condemn(content: Buffer): SqlWork<void> {
     const gone = yield* query(sql`DELETE FROM contents WHERE id = ${content} RETURNING id`);
     if (gone.length === 0) return;
-    yield* query(
+    yield* execute(
       sql`INSERT INTO garbage (id, content) VALUES (${newId(clock, random)}, ${content})`,
     );
   }
@@ -66,12 +66,12 @@ export function createContentStore(context: StoreContext): ContentStore {
       if (known === undefined || known.claimed !== null) continue;
       if (!(yield* isReferred(content))) yield* condemn(content);
       else if (known.sparse === 0 && known.size > 0) {
-        yield* query(sql`UPDATE contents SET sparse = 1 WHERE id = ${content}`);
+        yield* execute(sql`UPDATE contents SET sparse = 1 WHERE id = ${content}`);
       }
     }
     // Each row by itself: what was released since then stays, to be looked at the next time.
     const ids = join(rows.map(({ id }) => id));
-    yield* query(sql`DELETE FROM released WHERE id IN (${ids})`);
+    yield* execute(sql`DELETE FROM released WHERE id IN (${ids})`);
     return rows.length === LOOK;
   }
 
@@ -81,7 +81,7 @@ export function createContentStore(context: StoreContext): ContentStore {
       WHERE claimed IS NOT NULL AND claimed <= ${clock.now()} ORDER BY claimed LIMIT ${LOOK}`);
     for (const { id } of rows) {
       if (yield* isReferred(id)) {
-        yield* query(sql`UPDATE contents SET claimed = NULL WHERE id = ${id}`);
+        yield* execute(sql`UPDATE contents SET claimed = NULL WHERE id = ${id}`);
       } else yield* condemn(id);
     }
     return rows.length === LOOK;
@@ -94,7 +94,7 @@ export function createContentStore(context: StoreContext): ContentStore {
         for (const id of ids) {
           const known = yield* queryOne(sql`SELECT id FROM contents WHERE id = ${id}`);
           if (known !== undefined) throw badInput('a content of this ID is there already');
-          yield* query(sql`INSERT INTO contents (id, claimed, size, sparse)
+          yield* execute(sql`INSERT INTO contents (id, claimed, size, sparse)
             VALUES (${id}, ${clock.now() + forMs}, 0, 0)`);
         }
       });
@@ -139,7 +139,7 @@ export function createContentStore(context: StoreContext): ContentStore {
       const ids = checkedIds(contentIds);
       if (ids.length === 0) return;
       await context.write(function* () {
-        yield* query(sql`DELETE FROM garbage WHERE content IN (${join(ids)})`);
+        yield* execute(sql`DELETE FROM garbage WHERE content IN (${join(ids)})`);
       });
     },
 
@@ -226,7 +226,7 @@ export function createContentStore(context: StoreContext): ContentStore {
           const at = extents.findIndex((extent) => isSame(extent, from));
           if (at < 0 || to.length !== from.length) continue;
           extents[at] = { ...to, contentId };
-          yield* query(sql`DELETE FROM extents WHERE ref = ${ref}`);
+          yield* execute(sql`DELETE FROM extents WHERE ref = ${ref}`);
           yield* insertExtents(sealer, ref, extents);
           left.push(rows[at]!.content);
           moved += 1;
@@ -240,7 +240,7 @@ export function createContentStore(context: StoreContext): ContentStore {
   /** A claimed content is referred to from now on, and its size is known. */
   function* holdSized(id: Buffer, size: number): SqlWork<void> {
     yield* holdContents([id.toString('hex')]);
-    yield* query(sql`UPDATE contents SET size = ${size} WHERE id = ${id}`);
+    yield* execute(sql`UPDATE contents SET size = ${size} WHERE id = ${id}`);
   }
 }
 

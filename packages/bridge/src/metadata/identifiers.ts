@@ -62,6 +62,12 @@ export function checkLimit(limit: number, max = 1000): number {
   return limit;
 }
 
+/** Where a page begins. @throws MetadataError METADATA_BAD_INPUT: some databases take no NUL in a text. */
+export function checkAfter(after: string): string {
+  if (after.includes('\0')) throw badInput('what a page begins behind has no NUL');
+  return after;
+}
+
 export function badInput(message: string): MetadataError {
   return new MetadataError('METADATA_BAD_INPUT', message);
 }

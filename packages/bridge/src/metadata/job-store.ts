@@ -1,5 +1,5 @@
 import sql, { raw } from 'sql-template-tag';
-import { type SqlWork, query, queryOne } from '../sql/sql-database.js';
+import { type SqlWork, execute, query, queryOne } from '../sql/sql-database.js';
 import { checkLimit, checkName, newId } from './identifiers.js';
 import { MetadataError } from './metadata-error.js';
 import type { JobStore } from './metadata-store.js';
@@ -45,7 +45,7 @@ export function createJobStore(context: StoreContext): JobStore {
           sql`SELECT id FROM jobs WHERE queue = ${queue} AND id = ${id}`,
         );
         if (known !== undefined) return false;
-        yield* query(sql`INSERT INTO jobs (queue, id, due, token, attempts, failed, sealed, error)
+        yield* execute(sql`INSERT INTO jobs (queue, id, due, token, attempts, failed, sealed, error)
           VALUES (${queue}, ${id}, ${due}, NULL, 0, 0, ${sealer.seal(place(queue, id), payload)}, NULL)`);
         return true;
       });

@@ -33,6 +33,8 @@ export type MetadataErrorCode =
   | 'METADATA_BAD_INPUT'
   /** The database can't be reached, or did not take a write; it may do so later. */
   | 'METADATA_UNAVAILABLE'
+  /** There is nothing in the network to be restored from. */
+  | 'METADATA_NOT_IN_NETWORK'
   /** A record does not open: it is damaged, or sealed by another key. */
   | 'METADATA_DAMAGED'
   /** The database was made by a newer Granary, or belongs to another master key. */

@@ -1,3 +1,4 @@
+import type { JournalStore } from './journal-store.js';
 import type {
   AccessKey,
   Body,
@@ -6,6 +7,7 @@ import type {
   Job,
   ObjectVersion,
   Part,
+  Session,
   Upload,
   Usage,
   User,
@@ -45,7 +47,15 @@ import type {
  * was replaced in between.
  */
 export interface MetadataStore
-  extends UserStore, BucketStore, ObjectStore, UploadStore, ContentStore, JobStore {
+  extends
+    UserStore,
+    SessionStore,
+    BucketStore,
+    ObjectStore,
+    UploadStore,
+    ContentStore,
+    JobStore,
+    JournalStore {
   /** Whether the database answers. @throws MetadataError METADATA_UNAVAILABLE. */
   ping(signal?: AbortSignal): Promise<void>;
   close(): Promise<void>;
@@ -61,7 +71,7 @@ export interface UserStore {
   listUsers(page: PageRequest): Promise<readonly User[]>;
   /** @throws MetadataError METADATA_NO_SUCH_USER, METADATA_USER_EXISTS (another has the new name). */
   changeUser(id: string, change: Partial<Omit<User, 'id' | 'created'>>): Promise<User>;
-  /** Its access keys go with it. @throws MetadataError METADATA_NO_SUCH_USER, METADATA_USER_IN_USE. */
+  /** Its access keys and sessions go with it. @throws MetadataError METADATA_NO_SUCH_USER, METADATA_USER_IN_USE. */
   deleteUser(id: string): Promise<void>;
   /** What all buckets of a user hold. */
   userUsage(id: string): Promise<Usage>;
@@ -80,6 +90,26 @@ export interface UserStore {
   /** @throws MetadataError METADATA_NO_SUCH_ACCESS_KEY. */
   deleteAccessKey(id: string): Promise<void>;
 }
+
+/** Sessions of users who have shown their passwords. */
+export interface SessionStore {
+  /**
+   * Begin a session. Those of its user that have ended go, and so do the oldest beyond
+   * {@link MAX_SESSIONS}.
+   *
+   * @throws MetadataError METADATA_NO_SUCH_USER.
+   */
+  createSession(session: Omit<Session, 'created'>): Promise<Session>;
+  /** A session and its user, whether good still or not. */
+  session(id: string): Promise<{ session: Session; user: User } | undefined>;
+  /** That it is not there is no error. */
+  deleteSession(id: string): Promise<void>;
+  /** End every session of a user. */
+  deleteSessions(userId: string): Promise<void>;
+}
+
+/** The most sessions of one user at one time. */
+export const MAX_SESSIONS = 64;
 
 /** Buckets. */
 export interface BucketStore {

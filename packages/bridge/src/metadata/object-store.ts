@@ -3,6 +3,7 @@ import { randomFraction } from '@granary/kad';
 import {
   type SqlWork,
   type TransactionOptions,
+  execute,
   query,
   queryOne,
   returning,
@@ -59,6 +60,30 @@ export function* targetOf(name: string): SqlWork<TargetRow> {
   return row;
 }
 
+/** A body that was made or copied for a new version. */
+interface Held extends Pick<VersionContent, 'body' | 'parts' | 'size'>, Pick<Details, 'sealing'> {
+  /** Parts that it was made of, if any. */
+  readonly count: number;
+}
+
+/** The bucket that is written to and the newest version of a key, in one question. */
+function* targetAndLatest(
+  name: string,
+  key: Buffer,
+): SqlWork<{ target: TargetRow; latest: VersionRow | undefined }> {
+  const row = name.includes('\0')
+    ? undefined
+    : yield* queryOne<TargetRow & { [K in keyof VersionRow]: VersionRow[K] | null }>(
+        sql`SELECT b.*, u.quota_bytes, u.quota_objects, ${COLUMNS}
+          FROM buckets b JOIN users u ON u.id = b.owner
+          LEFT JOIN versions v ON v.bucket = b.id AND v.key = ${key} AND v.rank =
+            (SELECT MIN(w.rank) FROM versions w WHERE w.bucket = b.id AND w.key = ${key})
+          WHERE b.name = ${name}`,
+      );
+  if (row === undefined) throw noSuchBucket(name);
+  return { target: row, latest: row.rank === null ? undefined : (row as TargetRow & VersionRow) };
+}
+
 /** The quota that a write to a bucket counts against, for {@link changeUsage}. */
 export function limitOf({ owner, quota_bytes: bytes, quota_objects: objects }: TargetRow) {
   return { owner, quota: { bytes, objects } };
@@ -68,6 +93,7 @@ export function limitOf({ owner, quota_bytes: bytes, quota_objects: objects }: T
  * Put a version on top of its key, as its bucket's versioning says.
  *
  * @param make - makes the body, once it is known that the version may be written
+ * @param known - the newest version of the key, where it has been looked up
  */
 export function* putOnTop(
   context: StoreContext,
@@ -75,9 +101,10 @@ export function* putOnTop(
   key: Buffer,
   precondition: NewVersion['precondition'],
   make: () => SqlWork<VersionContent>,
+  known?: { readonly latest: VersionRow | undefined },
 ): SqlWork<FoundVersion> {
   const { sealer } = context;
-  const latest = yield* latestRow(bucket.id, key);
+  const { latest } = known ?? { latest: yield* latestRow(bucket.id, key) };
   checkPrecondition(precondition, latest && summaryOf(sealer, bucket.name, latest));
   const content = yield* make();
   const rank = (latest?.rank ?? 0) - 1;
@@ -119,42 +146,41 @@ export function createObjectStore(context: StoreContext): ObjectStore {
   const { sealer, clock, random } = context;
 
   /** Body and details of a copy's source. */
-  function* copyOf(
-    source: Extract<NewBody, { kind: 'copy' }>,
-  ): SqlWork<Pick<VersionContent, 'body' | 'parts'> & { size: number; count: number }> {
+  function* copyOf(source: Extract<NewBody, { kind: 'copy' }>): SqlWork<Held> {
     const { id } = yield* bucketRow(source.bucket);
     const row = yield* rowById(id, keyBytes(source.key), source.versionId);
     if (row === undefined) throw noSuchVersion();
     const { size, isDeleteMarker } = summaryOf(sealer, source.bucket, row);
     if (isDeleteMarker) throw noSuchVersion();
-    const { count } = detailsOf(sealer, row);
+    const { count, sealing } = detailsOf(sealer, row);
     if (row.parts !== null) {
       return { body: null, parts: yield* copyParts(context, row.parts), size, count };
     }
+    const held = { parts: null, size, count, ...(sealing !== undefined && { sealing }) };
     const bodies = yield* bodiesOf(sealer, [row.body!]);
-    const body = checkFound(bodies.get(row.body!.toString('hex')), size);
-    if (body.kind === 'inline')
-      return { body: yield* addBody(context, body), parts: null, size, count };
+    const body = checkFound(bodies.get(row.body!.toString('hex')), sealing?.stored ?? size);
+    if (body.kind === 'inline') return { ...held, body: yield* addBody(context, body) };
     const ref = newId(clock, random);
     yield* holdContents(body.extents.map(({ contentId }) => contentId));
     yield* insertExtents(sealer, ref, body.extents);
-    return { body: ref, parts: null, size, count };
+    return { ...held, body: ref };
   }
 
   function* whole(bucket: string, row: VersionRow): SqlWork<ObjectVersion> {
     const summary = summaryOf(sealer, bucket, row);
+    const details = detailsOf(sealer, row);
+    const found = { row, summary, details };
     if (row.parts !== null) {
-      const { count } = detailsOf(sealer, row);
       const partsId = row.parts.toString('hex');
-      return versionOf(sealer, { row, summary }, { kind: 'parts', partsId, count });
+      return versionOf(sealer, found, { kind: 'parts', partsId, count: details.count });
     }
     const refs = row.body === null || row.size === 0 ? [] : [row.body];
     const bodies = yield* bodiesOf(sealer, refs);
     const body = checkFound(
       row.body === null ? undefined : bodies.get(row.body.toString('hex')),
-      row.size,
+      details.sealing?.stored ?? row.size,
     );
-    return versionOf(sealer, { row, summary }, body);
+    return versionOf(sealer, found, body);
   }
 
   /** A bucket's usage has changed: now and then its changes are added up. Nothing waits on success. */
@@ -180,7 +206,7 @@ export function createObjectStore(context: StoreContext): ObjectStore {
       const next = yield* latestRow(bucket.id, key);
       if (next !== undefined) {
         const { isDeleteMarker } = summaryOf(sealer, bucket.name, next);
-        yield* query(sql`UPDATE versions SET latest = 1, listed = ${isDeleteMarker ? 0 : 1}
+        yield* execute(sql`UPDATE versions SET latest = 1, listed = ${isDeleteMarker ? 0 : 1}
           WHERE bucket = ${bucket.id} AND key = ${key} AND rank = ${next.rank}`);
       }
     }
@@ -192,27 +218,35 @@ export function createObjectStore(context: StoreContext): ObjectStore {
   return {
     putVersion: async (given) => {
       const key = keyBytes(given.key);
-      const { body, size } = given;
-      if (body.kind !== 'copy') checkBody(body, size);
+      const { body, size, sealing } = given;
+      if (body.kind !== 'copy') checkBody(body, sealing?.stored ?? size);
       const [version, bucket] = await context.write(function* () {
-        const target = yield* targetOf(given.bucket);
+        const { target, latest } = yield* targetAndLatest(given.bucket, key);
         checkLockable(target, given.retention, given.legalHold);
         const make = function* (): SqlWork<VersionContent> {
-          const held =
+          const held: Held =
             body.kind === 'copy'
               ? yield* copyOf(body)
-              : { body: yield* addBody(context, body), parts: null, size, count: 0 };
+              : {
+                  body: yield* addBody(context, body),
+                  parts: null,
+                  size,
+                  count: 0,
+                  ...(sealing !== undefined && { sealing }),
+                };
           if (held.size !== size) throw badInput('a copy has as many bytes as its source');
           const details: Details = {
             ...given.details,
             retention: given.retention ?? null,
             legalHold: given.legalHold ?? false,
             count: held.count,
+            ...(held.sealing !== undefined && { sealing: held.sealing }),
           };
           const { etag, owner, storageClass, checksums } = given;
           return { ...held, marker: false, etag, owner, storageClass, checksums, details };
         };
-        const found = yield* putOnTop(context, target, key, given.precondition, make);
+        const { precondition } = given;
+        const found = yield* putOnTop(context, target, key, precondition, make, { latest });
         const written =
           body.kind === 'copy'
             ? yield* whole(given.bucket, found.row)
@@ -283,7 +317,7 @@ export function createObjectStore(context: StoreContext): ObjectStore {
           ...(change.legalHold === undefined ? {} : { legalHold: change.legalHold }),
         };
         const sealed = sealDetails(sealer, row)(details);
-        yield* query(sql`UPDATE versions SET details = ${sealed}
+        yield* execute(sql`UPDATE versions SET details = ${sealed}
           WHERE bucket = ${id} AND key = ${key} AND rank = ${row.rank}`);
         return yield* whole(bucket, { ...row, details: sealed });
       });

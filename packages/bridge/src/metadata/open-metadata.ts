@@ -14,6 +14,8 @@ import { type SqlDatabase, query, queryOne } from '../sql/sql-database.js';
 import { createBucketStore } from './bucket-store.js';
 import { createContentStore } from './content-store.js';
 import { createJobStore } from './job-store.js';
+import { createJournalStore } from './journal-store.js';
+import { journalMigrations } from './journal-tables.js';
 import { MetadataError } from './metadata-error.js';
 import type { MetadataStore } from './metadata-store.js';
 import { createObjectStore } from './object-store.js';
@@ -21,6 +23,7 @@ import { metadataMigrations } from './schema.js';
 import { type Sealer, createSealer } from './sealer.js';
 import { type StoreContext, createContext, rethrow } from './store-context.js';
 import { createUploadStore } from './upload-store.js';
+import { createSessionStore } from './session-store.js';
 import { createUserStore } from './user-store.js';
 
 /** What a metadata store is made of. */
@@ -62,15 +65,18 @@ export async function openMetadataStore(parts: MetadataParts): Promise<MetadataS
   }
   try {
     await migrate(database, 'metadata', metadataMigrations).catch(rethrow);
+    await migrate(database, 'journal', journalMigrations).catch(rethrow);
     const context = createContext(database, { sealer, clock, random });
     await checkMark(context, sealer);
     return {
       ...createUserStore(context),
+      ...createSessionStore(context),
       ...createBucketStore(context),
       ...createObjectStore(context),
       ...createUploadStore(context),
       ...createContentStore(context),
       ...createJobStore(context),
+      ...createJournalStore(context),
       ping: async () => {
         await context.read(() => query(sql`SELECT 1 AS alive`));
       },

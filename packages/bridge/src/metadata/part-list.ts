@@ -1,5 +1,5 @@
 import sql from 'sql-template-tag';
-import { type SqlWork, query, queryOne } from '../sql/sql-database.js';
+import { type SqlWork, execute, queryOne } from '../sql/sql-database.js';
 import { MetadataError } from './metadata-error.js';
 import type { Sealer } from './sealer.js';
 
@@ -53,7 +53,7 @@ export function partAt({ runs }: PartList, offset: number): number | undefined {
 
 export function* insertPartList(sealer: Sealer, upload: Buffer, list: PartList): SqlWork<void> {
   const sealed = sealer.seal(place(upload), list);
-  yield* query(sql`INSERT INTO part_lists (upload, sealed) VALUES (${upload}, ${sealed})`);
+  yield* execute(sql`INSERT INTO part_lists (upload, sealed) VALUES (${upload}, ${sealed})`);
 }
 
 /** The list of a completed upload. @throws MetadataError METADATA_NO_SUCH_VERSION. */

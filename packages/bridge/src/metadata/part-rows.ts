@@ -1,5 +1,5 @@
 import sql, { bulk } from 'sql-template-tag';
-import { type SqlWork, query } from '../sql/sql-database.js';
+import { type SqlWork, execute, query } from '../sql/sql-database.js';
 import {
   type SimpleBody,
   addBody,
@@ -11,7 +11,7 @@ import {
 import { newId } from './identifiers.js';
 import { MetadataError } from './metadata-error.js';
 import { insertPartList, readPartList } from './part-list.js';
-import type { Checksum, Part } from './records.js';
+import type { Checksum, Part, Sealing } from './records.js';
 import type { Sealer } from './sealer.js';
 import type { StoreContext } from './store-context.js';
 
@@ -30,6 +30,7 @@ interface SealedPart {
   readonly etag: string;
   readonly modified: number;
   readonly checksums: readonly Checksum[];
+  readonly sealing?: Sealing;
 }
 
 /** Parts that are copied at one time. */
@@ -41,9 +42,16 @@ export function sealPart(
   sealer: Sealer,
   upload: Buffer,
   ref: Buffer,
-  { partNumber, size, etag, modified, checksums }: Omit<Part, 'start' | 'body'>,
+  { partNumber, size, etag, modified, checksums, sealing }: Omit<Part, 'start' | 'body'>,
 ): Buffer {
-  const sealed: SealedPart = { ref: ref.toString('hex'), size, etag, modified, checksums };
+  const sealed: SealedPart = {
+    ref: ref.toString('hex'),
+    size,
+    etag,
+    modified,
+    checksums,
+    ...(sealing !== undefined && { sealing }),
+  };
   return sealer.seal(place(upload, partNumber), sealed);
 }
 
@@ -63,9 +71,10 @@ export function partOf(
   bodies: ReadonlyMap<string, SimpleBody>,
   start = 0,
 ): Part {
-  const { size, etag, modified, checksums, ref } = openPart(sealer, row);
-  const body = checkFound(bodies.get(ref), size);
-  return { partNumber: row.number, size, etag, modified, checksums, start, body };
+  const { ref, sealing, ...rest } = openPart(sealer, row);
+  const body = checkFound(bodies.get(ref), sealing?.stored ?? rest.size);
+  const sealed = sealing === undefined ? {} : { sealing };
+  return { partNumber: row.number, ...rest, start, body, ...sealed };
 }
 
 /** Copy all parts; contents are shared. @returns the ID of the copies. */
@@ -93,7 +102,9 @@ export function* copyParts(context: StoreContext, upload: Buffer): SqlWork<Buffe
       const sealed = sealPart(sealer, copy, ref, part);
       copies.push([copy, row.number, ref, row.size, sealed]);
     }
-    yield* query(sql`INSERT INTO parts (upload, number, ref, size, sealed) VALUES ${bulk(copies)}`);
+    yield* execute(
+      sql`INSERT INTO parts (upload, number, ref, size, sealed) VALUES ${bulk(copies)}`,
+    );
     from = rows.at(-1)!.number;
   }
   yield* insertPartList(sealer, copy, yield* readPartList(sealer, upload));

@@ -47,6 +47,16 @@ export interface AccessKey {
   readonly scope: unknown;
 }
 
+/** What somebody holds who has shown a password: good for all that its user may do, for a while. */
+export interface Session {
+  /** SHA-256 of its token, in hex: the token itself is kept by its holder only. */
+  readonly id: string;
+  readonly userId: string;
+  readonly created: number;
+  /** Milliseconds since the epoch from which on it is not good any more. */
+  readonly expires: number;
+}
+
 /** Whether a bucket keeps old versions. */
 export type Versioning = 'off' | 'enabled' | 'suspended';
 
@@ -86,6 +96,14 @@ export type Body =
   /** In parts, which `MetadataStore.versionParts` lists by this ID. */
   | { readonly kind: 'parts'; readonly partsId: string; readonly count: number };
 
+/** How a body is encrypted under a key that only the client has (SSE-C). */
+export interface Sealing {
+  /** What the body's key is made with, besides the client's: hex. */
+  readonly salt: string;
+  /** Bytes of the body as it is stored; its plaintext has as many as the version or part. */
+  readonly stored: number;
+}
+
 /** The body of something new. */
 export type NewBody =
   | Extract<Body, { kind: 'inline' | 'extents' }>
@@ -120,7 +138,7 @@ export interface VersionDetails {
   readonly tags: Readonly<Record<string, string>>;
   /** The ACL in the caller's own form, or null. */
   readonly acl: unknown;
-  /** Parameters of encryption by a key of the client (SSE-C) and the like, never the key; or null. */
+  /** What proves a key of the client's (SSE-C) to be the right one, never the key; or null. */
   readonly encryption: unknown;
 }
 
@@ -159,6 +177,8 @@ export interface ObjectVersion extends VersionSummary {
   readonly legalHold: boolean;
   /** Empty and inline for a delete marker. */
   readonly body: Body;
+  /** Where the body is encrypted by a key of the client; of parts, each says so itself. */
+  readonly sealing?: Sealing;
 }
 
 /** A multipart upload under way. */
@@ -187,6 +207,7 @@ export interface Part {
   /** First byte in the object; 0 as long as the upload is under way. */
   readonly start: number;
   readonly body: Extract<Body, { kind: 'inline' | 'extents' }>;
+  readonly sealing?: Sealing;
 }
 
 /** A job that was leased. */

@@ -1,4 +1,11 @@
-import type { Checksum, NewBody, Retention, VersionDetails, VersionSummary } from './records.js';
+import type {
+  Checksum,
+  NewBody,
+  Retention,
+  Sealing,
+  VersionDetails,
+  VersionSummary,
+} from './records.js';
 
 /** What must hold of the current version of a key for a write to happen. */
 export interface Precondition {
@@ -14,7 +21,9 @@ export interface NewVersion {
   /** 1 to 1,024 bytes in UTF-8, well-formed. */
   readonly key: string;
   readonly body: NewBody;
-  /** Bytes. */
+  /** How it is encrypted by a key of the client; a copy is as its source. */
+  readonly sealing?: Sealing;
+  /** Bytes, as the client sees them. */
   readonly size: number;
   readonly etag: string;
   readonly checksums: readonly Checksum[];

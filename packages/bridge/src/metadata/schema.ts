@@ -87,4 +87,14 @@ export const metadataMigrations: readonly Migration[] = [
       `CREATE INDEX jobs_due ON jobs (queue, due)`,
     ];
   },
+  (dialect) => {
+    const { int, bytes, end } = types(dialect);
+    return [
+      // What is kept of a session is the hash of its token.
+      `CREATE TABLE sessions (
+        id ${bytes} PRIMARY KEY, user_id ${bytes} NOT NULL REFERENCES users (id),
+        expires ${int} NOT NULL, sealed ${bytes} NOT NULL) ${end}`,
+      `CREATE INDEX sessions_of ON sessions (user_id, expires)`,
+    ];
+  },
 ];

@@ -1,5 +1,5 @@
 import sql from 'sql-template-tag';
-import { type SqlWork, query, queryOne, returning } from '../sql/sql-database.js';
+import { type SqlWork, execute, query, queryOne, returning } from '../sql/sql-database.js';
 import { addBody, bodiesOf, checkBody, removeBody, removeParts } from './bodies.js';
 import { bucketRow } from './bucket-store.js';
 import { badInput, checkLimit, idFrom, keyBytes, newId } from './identifiers.js';
@@ -90,7 +90,7 @@ export function createUploadStore(context: StoreContext): UploadStore {
         const target = yield* targetOf(bucket);
         checkLockable(target, given.retention, given.legalHold);
         const row = { bucket: target.id, key, id };
-        yield* query(sql`INSERT INTO uploads (bucket, key, id, changes, sealed)
+        yield* execute(sql`INSERT INTO uploads (bucket, key, id, changes, sealed)
           VALUES (${target.id}, ${key}, ${id}, 0, ${sealer.seal(place(row), sealed)})`);
         return { ...sealed, bucket, key: name, uploadId: id.toString('hex') };
       });
@@ -155,9 +155,9 @@ export function createUploadStore(context: StoreContext): UploadStore {
 
     putPart: async (bucket, name, uploadId, given) => {
       const key = keyBytes(name);
-      const { partNumber, size, body } = given;
+      const { partNumber, size, body, sealing } = given;
       checkPartNumber(partNumber);
-      checkBody(body, size);
+      checkBody(body, sealing?.stored ?? size);
       return context.write(
         function* () {
           const target = yield* targetOf(bucket);
@@ -167,7 +167,7 @@ export function createUploadStore(context: StoreContext): UploadStore {
           if (old !== undefined) yield* removeBody(context, old.ref);
           const ref = yield* addBody(context, body);
           const part: Part = { ...given, modified: clock.now(), start: 0 };
-          yield* query(sql`INSERT INTO parts (upload, number, ref, size, sealed) VALUES
+          yield* execute(sql`INSERT INTO parts (upload, number, ref, size, sealed) VALUES
           (${upload}, ${partNumber}, ${ref}, ${size}, ${sealPart(sealer, upload, ref, part)})`);
           const change = { objects: 0, bytes: size - (old?.size ?? 0) };
           yield* changeUsage(context, target.id, change, limitOf(target));
@@ -213,7 +213,7 @@ export function createUploadStore(context: StoreContext): UploadStore {
           const { count } = detailsOf(sealer, latest);
           return versionOf(sealer, { row: latest, summary }, partsBody(uploadId, count));
         }
-        yield* query(sql`DELETE FROM uploads
+        yield* execute(sql`DELETE FROM uploads
           WHERE bucket = ${target.id} AND key = ${key} AND id = ${row.id}`);
         const list = yield* chosen(row.id, parts);
         const size = list.reduce((sum, part) => sum + part.size, 0);
@@ -246,7 +246,7 @@ export function createUploadStore(context: StoreContext): UploadStore {
         const { id: bucketId } = yield* bucketRow(bucket);
         const row = yield* uploadRow(bucketId, key, uploadId);
         if (row === undefined) throw noSuchUpload();
-        yield* query(sql`DELETE FROM uploads
+        yield* execute(sql`DELETE FROM uploads
           WHERE bucket = ${bucketId} AND key = ${key} AND id = ${row.id}`);
         const { bytes } = yield* sumOfParts(row.id);
         yield* removeParts(context, row.id);
@@ -262,7 +262,7 @@ export function createUploadStore(context: StoreContext): UploadStore {
   function* marked(bucket: Buffer, key: Buffer, uploadId: string): SqlWork<Buffer> {
     const row = yield* uploadRow(bucket, key, uploadId);
     if (row === undefined) throw noSuchUpload();
-    yield* query(sql`UPDATE uploads SET changes = changes + 1
+    yield* execute(sql`UPDATE uploads SET changes = changes + 1
       WHERE bucket = ${bucket} AND key = ${key} AND id = ${row.id}`);
     return row.id;
   }

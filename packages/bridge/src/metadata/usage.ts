@@ -1,5 +1,5 @@
 import sql from 'sql-template-tag';
-import { type SqlWork, query, queryOne } from '../sql/sql-database.js';
+import { type SqlWork, execute, query, queryOne } from '../sql/sql-database.js';
 import { newId } from './identifiers.js';
 import { MetadataError } from './metadata-error.js';
 import type { Quota, Usage } from './records.js';
@@ -55,7 +55,7 @@ export function* changeUsage(
       }
     }
   }
-  yield* query(sql`INSERT INTO usage_changes (bucket, id, objects, bytes)
+  yield* execute(sql`INSERT INTO usage_changes (bucket, id, objects, bytes)
     VALUES (${bucket}, ${newId(clock, random)}, ${change.objects}, ${change.bytes})`);
 }
 
@@ -68,7 +68,7 @@ export function* foldUsage(bucket: Buffer): SqlWork<void> {
   if (rows.length === 0) return;
   const objects = rows.reduce((sum, row) => sum + row.objects, 0);
   const bytes = rows.reduce((sum, row) => sum + row.bytes, 0);
-  yield* query(sql`INSERT INTO usage_sums (bucket, objects, bytes)
+  yield* execute(sql`INSERT INTO usage_sums (bucket, objects, bytes)
     VALUES (${bucket}, ${objects}, ${bytes}) ON CONFLICT (bucket) DO UPDATE
     SET objects = usage_sums.objects + excluded.objects, bytes = usage_sums.bytes + excluded.bytes`);
 }

@@ -1,13 +1,23 @@
 import sql from 'sql-template-tag';
-import { type SqlWork, query, queryOne } from '../sql/sql-database.js';
-import { badInput, checkLimit, checkName, checkedId, idFrom, newId } from './identifiers.js';
+import { type SqlWork, execute, query, queryOne } from '../sql/sql-database.js';
+import {
+  badInput,
+  checkAfter,
+  checkLimit,
+  checkName,
+  checkedId,
+  idFrom,
+  newId,
+} from './identifiers.js';
 import { MetadataError } from './metadata-error.js';
 import type { UserStore } from './metadata-store.js';
 import type { AccessKey, User } from './records.js';
+import type { Sealer } from './sealer.js';
 import type { StoreContext } from './store-context.js';
 import { usageOfUser } from './usage.js';
 
-interface UserRow {
+/** A user's row. */
+export interface UserRow {
   readonly id: Buffer;
   readonly name: string;
   readonly created: number;
@@ -29,23 +39,26 @@ const noSuchUser = () => new MetadataError('METADATA_NO_SUCH_USER', 'there is no
 const noSuchKey = () =>
   new MetadataError('METADATA_NO_SUCH_ACCESS_KEY', 'there is no such access key');
 
+/** A user from its row. @throws MetadataError METADATA_DAMAGED. */
+export function openUser(sealer: Sealer, row: UserRow): User {
+  const user = sealer.open(userPlace(row.id), row.sealed) as User;
+  const { bytes, objects, buckets } = user.quota;
+  const same =
+    user.name === row.name &&
+    bytes === row.quota_bytes &&
+    objects === row.quota_objects &&
+    buckets === row.quota_buckets;
+  if (!same) throw new MetadataError('METADATA_DAMAGED', 'a user was altered in the database');
+  return user;
+}
+
 /** Users and access keys in a database. */
 export function createUserStore(context: StoreContext): UserStore {
   const { sealer, clock, random } = context;
 
   const sealUser = (id: Buffer, user: User) => sealer.seal(userPlace(id), user);
 
-  const userOf = (row: UserRow): User => {
-    const user = sealer.open(userPlace(row.id), row.sealed) as User;
-    const { bytes, objects, buckets } = user.quota;
-    const same =
-      user.name === row.name &&
-      bytes === row.quota_bytes &&
-      objects === row.quota_objects &&
-      buckets === row.quota_buckets;
-    if (!same) throw new MetadataError('METADATA_DAMAGED', 'a user was altered in the database');
-    return user;
-  };
+  const userOf = (row: UserRow): User => openUser(sealer, row);
 
   const sealKey = ({ id, userId, ...rest }: AccessKey) =>
     sealer.seal(keyPlace(id), { ...rest, user: userId });
@@ -77,7 +90,7 @@ export function createUserStore(context: StoreContext): UserStore {
       return context.write(function* () {
         yield* nameIsFree(user.name);
         const { bytes, objects, buckets } = user.quota;
-        yield* query(sql`INSERT INTO users
+        yield* execute(sql`INSERT INTO users
           (id, name, created, quota_bytes, quota_objects, quota_buckets, sealed) VALUES
           (${id}, ${user.name}, ${user.created}, ${bytes}, ${objects}, ${buckets}, ${sealUser(id, user)})`);
         return user;
@@ -101,6 +114,7 @@ export function createUserStore(context: StoreContext): UserStore {
 
     listUsers: async ({ after = '', limit }) => {
       checkLimit(limit);
+      checkAfter(after);
       return context.read(function* () {
         const rows = yield* query<UserRow>(
           sql`SELECT * FROM users WHERE name > ${after} ORDER BY name LIMIT ${limit}`,
@@ -118,7 +132,7 @@ export function createUserStore(context: StoreContext): UserStore {
         checkUser(user);
         if (user.name !== row.name) yield* nameIsFree(user.name);
         const { quota } = user;
-        yield* query(sql`UPDATE users SET name = ${user.name}, quota_bytes = ${quota.bytes},
+        yield* execute(sql`UPDATE users SET name = ${user.name}, quota_bytes = ${quota.bytes},
           quota_objects = ${quota.objects}, quota_buckets = ${quota.buckets},
           sealed = ${sealUser(bytes, user)} WHERE id = ${bytes}`);
         return user;
@@ -137,7 +151,8 @@ export function createUserStore(context: StoreContext): UserStore {
             `the user still owns buckets ("${bucket.name}"): delete them first`,
           );
         }
-        yield* query(sql`DELETE FROM access_keys WHERE user_id = ${bytes}`);
+        yield* execute(sql`DELETE FROM access_keys WHERE user_id = ${bytes}`);
+        yield* execute(sql`DELETE FROM sessions WHERE user_id = ${bytes}`);
         const gone = yield* query(sql`DELETE FROM users WHERE id = ${bytes} RETURNING id`);
         if (gone.length === 0) throw noSuchUser();
       });
@@ -162,7 +177,7 @@ export function createUserStore(context: StoreContext): UserStore {
             'an access key of this ID is there already',
           );
         }
-        yield* query(sql`INSERT INTO access_keys (id, user_id, sealed)
+        yield* execute(sql`INSERT INTO access_keys (id, user_id, sealed)
           VALUES (${key.id}, ${user}, ${sealKey(key)})`);
         return key;
       });
@@ -181,6 +196,7 @@ export function createUserStore(context: StoreContext): UserStore {
 
     listAccessKeys: async (userId, { after = '', limit }) => {
       checkLimit(limit);
+      checkAfter(after);
       const user = checkedId(userId, "a user's ID");
       return context.read(function* () {
         const rows = yield* query<KeyRow>(
@@ -194,7 +210,7 @@ export function createUserStore(context: StoreContext): UserStore {
     changeAccessKey: async (id, change) =>
       context.write(function* () {
         const key: AccessKey = { ...(yield* keyRow(id)), ...change };
-        yield* query(sql`UPDATE access_keys SET sealed = ${sealKey(key)} WHERE id = ${id}`);
+        yield* execute(sql`UPDATE access_keys SET sealed = ${sealKey(key)} WHERE id = ${id}`);
         return key;
       }),
 

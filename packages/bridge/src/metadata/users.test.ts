@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { expect, it } from 'vitest';
-import { onEveryDatabase, userWithBucket } from './databases.test-support.js';
+import { AheadClock, onEveryDatabase, userWithBucket } from './databases.test-support.js';
+import { MAX_SESSIONS } from './metadata-store.js';
 import { openMetadataStore } from './open-metadata.js';
 
 const person = (name: string) => ({
@@ -13,6 +14,37 @@ const person = (name: string) => ({
 });
 
 onEveryDatabase('users', (place) => {
+  it('keeps sessions: so many at one time, and none that has ended or whose user is gone', async () => {
+    const clock = new AheadClock();
+    const store = await (await place()).open(clock);
+    const user = await store.createUser(person('zoë'));
+    const [other, begun] = [await store.createUser(person('other')), clock.now()];
+    const id = (n: number) => n.toString(16).padStart(64, '0');
+    const begin = (n: number, userId = user.id) =>
+      store.createSession({ id: id(n), userId, expires: begun + n * 60_000 });
+    const session = await begin(1);
+    expect(await store.session(id(1))).toEqual({ session, user });
+    expect(await store.session(id(2))).toBeUndefined();
+    await begin(1000, other.id);
+    for (let n = 2; n <= MAX_SESSIONS + 1; n++) await begin(n);
+    expect(await store.session(id(1))).toBeUndefined();
+    expect(await store.session(id(2))).toBeDefined();
+    await store.deleteSession(id(2));
+    await store.deleteSession(id(2));
+    expect(await store.session(id(2))).toBeUndefined();
+    clock.ahead = 10 * 60_000;
+    await begin(100);
+    expect(await store.session(id(5))).toBeUndefined();
+    expect(await store.session(id(20))).toBeDefined();
+    await store.deleteSessions(user.id);
+    expect(await store.session(id(20))).toBeUndefined();
+    expect(await store.session(id(1000))).toBeDefined();
+    await store.deleteUser(other.id);
+    expect(await store.session(id(1000))).toBeUndefined();
+    await expect(begin(1001, other.id)).rejects.toMatchObject({ code: 'METADATA_NO_SUCH_USER' });
+    await expect(store.session('no hash')).rejects.toMatchObject({ code: 'METADATA_BAD_INPUT' });
+  });
+
   it('keeps users, their access keys and buckets', async () => {
     const store = await (await place()).open();
     const user = await store.createUser(person('zoë'));

@@ -1,6 +1,6 @@
 import sql from 'sql-template-tag';
 import { Overtaken } from '../sql/database-error.js';
-import { type SqlWork, query, queryOne } from '../sql/sql-database.js';
+import { type SqlWork, execute, query, queryOne } from '../sql/sql-database.js';
 import { removeBody, removeParts } from './bodies.js';
 import { timeBytes } from './identifiers.js';
 import { MetadataError } from './metadata-error.js';
@@ -8,6 +8,7 @@ import type {
   Checksum,
   ObjectVersion,
   Retention,
+  Sealing,
   VersionDetails,
   VersionSummary,
 } from './records.js';
@@ -49,6 +50,7 @@ export interface Details extends VersionDetails {
   readonly legalHold: boolean;
   /** Parts that it was made of, if any. */
   readonly count: number;
+  readonly sealing?: Sealing;
 }
 
 /** A version of a bucket whose name is known. */
@@ -196,7 +198,7 @@ export function* insertVersion(
     summary: sealer.seal(place(at, 'summary'), summary),
     details: sealDetails(sealer, at)(content.details),
   };
-  yield* query(sql`INSERT INTO versions
+  yield* execute(sql`INSERT INTO versions
     (bucket, key, rank, version, latest, listed, size, body, parts, summary, details) VALUES
     (${row.bucket}, ${row.key}, ${row.rank}, ${row.version}, 1, ${row.listed}, ${size}, ${body},
     ${parts}, ${row.summary}, ${row.details})`);
@@ -226,8 +228,9 @@ export function versionOf(
   { row, summary, details: known }: FoundVersion,
   body: ObjectVersion['body'],
 ): ObjectVersion {
-  const { retention, legalHold, headers, metadata, tags, acl, encryption } =
+  const { retention, legalHold, headers, metadata, tags, acl, encryption, sealing } =
     known ?? detailsOf(sealer, row);
   const details = { headers, metadata, tags, acl, encryption };
-  return { ...summary, details, retention, legalHold, body };
+  const sealed = sealing === undefined ? {} : { sealing };
+  return { ...summary, details, retention, legalHold, body, ...sealed };
 }

@@ -190,6 +190,81 @@ export function recordsSuite(place: () => Promise<() => Promise<RecordDatabase>>
       expect(await store.lastLog()).toBe(3);
     });
 
+    it('lists objects whatever their names are, and however long', async () => {
+      const open = await place();
+      const store = await storeOf(open);
+      const names = [1, 40, 63, 64, 100, 500].flatMap((n) => ['n'.repeat(n), `${'ü/'.repeat(n)}x`]);
+      const buckets = ['b', 'b-2', 'bucket-of-a-longer-name'];
+      for (const bucket of buckets) {
+        for (const name of names) {
+          const upload = uploadFor(bucket, name);
+          await store.putUpload(upload);
+          await store.commitUpload(upload, manifestFor(upload, 0));
+        }
+      }
+      expect(await list(store.buckets())).toEqual(buckets);
+      for (const bucket of buckets) {
+        const found = (await list(store.manifests(bucket, '', ''))).map(({ name }) => name);
+        expect(found).toEqual([...names].sort(inOrder));
+      }
+      expect(await list(store.allManifests())).toHaveLength(buckets.length * names.length);
+    });
+
+    it('lets nobody give up what has become an object, nor add to what was given up', async () => {
+      const open = await place();
+      const [store, other] = [await storeOf(open), await storeOf(open)];
+      const storeSegment = async (upload: ReturnType<typeof uploadFor>) => {
+        const proposal = proposalFor(upload.id, 0, 0);
+        await store.putProposals([proposal]);
+        const contracts = new Map([[proposal.contract, contractFor(proposal)]]);
+        await store.putSegment(upload, segmentFor(0, [proposal]), contracts);
+        return proposal.contract;
+      };
+      // The store was lost in the middle of the commit, and who waited for it takes it for failed.
+      const kept = uploadFor('test', 'kept');
+      await store.putUpload(kept);
+      await storeSegment(kept);
+      await store.commitUpload(kept, manifestFor(kept, 1));
+      await store.abandonUpload(kept);
+      expect(await list(store.segments(kept.manifest.objectId))).toHaveLength(1);
+      expect(await store.garbageCount()).toBe(0);
+      // Nothing was heard of an upload, and another process gave it up; it goes on all the same.
+      const late = uploadFor('test', 'kept');
+      await store.putUpload(late);
+      const contract = await storeSegment(late);
+      await other.abandonUpload(late);
+      expect((await list(store.garbage())).map((record) => record.contract)).toEqual([contract]);
+      const givenUp = { code: 'RENTER_ABORTED' };
+      await expect(storeSegment(late)).rejects.toMatchObject(givenUp);
+      await expect(store.putSegment(late, segmentFor(1, []), new Map())).rejects.toMatchObject(
+        givenUp,
+      );
+      await expect(store.commitUpload(late, manifestFor(late, 1))).rejects.toMatchObject(givenUp);
+      expect(await store.manifest({ bucket: 'test', name: 'kept' })).toMatchObject({
+        objectId: kept.manifest.objectId,
+      });
+      // A repair that was given up, likewise.
+      const repaired = manifestFor(kept, 1);
+      const [before] = await list(store.segments(repaired.objectId));
+      const made = proposalFor(`repair-${repaired.objectId}-0`, 0, 1);
+      await store.putProposals([made]);
+      await other.abandonRepair(made.upload);
+      const next = { ...before!, shards: [...before!.shards, ...segmentFor(0, [made]).shards] };
+      const placed = new Map([[made.contract, contractFor(made)]]);
+      expect(await store.replaceShards(repaired, made.upload, before!, next, placed)).toBe(false);
+      expect(await store.segment(repaired.objectId, 0)).toEqual(before);
+    });
+
+    it('lets no process that was overtaken take the index back', async () => {
+      const open = await place();
+      const [store, other] = [await storeOf(open), await storeOf(open)];
+      await store.putIndexState({ sequence: 1, covered: 0, parts: [] }, 0);
+      await other.putIndexState({ sequence: 2, covered: 0, parts: [] }, 1);
+      const late = store.putIndexState({ sequence: 1, covered: 0, parts: [] }, 1);
+      await expect(late).rejects.toMatchObject({ code: 'RENTER_INDEX' });
+      expect((await store.indexState()).sequence).toBe(2);
+    });
+
     it('numbers every change of many at one time once', async () => {
       const open = await place();
       const stores = [await storeOf(open), await storeOf(open)];

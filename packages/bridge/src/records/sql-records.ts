@@ -16,6 +16,7 @@ import {
   type SqlDatabase,
   type SqlWork,
   type TransactionOptions,
+  execute,
   query,
   queryOne,
 } from '../sql/sql-database.js';
@@ -127,12 +128,12 @@ export class SqlRecords implements RecordDatabase {
     removed.sort((a, b) => Buffer.compare(a, b));
     for (let at = 0; at < removed.length; at += ROWS) {
       const some = join(removed.slice(at, at + ROWS));
-      yield* query(
+      yield* execute(
         sql`DELETE FROM renter_records WHERE space = ${this.space} AND key IN (${some})`,
       );
     }
     for (let at = 0; at < written.length; at += ROWS) {
-      yield* query(sql`INSERT INTO renter_records (space, key, value)
+      yield* execute(sql`INSERT INTO renter_records (space, key, value)
         VALUES ${bulk(written.slice(at, at + ROWS))}
         ON CONFLICT (space, key) DO UPDATE SET value = excluded.value`);
     }

@@ -1,5 +1,7 @@
 import type { Clock } from '@granary/kad';
 import type { UserStore } from '../metadata/metadata-store.js';
+import type { AccessKey, User } from '../metadata/records.js';
+import { type RateLimits, rateLimitsOf } from '../users/rate-limits.js';
 import type { Caller } from './access/decision.js';
 import { keyScopeSchema } from './access/key-scope.js';
 import { S3Error } from './s3-error.js';
@@ -11,6 +13,8 @@ import { verifyClaim } from './signature/verify.js';
 /** Who sent a request, proved by its signature. */
 export interface Authentication {
   readonly caller: Caller;
+  /** How fast the caller may go. */
+  readonly limits: RateLimits;
   readonly how: 'header' | 'query';
   readonly payload: PayloadSigning;
   readonly signer: ChunkSigner;
@@ -38,7 +42,7 @@ export class Authenticator {
     if (headers.has('x-amz-security-token') || parameters.has('X-Amz-Security-Token')) {
       throw new S3Error('InvalidToken', 'This bridge has no temporary credentials.');
     }
-    const { secret, checkUsable, caller } = await this.find(claim.accessKeyId);
+    const { secret, checkUsable, caller, limits } = await this.find(claim.accessKeyId);
     const signer = verifyClaim(claim, signable, {
       secret,
       region: this.region,
@@ -46,14 +50,16 @@ export class Authenticator {
     });
     // Only who has the secret learns what is the matter with the key.
     checkUsable();
-    return { caller: caller(), how: claim.how, payload: claim.payload, signer };
+    return { caller: caller(), limits, how: claim.how, payload: claim.payload, signer };
   }
 
   /** The caller and secret of an access key that is good. @throws S3Error InvalidAccessKeyId, AccessDenied. */
-  async findCaller(accessKeyId: string): Promise<{ caller: Caller; secret: string }> {
-    const { secret, checkUsable, caller } = await this.find(accessKeyId);
+  async findCaller(
+    accessKeyId: string,
+  ): Promise<{ caller: Caller; limits: RateLimits; secret: string }> {
+    const { secret, checkUsable, caller, limits } = await this.find(accessKeyId);
     checkUsable();
-    return { caller: caller(), secret };
+    return { caller: caller(), limits, secret };
   }
 
   private async find(accessKeyId: string) {
@@ -67,21 +73,31 @@ export class Authenticator {
     const { key, user } = found;
     return {
       secret: key.secret,
+      limits: rateLimitsOf(user),
       checkUsable: () => {
-        if (key.disabled || user.disabled)
-          throw new S3Error('AccessDenied', 'This access key is disabled.');
-        if (key.expires !== null && this.clock.now() >= key.expires) {
-          throw new S3Error('AccessDenied', 'This access key has expired.');
-        }
+        const why = whyUnusable(key, user, this.clock.now());
+        if (why !== undefined) throw new S3Error('AccessDenied', why);
       },
-      caller: (): Caller => ({
-        userId: user.id,
-        userName: user.name,
-        accessKeyId: key.id,
-        scope: scopeOf(key.scope),
-      }),
+      caller: () => callerOf(key, user),
     };
   }
+}
+
+/** Why an access key is good for nothing now; undefined when it is good. */
+export function whyUnusable(key: AccessKey, user: User, now: number): string | undefined {
+  if (key.disabled || user.disabled) return 'This access key is disabled.';
+  if (key.expires !== null && now >= key.expires) return 'This access key has expired.';
+  return undefined;
+}
+
+/** Who calls with an access key. */
+export function callerOf(key: AccessKey, user: User): Caller {
+  return {
+    userId: user.id,
+    userName: user.name,
+    accessKeyId: key.id,
+    scope: scopeOf(key.scope),
+  };
 }
 
 /** A scope as it was kept; one that can't be read is good for nothing. */

@@ -85,7 +85,7 @@ export interface RawAnswer {
   readonly code?: string;
 }
 
-/** A bridge over SQLite and a {@link MemoryBackend}, with a user and its key. */
+/** A bridge over SQLite (or the metadata that it is given) and a {@link MemoryBackend}, with a user and its key. */
 export class TestBridge {
   private constructor(
     readonly bridge: Bridge,
@@ -97,10 +97,12 @@ export class TestBridge {
 
   static async start(parts: Partial<BridgeParts> = {}): Promise<TestBridge> {
     const directory = await mkdtemp(join(tmpdir(), 'granary-bridge-'));
-    const metadata = await openMetadataStore({
-      database: join(directory, 'bridge.db'),
-      masterKey: randomBytes(32),
-    });
+    const metadata =
+      parts.metadata ??
+      (await openMetadataStore({
+        database: join(directory, 'bridge.db'),
+        masterKey: randomBytes(32),
+      }));
     const backend = new MemoryBackend();
     const bridge = await Bridge.start({
       metadata,
@@ -114,6 +116,8 @@ export class TestBridge {
       logger: silentLogger,
       clock: systemClock,
       random: systemRandom,
+      // What it costs otherwise is another test.
+      hashCost: { logN: 10, r: 8, p: 1 },
       ...parts,
     });
     const owner = await addUser(metadata, 'owner');

@@ -20,8 +20,8 @@ export interface CallParts {
   readonly request: S3Request;
   readonly operation: OperationName;
   readonly caller: Caller | null;
-  /** How it was signed; null: not at all. */
-  readonly signedBy: 'header' | 'query' | 'form' | null;
+  /** How it was signed; `rest`: by the REST API, which has no signatures; null: not at all. */
+  readonly signedBy: 'header' | 'query' | 'form' | 'rest' | null;
   readonly plan: BodyPlan;
   readonly signer?: ChunkSigner;
 }
@@ -155,19 +155,26 @@ export class Call {
       'aws:useragent': header('user-agent'),
       'aws:userid': caller?.userId,
       'aws:username': caller?.userName,
-      's3:authtype': { header: 'REST-HEADER', query: 'REST-QUERY-STRING', form: 'POST' }[
-        signedBy ?? 'header'
-      ],
+      's3:authtype': {
+        header: 'REST-HEADER',
+        query: 'REST-QUERY-STRING',
+        form: 'POST',
+        rest: undefined,
+      }[signedBy ?? 'header'],
       's3:delimiter': parameter('delimiter'),
       's3:max-keys': parameter('max-keys'),
       's3:prefix': parameter('prefix'),
-      's3:signatureversion': signedBy === null ? undefined : 'AWS4-HMAC-SHA256',
+      's3:signatureversion':
+        signedBy === null || signedBy === 'rest' ? undefined : 'AWS4-HMAC-SHA256',
       's3:versionid': parameter('versionId'),
       's3:x-amz-acl': header('x-amz-acl'),
       's3:x-amz-content-sha256': header('x-amz-content-sha256'),
       's3:x-amz-copy-source': header('x-amz-copy-source'),
       's3:x-amz-metadata-directive': header('x-amz-metadata-directive'),
       's3:x-amz-server-side-encryption': header('x-amz-server-side-encryption'),
+      's3:x-amz-server-side-encryption-customer-algorithm': header(
+        'x-amz-server-side-encryption-customer-algorithm',
+      ),
       's3:x-amz-storage-class': header('x-amz-storage-class'),
       ...tagContext('s3:existingobjecttag/', version?.details.tags),
       ...tagContext('s3:requestobjecttag/', tags),

@@ -1,4 +1,5 @@
 import { RenterError } from '@granary/renter';
+import { RateLimitError } from '../users/rate-limiter.js';
 import { fromMetadataError } from './metadata-errors.js';
 import { S3Error } from './s3-error.js';
 import type { S3Response } from './s3-response.js';
@@ -18,6 +19,12 @@ const PASSING = new Set([
 export function toS3Error(thrown: unknown): S3Error {
   const error = fromMetadataError(thrown);
   if (error instanceof S3Error) return error;
+  if (error instanceof RateLimitError) {
+    return new S3Error('SlowDown', error.message, {
+      headers: { 'retry-after': String(error.retryAfter) },
+      cause: error,
+    });
+  }
   if (error instanceof RenterError && PASSING.has(error.code)) {
     return new S3Error(
       'ServiceUnavailable',

@@ -28,6 +28,7 @@ const ROUTES = {
   DeleteBucketCors: at('bucket', 'DELETE', 'cors'),
   GetBucketEncryption: at('bucket', 'GET', 'encryption'),
   PutBucketEncryption: at('bucket', 'PUT', 'encryption'),
+  DeleteBucketEncryption: at('bucket', 'DELETE', 'encryption'),
   GetBucketLifecycleConfiguration: at('bucket', 'GET', 'lifecycle'),
   PutBucketLifecycleConfiguration: at('bucket', 'PUT', 'lifecycle'),
   DeleteBucketLifecycle: at('bucket', 'DELETE', 'lifecycle'),
@@ -132,9 +133,6 @@ export function operationOf({
   for (const name of FOREIGN[level]) {
     if (parameters.has(name))
       throw notImplemented(`The operation ${method} ?${name} on a ${level}`);
-  }
-  if (level === 'bucket' && method === 'DELETE' && parameters.has('encryption')) {
-    throw notImplemented('DeleteBucketEncryption');
   }
   const named = new Set(
     TABLE.filter(([, route]) => route.level === level).flatMap(([, route]) => route.by),

@@ -3,6 +3,7 @@ import type { ContentWriter } from '../contents/content-writer.js';
 import type { ObjectBackend } from '../contents/object-backend.js';
 import type { Slots } from '../contents/slots.js';
 import type { MetadataStore } from '../metadata/metadata-store.js';
+import type { RateLimiter } from '../users/rate-limiter.js';
 
 /** Bounds on what requests may cost. */
 export interface S3Limits {
@@ -31,6 +32,8 @@ export interface S3Deps {
    * for each other's transfers for ever.
    */
   readonly copies: Slots;
+  /** Keeps users to their rate limits. */
+  readonly limiter: RateLimiter;
   /** The region that clients must sign for. */
   readonly region: string;
   readonly limits: S3Limits;

@@ -66,13 +66,14 @@ const ONCE = [
   'expect',
 ];
 
-/**
- * Parse a request.
- *
- * @param domains - base domains of virtual-hosted style: `BUCKET.DOMAIN`, in lower case
- * @throws S3Error InvalidURI, InvalidRequest, KeyTooLongError.
- */
-export function parseRequest(raw: RawRequest, domains: readonly string[]): S3Request {
+/** The head of a request. */
+export interface RequestHead {
+  readonly headers: HeaderList;
+  readonly target: RequestTarget;
+}
+
+/** Parse the head of a request. @throws S3Error InvalidURI, InvalidRequest. */
+export function parseHead(raw: Pick<RawRequest, 'url' | 'rawHeaders'>): RequestHead {
   const headers = HeaderList.fromRaw(raw.rawHeaders);
   if (raw.rawHeaders.length / 2 > MAX_FIELDS) {
     throw new S3Error('InvalidRequest', `The request has more than ${MAX_FIELDS} header fields.`);
@@ -88,7 +89,17 @@ export function parseRequest(raw: RawRequest, domains: readonly string[]): S3Req
       'The request has both Content-Length and Transfer-Encoding.',
     );
   }
-  const target = parseTarget(raw.url);
+  return { headers, target: parseTarget(raw.url) };
+}
+
+/**
+ * Parse a request.
+ *
+ * @param domains - base domains of virtual-hosted style: `BUCKET.DOMAIN`, in lower case
+ * @throws S3Error InvalidURI, InvalidRequest, KeyTooLongError.
+ */
+export function parseRequest(raw: RawRequest, domains: readonly string[]): S3Request {
+  const { headers, target } = parseHead(raw);
   const hosted = bucketOfHost(headers.get('host'), domains);
   const place = hosted === undefined ? pathPlace(target.rawPath) : hostPlace(hosted, target.path);
   if (place.key !== undefined) checkKey(place.key);

@@ -1,11 +1,14 @@
-import type { Caller } from './access/decision.js';
+import { pacedBy } from '../users/rate-limiter.js';
+import { type RateLimits, rateLimitsOf } from '../users/rate-limits.js';
+import { parseAcl } from './access/acl.js';
+import type { Outcome, Service } from '../http/outcome.js';
 import { Authenticator } from './authenticator.js';
 import { type BodyPlan, planBody } from './body/body-plan.js';
 import { type Pace, pacedBody } from './body/paced-body.js';
 import { Call } from './call.js';
 import { type CorsRule, corsHeaders } from './cors.js';
 import { errorResponse, toS3Error } from './error-response.js';
-import { type OperationName, operationOf } from './operation.js';
+import { operationOf } from './operation.js';
 import { handlerOf } from './operations/all-handlers.js';
 import { postObject } from './operations/post-object.js';
 import { S3Error } from './s3-error.js';
@@ -13,19 +16,10 @@ import type { S3Deps } from './s3-deps.js';
 import { type RawRequest, type S3Request, parseRequest } from './s3-request.js';
 import { type S3Response, emptyResponse } from './s3-response.js';
 
-/** What is to be known of a request when it has been answered; for logs and metrics. */
-export interface Outcome {
-  readonly response: S3Response;
-  readonly operation?: OperationName | 'Preflight';
-  readonly bucket?: string;
-  readonly key?: string;
-  readonly caller?: Caller;
-  /** Why it failed, with its cause. */
-  readonly error?: S3Error;
-}
+type Seen = { -readonly [K in keyof Outcome]?: Outcome[K] };
 
 /** Answers requests of S3: everything between HTTP and the stores. */
-export class S3Service {
+export class S3Service implements Service {
   private readonly authenticator: Authenticator;
 
   /**
@@ -42,7 +36,7 @@ export class S3Service {
 
   /** Answer a request. Never throws: what goes wrong is an answer, too. */
   async handle(raw: RawRequest): Promise<Outcome> {
-    const seen: { -readonly [K in keyof Outcome]?: Outcome[K] } = {};
+    const seen: Seen = {};
     let request: S3Request | undefined;
     let response: S3Response;
     try {
@@ -67,10 +61,11 @@ export class S3Service {
     return { ...seen, response: { ...response, headers } };
   }
 
-  private async answer(
-    request: S3Request,
-    seen: { operation?: Outcome['operation']; caller?: Caller },
-  ): Promise<S3Response> {
+  refuse(error: S3Error, { id, method }: Pick<RawRequest, 'id' | 'method'>): Outcome {
+    return { error, response: errorResponse(error, { id, method, resource: '/' }) };
+  }
+
+  private async answer(request: S3Request, seen: Seen): Promise<S3Response> {
     if (request.method === 'OPTIONS') {
       seen.operation = 'Preflight';
       return this.preflight(request);
@@ -79,21 +74,54 @@ export class S3Service {
     seen.operation = operation;
     const found = await this.authenticator.authenticate(request);
     if (found !== undefined) seen.caller = found.caller;
+    const { limiter } = this.deps;
+    const limits =
+      found === undefined
+        ? await this.hostLimits(request)
+        : { userId: found.caller.userId, ...found.limits };
+    let budget = limits && limiter.admit(limits.userId, limits);
+    const body =
+      operation === 'PostObject'
+        ? pacedBy(request.body, () => budget, request.signal)
+        : (budget?.paced(request.body, request.signal) ?? request.body);
     const call = new Call({
       deps: this.deps,
-      request,
+      request: { ...request, body },
       operation,
       caller: found?.caller ?? null,
       signedBy: found?.how ?? null,
       plan: planOf(request, found?.payload),
       ...(found !== undefined && { signer: found.signer }),
     });
-    if (operation !== 'PostObject') return handlerOf(operation)(call);
-    return postObject(call, async (accessKeyId) => {
-      const by = await this.authenticator.findCaller(accessKeyId);
-      seen.caller = by.caller;
-      return by;
-    });
+    if (operation === 'PostObject') {
+      return postObject(call, async (accessKeyId) => {
+        const by = await this.authenticator.findCaller(accessKeyId);
+        seen.caller = by.caller;
+        budget = limiter.admit(by.caller.userId, by.limits);
+        return by;
+      });
+    }
+    const response = await handlerOf(operation)(call);
+    if (budget === undefined || typeof response.body !== 'object') return response;
+    return { ...response, body: budget.paced(response.body, request.signal) };
+  }
+
+  /**
+   * Whoever does not sign spends what the bucket's owner may: bytes, and requests where the owner lets
+   * anybody in, since else everybody could use them up.
+   */
+  private async hostLimits({
+    bucket: name,
+  }: S3Request): Promise<(RateLimits & { userId: string }) | undefined> {
+    if (name === undefined || name.length > 255) return undefined;
+    const bucket = await this.deps.metadata.bucket(name);
+    if (bucket === undefined) return undefined;
+    const owner = await this.deps.metadata.user(bucket.owner);
+    if (owner === undefined) return undefined;
+    const { requests, bytes } = rateLimitsOf(owner);
+    const { acl, policy } = bucket.documents;
+    const closed = policy === undefined && parseAcl(acl) === 'private';
+    return { userId: owner.id, requests: closed ? null : requests, bytes };
   }
 
   private async preflight(request: S3Request): Promise<S3Response> {

@@ -339,11 +339,8 @@ describe('odd requests', () => {
       expect(await code('GET', target)).toBe('NotImplemented');
     }
     expect(await code('POST', '/own/secret?restore')).toBe('NotImplemented');
-    expect(await code('DELETE', '/own?encryption')).toBe('NotImplemented');
     const kms = { 'x-amz-server-side-encryption': 'aws:kms' };
     expect(await code('PUT', '/own/x', kms)).toBe('NotImplemented');
-    const customer = { 'x-amz-server-side-encryption-customer-algorithm': 'AES256' };
-    expect(await code('PUT', '/own/x', customer)).toBe('NotImplemented');
     expect(await code('PUT', '/own/x', { 'x-amz-storage-class': 'GLACIER' })).toBe(
       'InvalidStorageClass',
     );

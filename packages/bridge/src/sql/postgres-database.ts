@@ -4,7 +4,14 @@ import { type Clock, type Logger, type Random, messageOf } from '@granary/kad';
 import type { Sql } from 'sql-template-tag';
 import { backOff } from './backoff.js';
 import { DatabaseError, Overtaken } from './database-error.js';
-import type { Isolation, Row, SqlDatabase, SqlWork, TransactionOptions } from './sql-database.js';
+import {
+  type Isolation,
+  type Row,
+  type SqlDatabase,
+  type SqlWork,
+  type TransactionOptions,
+  Unwatched,
+} from './sql-database.js';
 
 /** How long a transaction is tried, in milliseconds. */
 const PATIENCE_MS = 20_000;
@@ -13,6 +20,8 @@ const STATEMENT_MS = 30_000;
 const CONNECT_MS = 5_000;
 /** Attempts that are made before a transaction waits for others that it keeps meeting. */
 const OVERTAKEN_BEFORE_TURN = 2;
+/** Statements of a transaction that may be under way before one is waited for. */
+const MAX_UNDER_WAY = 64;
 /** Statements with more values are not kept ready: their text changes with the number of values. */
 const MAX_PREPARED_VALUES = 40;
 
@@ -27,6 +36,7 @@ export interface PostgresParts {
   readonly logger: Logger;
 }
 
+const READ = 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY';
 const BEGIN: Record<Isolation, string> = {
   snapshot: 'BEGIN ISOLATION LEVEL REPEATABLE READ',
   serializable: 'BEGIN ISOLATION LEVEL SERIALIZABLE',
@@ -59,6 +69,8 @@ export class PostgresDatabase implements SqlDatabase {
       idle_in_transaction_session_timeout: STATEMENT_MS,
       query_timeout: STATEMENT_MS + 5_000,
       keepAlive: true,
+      // Statements are sent without waiting for those before them.
+      pipeline: true,
       application_name: 'granary',
       types: { getTypeParser },
     });
@@ -73,7 +85,7 @@ export class PostgresDatabase implements SqlDatabase {
   }
 
   read<T>(work: () => SqlWork<T>): Promise<T> {
-    return this.transaction('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY', work);
+    return this.transaction(READ, work);
   }
 
   write<T>(work: () => SqlWork<T>, options: TransactionOptions = {}): Promise<T> {
@@ -132,6 +144,12 @@ export class PostgresDatabase implements SqlDatabase {
     turn: string | undefined,
   ): Promise<T> {
     const client = await this.pool.connect();
+    const release = (error?: Error) => {
+      client.off('error', onError);
+      client.release(broken ?? error);
+    };
+    // How a transaction ends that changed nothing is nothing to wait for.
+    let ending: Promise<unknown> | undefined;
     // Without a listener a connection that breaks between two statements would end the process.
     let broken: Error | undefined;
     const onError = (error: Error) => void (broken = error);
@@ -139,11 +157,26 @@ export class PostgresDatabase implements SqlDatabase {
     try {
       const generator = work();
       let step = generator.next();
-      if (turn !== undefined) await client.query('SELECT pg_advisory_lock($1)', [turn]);
-      await client.query(begin);
-      while (!step.done) step = generator.next(await rowsOf(client, step.value));
+      const line = new Line();
+      if (turn !== undefined) line.add(client.query('SELECT pg_advisory_lock($1)', [turn]));
+      line.add(client.query(begin));
+      while (!step.done) {
+        const { value } = step;
+        if (value instanceof Unwatched) {
+          line.add(rowsOf(client, value.statement));
+          if (line.length >= MAX_UNDER_WAY) await line.done();
+          step = generator.next([]);
+        } else step = generator.next(await line.last(rowsOf(client, value)));
+      }
+      if (begin === READ) {
+        await line.done();
+        ending = client.query('COMMIT');
+        return step.value;
+      }
+      // Should a statement before it fail, this takes all back, as does every other end of a transaction that failed.
       state.committing = true;
-      await client.query('COMMIT');
+      const { command } = await line.last(client.query('COMMIT'));
+      if (command !== 'COMMIT') throw new Error(`a transaction ended with ${command}`);
       return step.value;
     } catch (error) {
       if (kindOf(error) === 'lost') broken ??= error as Error;
@@ -155,9 +188,38 @@ export class PostgresDatabase implements SqlDatabase {
           .query('SELECT pg_advisory_unlock_all()')
           .catch((failed: Error) => void (broken = failed));
       }
-      client.off('error', onError);
-      client.release(broken);
+      if (ending === undefined) release();
+      else void ending.then(() => release(), release);
     }
+  }
+}
+
+/** Answers that are under way. They come in the order of what was sent. */
+class Line {
+  private waiting: Promise<unknown>[] = [];
+
+  get length(): number {
+    return this.waiting.length;
+  }
+
+  add(answer: Promise<unknown>): void {
+    // It is looked at later, or never, after another failed.
+    answer.catch(() => undefined);
+    this.waiting.push(answer);
+  }
+
+  /** Wait for all. @throws what the first that failed has failed with: those behind it only follow. */
+  async done(): Promise<void> {
+    const waiting = this.waiting;
+    this.waiting = [];
+    for (const answer of waiting) await answer;
+  }
+
+  /** Wait for all, and then this one. */
+  async last<T>(answer: Promise<T>): Promise<T> {
+    answer.catch(() => undefined);
+    await this.done();
+    return answer;
   }
 }
 
@@ -165,11 +227,29 @@ const SYNCHRONOUS =
   "SELECT set_config('synchronous_commit', 'on', false) " +
   "WHERE current_setting('synchronous_commit') = 'off'";
 
-async function rowsOf(client: pg.PoolClient, statement: Sql): Promise<Row[]> {
+/**
+ * Send a statement.
+ *
+ * @throws TypeError at once when a value is of a kind that is not kept here: what the driver itself refuses is
+ * not sent, and what is behind it would be done without it.
+ */
+function rowsOf(client: pg.PoolClient, statement: Sql): Promise<Row[]> {
   const { text, values } = statement;
+  const wrong = values.find((value) => !isKept(value));
+  if (wrong !== undefined) throw new TypeError(`a ${typeof wrong} is no value of a statement`);
   const prepared = values.length <= MAX_PREPARED_VALUES ? { name: nameOf(text) } : {};
-  const { rows } = await client.query<Record<string, unknown>>({ text, values, ...prepared });
-  return rows;
+  return client
+    .query<Record<string, unknown>>({ text, values, ...prepared })
+    .then(({ rows }) => rows);
+}
+
+function isKept(value: unknown): boolean {
+  return (
+    value === null ||
+    typeof value === 'string' ||
+    typeof value === 'number' ||
+    value instanceof Uint8Array
+  );
 }
 
 /** The number that a turn's lock has in the database: 63 bits of a hash of its name. */

@@ -12,7 +12,12 @@ export type Row = Readonly<Record<string, unknown>>;
  * PostgreSQL, where each one is waited for. It may be run several times, and must change nothing but
  * the database.
  */
-export type SqlWork<T> = Generator<Sql, T, readonly Row[]>;
+export type SqlWork<T> = Generator<Sql | Unwatched, T, readonly Row[]>;
+
+/** A statement whose rows nobody wants: the work goes on without waiting for it. */
+export class Unwatched {
+  constructor(readonly statement: Sql) {}
+}
 
 /** How transactions see each other. */
 export type Isolation =
@@ -49,6 +54,14 @@ export interface SqlDatabase {
 /** Run one statement inside of a {@link SqlWork}: `const rows = yield* query<…>(sql`…`)`. */
 export function* query<R = Row>(statement: Sql): SqlWork<readonly R[]> {
   return (yield statement) as readonly R[];
+}
+
+/**
+ * Run one statement whose rows don't matter. A database at the end of a connection is not waited for: what goes
+ * wrong ends the transaction at the next statement that is, or at its end.
+ */
+export function* execute(statement: Sql): SqlWork<void> {
+  yield new Unwatched(statement);
 }
 
 /** Work that asks nothing. */

@@ -5,7 +5,7 @@ import { type Clock, type Random, messageOf } from '@granary/kad';
 import type { Sql } from 'sql-template-tag';
 import { backOff } from './backoff.js';
 import { DatabaseError, Overtaken } from './database-error.js';
-import type { Row, SqlDatabase, SqlWork } from './sql-database.js';
+import { type Row, type SqlDatabase, type SqlWork, Unwatched } from './sql-database.js';
 import { SqliteCheckpointer } from './sqlite-checkpointer.js';
 import { SqliteLogSync } from './sqlite-log-sync.js';
 
@@ -187,7 +187,10 @@ export class SqliteDatabase implements SqlDatabase {
 
   private run<T>(work: SqlWork<T>): T {
     let step = work.next();
-    while (!step.done) step = work.next(this.rows(step.value));
+    while (!step.done) {
+      const { value } = step;
+      step = work.next(this.rows(value instanceof Unwatched ? value.statement : value));
+    }
     return step.value;
   }
 

@@ -1,19 +1,38 @@
-import { randomBytes } from 'node:crypto';
-import type { AccessKey, KeyScope, MetadataStore, Right, User } from '@granary/bridge';
-import { type BridgeDatabaseOptions, withMetadata } from '../bridge-context.js';
+import type { Right } from '@granary/bridge';
+import { type BridgeClient, type components, answerOf } from '@granary/bridge/client';
+import { type BridgeTargetOptions, withBridge } from '../bridge-client-context.js';
 import { CliError } from '../cli-error.js';
 import type { Context } from '../context.js';
 import { printable, table } from '../output.js';
 import { parseDuration } from '../units.js';
+import { type User, everyUser, findUser, userNamed } from './bridge-users.js';
 
-/** Options of `granary access-keys add`. */
-export interface AddKeyOptions extends BridgeDatabaseOptions {
-  readonly user: string;
+type AccessKey = components['schemas']['AccessKey'];
+type Scope = components['schemas']['Scope'];
+
+/** Options of `granary access-keys list`. */
+export interface ListKeysOptions extends BridgeTargetOptions {
+  readonly user?: string;
+}
+
+/** Options that say what a key is good for. */
+interface KeyOptions extends BridgeTargetOptions {
   readonly buckets?: string[];
   readonly prefix?: string[];
   readonly rights?: string;
   readonly expires?: string;
   readonly description?: string;
+}
+
+/** Options of `granary access-keys add`. */
+export interface AddKeyOptions extends KeyOptions {
+  readonly user: string;
+}
+
+/** Options of `granary access-keys change`. */
+export interface ChangeKeyOptions extends KeyOptions {
+  readonly disable?: boolean;
+  readonly enable?: boolean;
 }
 
 /** An access key with its secret, which is shown when it is made and never again. */
@@ -22,50 +41,27 @@ export interface NewKey {
   readonly secretAccessKey: string;
 }
 
-const NO_QUOTA = { bytes: null, objects: null, buckets: null };
-/** 20 characters, none of which looks like another. */
-const ALPHABET = 'ABCDEFGHJKLMNPQRSTUVWXYZ23456789';
-
 /** Make an access key of a user. */
 export async function makeKey(
-  metadata: MetadataStore,
-  user: User,
-  rest: Pick<AccessKey, 'scope' | 'expires' | 'description'>,
+  client: BridgeClient,
+  userId: string,
+  body: components['schemas']['NewAccessKey'],
 ): Promise<NewKey> {
-  const letters = [...randomBytes(18)].map((byte) => ALPHABET[byte % ALPHABET.length]);
-  const accessKeyId = `GR${letters.join('')}`;
-  const secretAccessKey = randomBytes(30).toString('base64url');
-  await metadata.createAccessKey({
-    id: accessKeyId,
-    secret: secretAccessKey,
-    userId: user.id,
-    disabled: false,
-    ...rest,
-  });
-  return { accessKeyId, secretAccessKey };
-}
-
-/** Make a user of a bridge. */
-export function makeUser(metadata: MetadataStore, name: string, admin: boolean): Promise<User> {
-  return metadata.createUser({
-    name,
-    admin,
-    disabled: false,
-    passwordHash: null,
-    quota: NO_QUOTA,
-    attributes: {},
-  });
+  const params = { path: { user: userId } };
+  const key = answerOf(await client.POST('/users/{user}/access-keys', { params, body }));
+  return { accessKeyId: key.id, secretAccessKey: key.secret };
 }
 
 /** `granary access-keys add`: make an access key, and its user when there is none of the name. */
 export async function addKey(context: Context, options: AddKeyOptions): Promise<void> {
-  const scope = await scopeOf(options);
-  const expires =
-    options.expires === undefined ? null : Date.now() + parseDuration(options.expires);
-  await withMetadata(context, options, async (metadata) => {
+  const scope = (await scopeOf(options)) ?? null;
+  const expires = expiryOf(options) ?? null;
+  const name = options.user;
+  await withBridge(context, options, async ({ client, remote }) => {
     const user =
-      (await metadata.userByName(options.user)) ?? (await makeUser(metadata, options.user, false));
-    const key = await makeKey(metadata, user, {
+      (await findUser(client, name, remote)) ??
+      answerOf(await client.POST('/users', { body: { name } }));
+    const key = await makeKey(client, user.id, {
       scope,
       expires,
       description: options.description ?? '',
@@ -78,13 +74,13 @@ export async function addKey(context: Context, options: AddKeyOptions): Promise<
 }
 
 /** `granary access-keys list`: users, their keys, and what these are good for. */
-export async function listKeys(context: Context, options: BridgeDatabaseOptions): Promise<void> {
-  await withMetadata(context, options, async (metadata) => {
+export async function listKeys(context: Context, options: ListKeysOptions): Promise<void> {
+  await withBridge(context, options, async ({ client, remote }) => {
     const rows: { user: User; key: AccessKey }[] = [];
-    for await (const user of everyUser(metadata)) {
-      for (const key of await metadata.listAccessKeys(user.id, { limit: 1000 })) {
-        rows.push({ user, key });
-      }
+    const { user: name } = options;
+    const users = name === undefined ? everyUser(client) : [await userNamed(client, name, remote)];
+    for await (const user of users) {
+      for await (const key of everyKey(client, user.id)) rows.push({ user, key });
     }
     for (const { user, key } of rows) {
       const { id, created, expires, disabled, description, scope } = key;
@@ -105,10 +101,42 @@ export async function listKeys(context: Context, options: BridgeDatabaseOptions)
           printable(user.name),
           key.id,
           key.disabled || user.disabled ? 'nothing: disabled' : printable(sayScope(key.scope)),
-          key.expires === null ? 'no end' : new Date(key.expires).toISOString().slice(0, 16),
+          key.expires === null ? 'no end' : key.expires.slice(0, 16),
           printable(key.description),
         ]),
       ]),
+    );
+  });
+}
+
+/** `granary access-keys change`: limit a key, disable it, have it end. */
+export async function changeKey(
+  context: Context,
+  id: string,
+  options: ChangeKeyOptions,
+): Promise<void> {
+  const { disable, enable, description } = options;
+  if (disable === true && enable === true) {
+    throw new CliError('CLI_USAGE', '--disable and --enable exclude each other');
+  }
+  const scope = await scopeOf(options);
+  const expires = expiryOf(options);
+  const body = {
+    ...(scope !== undefined && { scope }),
+    ...(expires !== undefined && { expires }),
+    ...(disable === true && { disabled: true }),
+    ...(enable === true && { disabled: false }),
+    ...(description !== undefined && { description }),
+  };
+  if (Object.keys(body).length === 0) {
+    throw new CliError('CLI_USAGE', 'nothing to change: see granary access-keys change --help');
+  }
+  await withBridge(context, options, async ({ client }) => {
+    const params = { path: { id } };
+    const key = answerOf(await client.PATCH('/access-keys/{id}', { params, body }));
+    context.output.result(key);
+    context.output.line(
+      `Changed ${key.id}: good for ${key.disabled ? 'nothing: disabled' : printable(sayScope(key.scope))}.`,
     );
   });
 }
@@ -117,32 +145,39 @@ export async function listKeys(context: Context, options: BridgeDatabaseOptions)
 export async function removeKey(
   context: Context,
   id: string,
-  options: BridgeDatabaseOptions,
+  options: BridgeTargetOptions,
 ): Promise<void> {
-  await withMetadata(context, options, async (metadata) => {
-    await metadata.deleteAccessKey(id);
+  await withBridge(context, options, async ({ client }) => {
+    answerOf(await client.DELETE('/access-keys/{id}', { params: { path: { id } } }));
     context.output.result({ removed: id });
     context.output.line(`Removed ${printable(id)}.`);
   });
 }
 
-async function* everyUser(metadata: MetadataStore): AsyncGenerator<User> {
+async function* everyKey(client: BridgeClient, user: string): AsyncGenerator<AccessKey> {
   for (let after: string | undefined; ;) {
-    const page = await metadata.listUsers({ limit: 1000, ...(after !== undefined && { after }) });
-    yield* page;
-    if (page.length < 1000) return;
-    after = page.at(-1)!.name;
+    const params = { path: { user }, query: after === undefined ? {} : { after } };
+    const page = answerOf(await client.GET('/users/{user}/access-keys', { params }));
+    yield* page.accessKeys;
+    if (page.next === null) return;
+    after = page.next;
   }
 }
 
-async function scopeOf({ buckets, prefix, rights }: AddKeyOptions): Promise<KeyScope | null> {
+/** When a key is to end; undefined: not said; null: never. */
+function expiryOf({ expires }: KeyOptions): string | null | undefined {
+  if (expires === undefined) return undefined;
+  return expires === 'never' ? null : new Date(Date.now() + parseDuration(expires)).toISOString();
+}
+
+async function scopeOf({ buckets, prefix, rights }: KeyOptions): Promise<Scope | undefined> {
   const { RIGHTS } = await import('@granary/bridge');
   const list = rights?.split(',').map((right) => right.trim());
   const wrong = list?.find((right) => !RIGHTS.includes(right as Right));
   if (wrong !== undefined) {
     throw new CliError('CLI_USAGE', `--rights ${wrong}: there are ${RIGHTS.join(', ')}`);
   }
-  if (buckets === undefined && prefix === undefined && list === undefined) return null;
+  if (buckets === undefined && prefix === undefined && list === undefined) return undefined;
   return {
     ...(buckets !== undefined && { buckets }),
     ...(prefix !== undefined && { prefixes: prefix }),
@@ -150,9 +185,9 @@ async function scopeOf({ buckets, prefix, rights }: AddKeyOptions): Promise<KeyS
   };
 }
 
-function sayScope(stored: unknown): string {
-  if (stored === null || stored === undefined) return 'all';
-  const { buckets, prefixes, rights } = stored as KeyScope;
+function sayScope(scope: AccessKey['scope']): string {
+  if (scope === null) return 'all';
+  const { buckets, prefixes, rights } = scope;
   return [
     rights?.join(',') ?? 'all',
     ...(buckets === undefined ? [] : [`in ${buckets.join(' ')}`]),

@@ -2,7 +2,7 @@ import { type AccountSummary, daysAsCsv, formatFine, summarise } from '@granary/
 import { CliError } from '../cli-error.js';
 import type { Context } from '../context.js';
 import { table } from '../output.js';
-import { withBook } from '../payment-context.js';
+import { type PaymentContext, hasSpent, withBook } from '../payment-context.js';
 
 /** Options of `granary earnings` and `granary costs`. */
 export interface AccountOptions {
@@ -12,26 +12,40 @@ export interface AccountOptions {
   readonly days?: boolean;
 }
 
-/** `granary costs`: what this renter owes, to whom and for what. */
-export function costs(context: Context, options: AccountOptions): Promise<void> {
-  return accounts(context, undefined, options);
+/** `granary costs`: what this renter, or a farmer that uses tunnels, owes, to whom and for what. */
+export async function costs(context: Context, options: AccountOptions): Promise<void> {
+  const { data } = options;
+  if (data === undefined) return accounts(context, undefined, options, 'earned');
+  if (await hasSpent(data)) return accounts(context, data, options, 'spent');
+  // The directory is looked at all the same: it may be a wrong one.
+  await withBook(context, data, () => Promise.resolve());
+  context.output.result({ role: 'farmer', accounts: [] });
+  context.output.line('This node has never paid for a tunnel.');
 }
 
-/** `granary earnings`: what a farmer is owed, by whom and for what. */
+/** `granary earnings`: what a farmer or a tunnel is owed, by whom and for what. */
 export function earnings(context: Context, options: AccountOptions): Promise<void> {
-  return accounts(context, options.data, options);
+  return accounts(context, options.data, options, 'earned');
 }
+
+const NOTHING = {
+  farmer: 'Nothing was ever owed to a farmer: all that is stored is for free.',
+  renter: 'Nobody has ever owed this farmer anything: its prices are 0, or nobody came.',
+  client: 'Nobody has ever owed this tunnel anything: its price is 0, or nobody came.',
+  tunnel: 'Nothing was ever owed to a tunnel.',
+};
 
 async function accounts(
   context: Context,
   data: string | undefined,
   { csv, from = '', days }: AccountOptions,
+  kind: 'earned' | 'spent',
 ): Promise<void> {
   const { output } = context;
   if (from !== '' && !/^\d{4}-\d{2}-\d{2}$/.test(from)) {
     throw new CliError('CLI_USAGE', `--from ${from}: write a day like 2030-01-31`);
   }
-  await withBook(context, data, ({ book, role }) => {
+  const work = ({ book, role, others }: PaymentContext) => {
     if (csv === true) {
       for (const line of daysAsCsv(book, from)) process.stdout.write(line);
       return Promise.resolve();
@@ -50,7 +64,7 @@ async function accounts(
       for (const row of rows) output.result(row);
       output.line(
         table([
-          ['day', role === 'renter' ? 'farmer' : 'renter', 'storage', 'egress', 'tunnel', 'paid'],
+          ['day', others, 'storage', 'egress', 'tunnel', 'paid'],
           ...rows.map((row) => [
             row.day,
             row.peer.slice(0, 12),
@@ -66,14 +80,9 @@ async function accounts(
     const summaries = summarise(book, Date.now());
     output.result({ role, accounts: summaries });
     if (summaries.length === 0) {
-      output.line(
-        role === 'renter'
-          ? 'Nothing was ever owed to a farmer: all that is stored is for free.'
-          : 'No renter has ever owed this farmer anything: its prices are 0, or nobody came.',
-      );
+      output.line(NOTHING[others]);
       return Promise.resolve();
     }
-    const who = role === 'renter' ? 'farmer' : 'renter';
     const rows = summaries.map((one) => [
       one.peer.slice(0, 12),
       short(one.storage),
@@ -92,7 +101,7 @@ async function accounts(
       output.line(
         table([
           [
-            who,
+            others,
             'storage',
             'egress',
             'tunnel',
@@ -108,7 +117,8 @@ async function accounts(
       );
     }
     return Promise.resolve();
-  });
+  };
+  await withBook(context, data, work, kind);
 }
 
 /** At most four decimals, for tables; --json has them all. */

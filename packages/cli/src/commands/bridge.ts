@@ -1,22 +1,25 @@
-import { readFile } from 'node:fs/promises';
-import type { BridgeMetrics, MetadataStore } from '@granary/bridge';
+import type { BridgeMetrics, JournalBackend, MetadataStore } from '@granary/bridge';
+import { answerOf } from '@granary/bridge/client';
+import type { Logger } from '@granary/kad';
 import { type Renter } from '@granary/renter';
 import { type BridgeDatabaseOptions, withMetadata } from '../bridge-context.js';
+import { type TlsOptions, keepCertificate, tlsSource } from '../bridge-tls.js';
 import { CliError } from '../cli-error.js';
 import { type Context, withRenter } from '../context.js';
 import { type MetricsServer, serveMetrics } from '../metrics-server.js';
 import { parseDuration, parseSize } from '../units.js';
-import { type NewKey, makeKey, makeUser } from './access-keys.js';
+import { type NewKey, makeKey } from './access-keys.js';
 
 /** Options of `granary bridge`. */
-export interface BridgeOptions extends BridgeDatabaseOptions {
+export interface BridgeOptions extends BridgeDatabaseOptions, TlsOptions {
   readonly listen: string;
   readonly region: string;
   readonly domain?: string[];
-  readonly tlsKey?: string;
-  readonly tlsCert?: string;
   readonly metrics?: string;
   readonly inline: string;
+  readonly pack: string;
+  readonly journalInterval: string;
+  readonly new?: boolean;
   readonly requests: string;
   readonly transfers: string;
   readonly grace: string;
@@ -24,7 +27,11 @@ export interface BridgeOptions extends BridgeDatabaseOptions {
 }
 
 /** `granary bridge`: an S3 endpoint into the network, until a signal comes. */
-export async function bridge(context: Context, options: BridgeOptions): Promise<void> {
+export async function bridge(
+  context: Context,
+  options: BridgeOptions,
+  version: string,
+): Promise<void> {
   const at = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(options.listen);
   const host = at?.[1] ?? at?.[2];
   const port = Number(at?.[3]);
@@ -36,15 +43,22 @@ export async function bridge(context: Context, options: BridgeOptions): Promise<
   }
   const requests = countOf('--requests', options.requests);
   const transfers = countOf('--transfers', options.transfers);
+  const domains = (options.domain ?? []).map((domain) => domain.toLowerCase());
+  const packMs = parseDuration(options.pack);
   const settings = {
     host,
     port,
     region: options.region,
-    domains: (options.domain ?? []).map((domain) => domain.toLowerCase()),
+    domains,
     inlineBytes: parseSize(options.inline),
+    packMs,
+    roundMs: Math.max(1000, packMs / 2),
+    journalMs: parseDuration(options.journalInterval),
     serverLimits: { requests },
   };
-  const tls = await tlsOf(options);
+  const everywhere = host === '0.0.0.0' || host === '::';
+  const names = [...(everywhere ? [] : [host]), ...domains, ...domains.map((name) => `*.${name}`)];
+  const tls = await tlsSource(options, context.home, names);
   const graceMs = parseDuration(options.grace);
   await withMetadata(context, options, (metadata) =>
     withRenter(context, async (renter) => {
@@ -52,13 +66,17 @@ export async function bridge(context: Context, options: BridgeOptions): Promise<
       const { systemClock, systemRandom } = await import('@granary/kad');
       const { logger, signal } = context;
       const metrics = options.metrics === undefined ? undefined : await BridgeMetrics.create();
-      const key = await firstKey(metadata);
+      const backend = new RenterBackend(renter, transfers);
+      if (options.new !== true) await checkNotLost(metadata, backend);
+      const key = await firstKey(metadata, logger);
       const running = await Bridge.start({
         ...settings,
         metadata,
-        backend: new RenterBackend(renter, transfers),
-        ...(tls !== undefined && { tls }),
+        backend,
+        journal: backend,
+        ...(tls !== undefined && { tls: tls.pair }),
         ...(metrics !== undefined && { metrics }),
+        version,
         logger,
         clock: systemClock,
         random: systemRandom,
@@ -66,8 +84,19 @@ export async function bridge(context: Context, options: BridgeOptions): Promise<
       let metricsServer: MetricsServer | undefined;
       try {
         metricsServer = await openMetrics(options.metrics, metrics);
-        announce(context, running.url, options.region, key, metricsServer?.url);
-        await Promise.all([stopped(signal), options.care ? care(context, renter) : undefined]);
+        announce(context, {
+          url: running.url,
+          region: options.region,
+          key,
+          metrics: metricsServer?.url,
+          trust: tls?.trust,
+        });
+        const use = running.useCertificate.bind(running);
+        await Promise.all([
+          stopped(signal),
+          options.care ? care(context, renter) : undefined,
+          tls === undefined ? undefined : keepCertificate(tls, use, logger, signal),
+        ]);
         context.output.note('letting requests under way end…');
       } finally {
         await running.close(graceMs);
@@ -83,30 +112,28 @@ function countOf(option: string, text: string): number {
   throw new CliError('CLI_USAGE', `${option} ${text}: a number from 1 to 100000`);
 }
 
-async function tlsOf({
-  tlsKey,
-  tlsCert,
-}: BridgeOptions): Promise<{ key: Buffer; cert: Buffer } | undefined> {
-  if (tlsKey === undefined && tlsCert === undefined) return undefined;
-  if (tlsKey === undefined || tlsCert === undefined) {
-    throw new CliError('CLI_USAGE', '--tls-key and --tls-cert go together');
-  }
-  const read = (option: string, file: string) =>
-    readFile(file).catch((error: NodeJS.ErrnoException) => {
-      throw new CliError('CLI_USAGE', `${option} ${file}: it can't be read: ${error.code}`);
-    });
-  return { key: await read('--tls-key', tlsKey), cert: await read('--tls-cert', tlsCert) };
+/** An empty database where there was another before would show empty buckets to those who had full ones. */
+async function checkNotLost(metadata: MetadataStore, backend: JournalBackend): Promise<void> {
+  const { hasJournal } = await import('@granary/bridge');
+  if ((await metadata.listUsers({ limit: 1 })).length > 0) return;
+  if (!(await hasJournal(backend))) return;
+  throw new CliError(
+    'CLI_EXISTS',
+    "the bridge's database is empty, and the network has one of these keys: " +
+      '"granary bridge recover" brings it back, --new begins with an empty one',
+  );
 }
 
 /** A bridge that has no users gets one, with a key to begin with. */
-async function firstKey(metadata: MetadataStore): Promise<NewKey | undefined> {
+async function firstKey(metadata: MetadataStore, logger: Logger): Promise<NewKey | undefined> {
   if ((await metadata.listUsers({ limit: 1 })).length > 0) return undefined;
-  const user = await makeUser(metadata, 'admin', true);
-  return makeKey(metadata, user, {
-    scope: null,
-    expires: null,
-    description: 'made at first start',
-  });
+  const { createLocalClient } = await import('@granary/bridge');
+  const { systemClock, systemRandom } = await import('@granary/kad');
+  const parts = { metadata, clock: systemClock, random: systemRandom, logger };
+  const client = createLocalClient(parts);
+  const body = { name: 'admin', admin: true };
+  const user = answerOf(await client.POST('/users', { body }));
+  return makeKey(client, user.id, { description: 'made at first start' });
 }
 
 async function openMetrics(
@@ -142,21 +169,33 @@ function stopped(signal: AbortSignal): Promise<void> {
 
 function announce(
   { output }: Context,
-  url: string,
-  region: string,
-  key: NewKey | undefined,
-  metrics: string | undefined,
+  about: {
+    readonly url: string;
+    readonly region: string;
+    readonly key: NewKey | undefined;
+    readonly metrics: string | undefined;
+    readonly trust: string | undefined;
+  },
 ): void {
+  const { url, region, key, metrics, trust } = about;
   output.result({
     event: 'ready',
     url,
     region,
     pid: process.pid,
     metrics: metrics ?? null,
+    ...(trust !== undefined && { certificate: trust }),
     ...key,
   });
   output.line(`S3 at ${url}, region ${region}. Ctrl-C stops.`);
+  output.line(`REST at ${url}/_granary/v1, described by ${url}/_granary/v1/openapi.json`);
   if (metrics !== undefined) output.line(`Metrics at ${metrics}`);
+  if (trust !== undefined) {
+    output.line(`
+No authority vouches for its certificate, so clients have to be told to trust it:
+
+  aws --ca-bundle ${trust} …     rclone --ca-cert, restic --cacert, curl --cacert`);
+  }
   if (key === undefined) {
     output.line('Keys: granary access-keys list, granary access-keys add --user NAME');
     return;

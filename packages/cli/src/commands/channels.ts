@@ -1,36 +1,34 @@
-import { silentLogger, systemClock } from '@granary/kad';
+import { silentLogger, systemClock, systemRandom } from '@granary/kad';
 import { toHex } from '@granary/protocol';
-import { type Channel, Payee, deployChannelsContract, promisedIn } from '@granary/payments';
+import {
+  type Channel,
+  Payee,
+  Payer,
+  type Settlement,
+  defaultPayerLimits,
+  deployChannelsContract,
+  promisedIn,
+} from '@granary/payments';
 import { CliError } from '../cli-error.js';
 import { type Context, loadKeys, withRenter } from '../context.js';
 import { table } from '../output.js';
 import { chainSettlement, parseAmount } from '../paying.js';
-import { withBook } from '../payment-context.js';
+import { type PaymentContext, hasSpent, withBook } from '../payment-context.js';
 import { chainFetch } from '../proxy.js';
 import { formatDuration } from '../units.js';
 
 /** `granary channels list` */
 export async function list(context: Context, options: { data?: string }): Promise<void> {
   const { output } = context;
-  await withBook(context, options.data, ({ book, role }) => {
+  let none = true;
+  const show = ({ book, others }: PaymentContext) => {
     const channels = [...book.channels()].sort((a, b) => a.opened - b.opened);
-    for (const channel of channels) output.result(asJson(channel));
-    if (channels.length === 0) {
-      output.line('There is no payment channel yet: the first payment opens one.');
-      return Promise.resolve();
-    }
+    for (const channel of channels) output.result({ ...asJson(channel), with: others });
+    if (channels.length === 0) return Promise.resolve();
+    none = false;
     output.line(
       table([
-        [
-          'channel',
-          role === 'renter' ? 'farmer' : 'renter',
-          'by',
-          'state',
-          'deposit',
-          'promised',
-          'settled',
-          'closes',
-        ],
+        ['channel', others, 'by', 'state', 'deposit', 'promised', 'settled', 'closes'],
         ...channels.map((channel) => [
           channel.id.slice(0, 12),
           channel.peer.slice(0, 12),
@@ -44,7 +42,10 @@ export async function list(context: Context, options: { data?: string }): Promis
       ]),
     );
     return Promise.resolve();
-  });
+  };
+  await withBook(context, options.data, show);
+  if (await hasSpent(options.data)) await withBook(context, options.data, show, 'spent');
+  if (none) output.line('There is no payment channel yet: the first payment opens one.');
 }
 
 /** `granary channels pay`: pay every farmer what is due now. */
@@ -79,16 +80,11 @@ export async function close(
   context: Context,
   wanted: string,
   step: 'close' | 'withdraw',
+  { data }: { data?: string } = {},
 ): Promise<void> {
   const { output } = context;
-  await withRenter(context, async (renter) => {
-    const { payer } = renter;
+  const work = async (payer: Payer, settlement: Settlement | undefined) => {
     const channel = find([...payer.book.channels()], wanted);
-    const settlement = await chainSettlement(
-      context.config,
-      (await loadKeys(context)).identity,
-      context.dialer,
-    );
     if (channel.settlement === 'ledger' || settlement === undefined) {
       throw new CliError('CLI_USAGE', 'a channel of the ledger has no deposit to take back');
     }
@@ -102,7 +98,35 @@ export async function close(
         ? `Asked to close. The rest can be withdrawn ${closes(now)}: granary channels withdraw ${now.id.slice(0, 12)}`
         : `Closed: ${(now.deposit ?? 0n) - now.settled} came back.`,
     );
-  });
+  };
+  if (data === undefined) {
+    const { identity } = await loadKeys(context);
+    const settlement = await chainSettlement(context.config, identity, context.dialer);
+    return withRenter(context, (renter) => work(renter.payer, settlement));
+  }
+  if (!(await hasSpent(data))) {
+    throw new CliError('CLI_USAGE', `--data ${data}: no node there has ever paid for a tunnel`);
+  }
+  const offline = () => Promise.reject(new Error('nobody is asked here'));
+  await withBook(
+    context,
+    data,
+    ({ identity, book, settlement }) => {
+      const payer = new Payer({
+        identity,
+        book,
+        settlementFor: () => settlement,
+        contractOf: () => Promise.resolve(undefined),
+        call: offline,
+        limits: defaultPayerLimits,
+        clock: systemClock,
+        random: systemRandom,
+        logger: silentLogger,
+      });
+      return work(payer, settlement);
+    },
+    'spent',
+  );
 }
 
 /** `granary channels redeem`: turn a farmer's vouchers into money. */
@@ -144,7 +168,7 @@ export async function received(
     const peer = known.find((channel) => channel.peer.startsWith(renter))?.peer;
     needDigits('renter', renter);
     if (peer === undefined) {
-      throw new CliError('CLI_USAGE', `no renter ${renter} has promised this farmer anything`);
+      throw new CliError('CLI_USAGE', `nobody ${renter} has promised this node anything`);
     }
     const payee = new Payee({
       identity,

@@ -5,7 +5,7 @@ import { type BrowserFlags, browserListener, followCertificate } from '../browse
 import type { Context } from '../context.js';
 import { CliError } from '../cli-error.js';
 import { type MetricsServer, serveMetrics } from '../metrics-server.js';
-import { parseAmount as amountOf, chainSettlement } from '../paying.js';
+import { parseAmount as amountOf, chainSettlement, tunnelPaying } from '../paying.js';
 import { parsePort } from '../ports.js';
 import { isLoopback, reachabilitySettings, reportReachability } from '../reachability.js';
 import { type TunnelFlags, reportTunnels, tunnelSettings } from '../tunnelling.js';
@@ -88,6 +88,8 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
     },
     payments: {
       redeemAt,
+      tunnelPrice: amountOf('--tunnel-price', options.tunnelPrice),
+      tunnels: tunnelPaying(config),
       ...(settlement !== undefined && { settlement }),
       ...(options.credit !== undefined && { creditLimit: amountOf('--credit', options.credit) }),
     },

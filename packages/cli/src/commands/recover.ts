@@ -6,9 +6,13 @@ import { type Context, withRenter } from '../context.js';
 import { givenPassword } from '../password.js';
 import { formatSize } from '../units.js';
 import { rememberNetwork } from './init.js';
+import { type RecoverBridgeOptions, restoreBridge } from './recover-bridge.js';
 
 /** `granary recover` */
-export async function recover(context: Context, options: { words?: string }): Promise<void> {
+export async function recover(
+  context: Context,
+  options: RecoverBridgeOptions & { words?: string },
+): Promise<void> {
   const { entropyFromWords, saveKeyFile } = await import('@granary/renter');
   const { home, flags, output, signal } = context;
   const keyFile = join(home, 'keys.json');
@@ -27,7 +31,6 @@ export async function recover(context: Context, options: { words?: string }): Pr
   }
   await withRenter(context, async (renter) => {
     const report = await renter.recover({ signal });
-    output.result({ home, ...report });
     output.line(
       `Recovered ${report.objects} ${report.objects === 1 ? 'object' : 'objects'}, ${formatSize(report.bytes)}: "granary ls" lists them.`,
     );
@@ -36,6 +39,8 @@ export async function recover(context: Context, options: { words?: string }): Pr
         `  no contracts from farmer ${farmer} yet: ${reason.replace(`farmer ${farmer} `, 'it ')}`,
       );
     }
+    const bridge = await restoreBridge(context, renter, options);
+    output.result({ home, ...report, ...(bridge !== undefined && { bridge }) });
   });
 }
 

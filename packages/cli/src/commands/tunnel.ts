@@ -5,11 +5,12 @@ import { CliError } from '../cli-error.js';
 import type { Context } from '../context.js';
 import { type MetricsServer, serveMetrics } from '../metrics-server.js';
 import { reachabilitySettings, reportReachability } from '../reachability.js';
+import { type TillFlags, openTunnelTill } from '../tunnel-till.js';
 import { type TunnelFlags, reportTunnels, tunnelBounds } from '../tunnelling.js';
 import { until } from '../until.js';
 
 /** Options of `granary tunnel`. */
-export interface TunnelCommandOptions extends TunnelFlags {
+export interface TunnelCommandOptions extends TunnelFlags, TillFlags {
   readonly data: string;
   readonly host: string;
   readonly port: string;
@@ -88,6 +89,7 @@ export async function tunnel(context: Context, options: TunnelCommandOptions): P
           bootstrap,
           ...(announce !== undefined && { announce }),
         });
+  const till = await openTunnelTill(context, options.data, options, identity);
   const tunnels = new Tunnels({
     ...tunnelBounds(options),
     server: () => transport.server,
@@ -95,6 +97,7 @@ export async function tunnel(context: Context, options: TunnelCommandOptions): P
     use: 'never',
     offer: 'always',
     ...(reachability !== undefined && { reachability }),
+    ...(till?.charges !== undefined && { accounts: till.charges }),
   });
   const metrics = options.metrics === undefined ? undefined : await Metrics.create();
   const node = new KademliaNode({
@@ -106,6 +109,7 @@ export async function tunnel(context: Context, options: TunnelCommandOptions): P
       new DialBack(),
       ...(reachability === undefined ? [] : [reachability]),
       tunnels,
+      ...(till === undefined ? [] : [till.plugin]),
       new EventLog(),
       ...(metrics === undefined ? [] : [metrics]),
     ],
@@ -144,6 +148,7 @@ export async function tunnel(context: Context, options: TunnelCommandOptions): P
     await metricsServer?.close();
     await node.leave({ timeoutMs: 1_000 });
     await node.stop();
+    await till?.close();
     // An open stdin would keep the process alive.
     process.stdin.destroy();
   }

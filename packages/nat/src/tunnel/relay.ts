@@ -12,9 +12,10 @@ export interface RelayOptions {
    * Told of every chunk before it is passed on.
    *
    * @param up - whether it goes from the first to the second stream
-   * @returns milliseconds to wait before more is read
+   * @returns milliseconds to wait before more is read; or a promise of that, for which the chunk waits.
+   * It may never settle, and does not reject.
    */
-  onBytes(count: number, up: boolean): number;
+  onBytes(count: number, up: boolean): number | Promise<number>;
 }
 
 /**
@@ -52,12 +53,10 @@ export function relay(first: Duplex, second: Duplex, options: RelayOptions): Pro
         held += 1;
         from.pause();
       };
-      from.on('data', (chunk: Buffer) => {
-        lastBytes = clock.now();
-        const wait = onBytes(chunk.length, up);
+      const pass = (chunk: Buffer, wait: number) => {
         if (!to.writable) return finish();
         if (!to.write(chunk) && !waiting.has(to)) {
-          waiting.set(to, lastBytes);
+          waiting.set(to, clock.now());
           hold();
           to.once('drain', () => {
             waiting.delete(to);
@@ -72,6 +71,18 @@ export function relay(first: Duplex, second: Duplex, options: RelayOptions): Pro
           }, wait);
           pauses.add(pause);
         }
+      };
+      from.on('data', (chunk: Buffer) => {
+        lastBytes = clock.now();
+        const wait = onBytes(chunk.length, up);
+        if (typeof wait === 'number') return pass(chunk, wait);
+        // While it is paused nothing comes after it, not even its end.
+        hold();
+        void wait.then((ms) => {
+          if (finished) return;
+          pass(chunk, ms);
+          release();
+        });
       });
       from.once('end', () => {
         to.end();

@@ -15,12 +15,15 @@ import {
   formatAddress,
   messageOf,
   parseAddress,
+  peerIdentityOf,
+  toHex,
 } from '@granary/kad';
 import { NatError, type NatErrorCode } from '../errors.js';
 import { HEADER_SIZE, MAX_FRAME_DATA } from './mux-frame.js';
 import { Multiplexer } from './multiplexer.js';
 import { relay } from './relay.js';
-import type { TunnelPurse } from './tunnel-accounts.js';
+import { DocumentQueue } from './document-queue.js';
+import type { Carried, TunnelParty, TunnelPurse } from './tunnel-accounts.js';
 import {
   TUNNEL_PATH,
   TUNNEL_SUBPROTOCOL,
@@ -98,11 +101,13 @@ export class TunnelConnection {
   private bytes = 0;
   private readonly arrivals: TokenBucket;
   private readonly refusals: TokenBucket;
+  private readonly documents = new DocumentQueue();
 
   private constructor(
     private readonly options: TunnelConnectionOptions,
     private readonly limits: TunnelClientLimits,
     private readonly mux: () => Multiplexer,
+    private readonly party: TunnelParty,
     private readonly welcome: Welcome,
   ) {
     const { clock, tunnel } = options;
@@ -180,7 +185,9 @@ export class TunnelConnection {
     socket: WebSocket,
     tls: TLSSocket,
   ): Promise<TunnelConnection> {
-    const { clock, purse } = options;
+    const { clock, purse, tunnel } = options;
+    const { publicKey } = peerIdentityOf(tls)!;
+    const party = { nodeId: tunnel.nodeId, publicKey: toHex(publicKey) };
     return new Promise((resolve, reject) => {
       let connection: TunnelConnection | undefined;
       socket.once('unexpected-response', (_request, response) => {
@@ -202,7 +209,7 @@ export class TunnelConnection {
           if (message.type === 'going') throw new NatError(codeOf(message.code), message.message);
           if (message.type !== 'welcome') return;
           checkPrice(message, purse);
-          connection = new TunnelConnection(options, limits, () => mux, message);
+          connection = new TunnelConnection(options, limits, () => mux, party, message);
           resolve(connection);
         },
         onClose: (reason) => {
@@ -271,9 +278,10 @@ export class TunnelConnection {
       this.settleGoing();
       return;
     }
-    if (message.type !== 'meter') {
+    if (message.type === 'welcome') {
       throw new NatError('NAT_TUNNEL_PROTOCOL', 'the tunnel welcomes twice');
     }
+    if (message.type !== 'meter') return this.onMoney(message);
     const { bytes } = message;
     if (bytes > this.bytes + UNDER_WAY) {
       throw new NatError(
@@ -281,19 +289,37 @@ export class TunnelConnection {
         `the tunnel says that it carried ${bytes} bytes; here it was ${this.bytes}`,
       );
     }
+  }
+
+  private onMoney(message: Extract<TunnelMessage, { type: 'bill' | 'noted' | 'held' }>): void {
     const { purse, logger, tunnel } = this.options;
-    const { session, price, currency } = this.welcome;
-    if (purse === undefined || price === '0') return;
-    purse.sign(tunnel.nodeId, { session, bytes, price, currency }).then(
-      (receipt) => this.mux().say({ type: 'receipt', receipt }),
-      (error: unknown) =>
-        logger.warn({ tunnel: tunnel.nodeId, error: messageOf(error) }, 'a tunnel was not paid'),
-    );
+    if (purse === undefined || this.welcome.price === '0') return;
+    if (message.type === 'held') {
+      logger.info({ tunnel: tunnel.nodeId, reason: message.message }, 'a tunnel wants to be paid');
+      return purse.held(this.party);
+    }
+    this.documents.add(async () => {
+      try {
+        if (message.type === 'noted') return await purse.noted(this.party, message.receipt);
+        const receipt = await purse.sign(this.party, this.welcome, message.bill, this.carried);
+        if (receipt !== undefined) this.mux().say({ type: 'receipt', receipt });
+      } catch (error) {
+        logger.warn({ tunnel: tunnel.nodeId, error: messageOf(error) }, 'a tunnel is not paid');
+        this.mux().close(new NatError('NAT_TUNNEL_UNPAID', messageOf(error).slice(0, 512)));
+      }
+    });
+  }
+
+  private get carried(): Carried {
+    return { session: this.welcome.session, bytes: this.bytes };
   }
 
   private end(error: NatError): void {
     this.settleGoing();
     this.settleClosed(this.reason ?? error);
+    if (this.welcome.price !== '0') {
+      this.options.purse?.ended(this.party, this.welcome, this.carried);
+    }
   }
 }
 
@@ -309,15 +335,13 @@ function codeOf(code: unknown): NatErrorCode {
 }
 
 /** @throws NatError NAT_TUNNEL_UNPAID. */
-function checkPrice({ price, currency }: Welcome, purse: TunnelPurse | undefined): void {
-  if (price === '0') return;
-  const fits = purse?.currency === currency && BigInt(price) <= purse.maxPrice;
-  if (!fits) {
-    throw new NatError(
-      'NAT_TUNNEL_UNPAID',
-      `the tunnel asks for ${price} ${currency} a GB, which is more than this node pays`,
-    );
-  }
+function checkPrice(welcome: Welcome, purse: TunnelPurse | undefined): void {
+  const { price, currency } = welcome;
+  if (price === '0' || purse?.affords(welcome) === true) return;
+  throw new NatError(
+    'NAT_TUNNEL_UNPAID',
+    `the tunnel asks for ${price} ${currency} a GB, which is more than this node pays, or in another way`,
+  );
 }
 
 /** The most bytes of a refusal that are read. */

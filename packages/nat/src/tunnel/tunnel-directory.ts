@@ -75,6 +75,11 @@ export class TunnelDirectory implements Plugin {
     };
   }
 
+  /** A tunnel that we have met. */
+  contactOf(nodeId: NodeId): Contact | undefined {
+    return this.known.get(nodeId);
+  }
+
   /**
    * Look for tunnels that take us for what we pay, the best first: near and idle ones, and no two of
    * one address group before there are others.
@@ -155,12 +160,8 @@ export class TunnelDirectory implements Plugin {
     return { offer: { contact, address, terms, rtt: clock.now() - begin }, known };
   }
 
-  private affords({ price, currency }: TunnelTerms): boolean {
-    const { purse } = this.options;
-    return (
-      price === '0' ||
-      (purse !== undefined && currency === purse.currency && BigInt(price) <= purse.maxPrice)
-    );
+  private affords(terms: TunnelTerms): boolean {
+    return terms.price === '0' || this.options.purse?.affords(terms) === true;
   }
 
   private remember(contact: Contact): void {
@@ -178,12 +179,14 @@ export class TunnelDirectory implements Plugin {
 }
 
 /**
- * Order offers: by round trip, which a tunnel at its limits makes count three times; then those of
- * address groups that came before go behind the others, since one operator would end them together.
+ * Order offers: those for nothing first; by round trip, which a tunnel at its limits makes count three
+ * times; then those of address groups that came before go behind the others, since one operator would end
+ * them together.
  */
 export function rank(offers: readonly TunnelOffer[]): TunnelOffer[] {
   const cost = ({ rtt, terms }: TunnelOffer) => (rtt + 1) * (1 + 2 * terms.load);
-  const sorted = [...offers].sort((a, b) => cost(a) - cost(b));
+  const paid = ({ terms }: TunnelOffer) => (terms.price === '0' ? 0 : 1);
+  const sorted = [...offers].sort((a, b) => paid(a) - paid(b) || cost(a) - cost(b));
   const seen = new Set<string>();
   const first: TunnelOffer[] = [];
   const rest: TunnelOffer[] = [];

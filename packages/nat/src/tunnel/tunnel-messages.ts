@@ -16,9 +16,17 @@ export type TunnelMessage =
       /** Per GB, in the smallest unit of `currency`: a decimal number. */
       readonly price: string;
       readonly currency: string;
+      /** How it is paid, which this package hands over unread. */
+      readonly payment?: unknown;
     }
-  /** Bytes carried in this session so far, both ways. The client may sign for them. */
+  /** Bytes carried in this session so far, both ways. */
   | { readonly type: 'meter'; readonly bytes: number }
+  /** A bill, which this package hands over unread. */
+  | { readonly type: 'bill'; readonly bill: unknown }
+  /** A receipt of the client's, signed by the tunnel, too. */
+  | { readonly type: 'noted'; readonly receipt: unknown }
+  /** Nothing more is carried before the tunnel is paid. */
+  | { readonly type: 'held'; readonly message: string }
   /** The tunnel stops soon, or does no more for this client: find another. */
   | { readonly type: 'going'; readonly code: string; readonly message: string };
 
@@ -47,19 +55,26 @@ function objectOf(text: string): Record<string, unknown> {
 export function parseTunnelMessage(text: string): TunnelMessage {
   const { type, ...rest } = objectOf(text);
   if (type === 'welcome') {
-    const { session, port, price, currency } = rest;
+    const { session, port, price, currency, payment } = rest;
     if (!isText(session, 32) || !/^[0-9a-f]{32}$/.test(session)) throw bad('a wrong session');
     if (!Number.isInteger(port) || (port as number) < 1 || (port as number) > 65_535) {
       throw bad('a wrong port');
     }
-    if (!isText(price, 78) || !/^(0|[1-9][0-9]*)$/.test(price)) throw bad('a wrong price');
+    if (!isText(price, 39) || !/^(0|[1-9][0-9]*)$/.test(price)) throw bad('a wrong price');
     if (!isText(currency, 64) || currency === '') throw bad('a wrong currency');
-    return { type, session, port: port as number, price, currency };
+    return { type, session, port: port as number, price, currency, payment };
   }
   if (type === 'meter') {
     const { bytes } = rest;
     if (!Number.isSafeInteger(bytes) || (bytes as number) < 0) throw bad('a wrong count');
     return { type, bytes: bytes as number };
+  }
+  if (type === 'bill') return { type, bill: rest['bill'] };
+  if (type === 'noted') return { type, receipt: rest['receipt'] };
+  if (type === 'held') {
+    const { message } = rest;
+    if (!isText(message, 512)) throw bad('a wrong reason');
+    return { type, message };
   }
   if (type === 'going') {
     const { code, message } = rest;

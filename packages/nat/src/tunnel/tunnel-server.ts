@@ -21,7 +21,7 @@ import { NatError } from '../errors.js';
 import { HEADER_SIZE, MAX_FRAME_DATA } from './mux-frame.js';
 import { DEFAULT_PORTS, type PortRange, listenFor } from './ports.js';
 import { RateGate } from './rate-gate.js';
-import type { TunnelAccounts, TunnelClient } from './tunnel-accounts.js';
+import type { TunnelAccounts, TunnelParty, TunnelPrice } from './tunnel-accounts.js';
 import { type TunnelLimits, defaultTunnelLimits } from './tunnel-limits.js';
 import { TUNNEL_PATH, TUNNEL_SUBPROTOCOL } from './tunnel-messages.js';
 import { TunnelSession } from './tunnel-session.js';
@@ -98,7 +98,7 @@ export class TunnelServer {
   /** What this tunnel offers at this time. */
   get terms(): TunnelTerms {
     const { clients, bytesPerSecond, bytesPerSecondEach } = this.limits;
-    const { price, currency } = this.options.accounts ?? FREE;
+    const { price, currency, payment } = this.options.accounts?.price ?? FREE;
     const used = this.sessions.size + this.opening.size;
     const busy = bytesPerSecond === Infinity ? 0 : Math.min(1, this.rate() / bytesPerSecond);
     return {
@@ -108,6 +108,7 @@ export class TunnelServer {
       bytesPerSecond: Math.min(bytesPerSecondEach, bytesPerSecond, Number.MAX_SAFE_INTEGER),
       price,
       currency,
+      ...(payment !== undefined && { payment }),
     };
   }
 
@@ -159,7 +160,7 @@ export class TunnelServer {
   }
 
   private begin(
-    client: TunnelClient,
+    client: TunnelParty,
     address: string,
     socket: WebSocket,
     { server, port }: Awaited<ReturnType<typeof listenFor>>,
@@ -192,7 +193,7 @@ export class TunnelServer {
     return session;
   }
 
-  private clientOf(socket: TLSSocket): TunnelClient {
+  private clientOf(socket: TLSSocket): TunnelParty {
     const peer = peerIdentityOf(socket);
     if (peer === undefined) {
       throw new NatError('NAT_TUNNEL_REFUSED', 'a client shows a certificate of its node');
@@ -200,7 +201,7 @@ export class TunnelServer {
     return { nodeId: peer.nodeId, publicKey: toHex(peer.publicKey) };
   }
 
-  private admit(client: TunnelClient, address: string): void {
+  private admit(client: TunnelParty, address: string): void {
     const busy = (what: string) => new NatError('NAT_TUNNEL_REFUSED', what);
     const known = this.sessions.get(client.nodeId);
     const room = this.sessions.size + this.opening.size - (known === undefined ? 0 : 1);
@@ -212,7 +213,6 @@ export class TunnelServer {
     if (same >= this.limits.clientsPerAddress) {
       throw busy('this tunnel has as many clients of your address as it takes: use another');
     }
-    this.options.accounts?.check(client, 0);
   }
 
   private carried(count: number, now: number): number {
@@ -245,4 +245,4 @@ export class TunnelServer {
   }
 }
 
-const FREE = { price: '0', currency: 'credit' };
+const FREE: TunnelPrice = { price: '0', currency: 'credit' };

@@ -1,7 +1,14 @@
 import { createServer, connect } from 'node:net';
 import { type TLSSocket } from 'node:tls';
 import { afterEach, describe, expect, it } from 'vitest';
-import { dialTls, directDialer, parseAddress, routeUpgrades } from '@granary/kad';
+import {
+  type Clock,
+  dialTls,
+  directDialer,
+  parseAddress,
+  routeUpgrades,
+  systemClock,
+} from '@granary/kad';
 import type { Carried, TunnelAccounts, TunnelPurse } from './tunnel-accounts.js';
 import { type TestNode, openTunnel, startNode, tunnelAt } from './tunnel.test-support.js';
 
@@ -22,6 +29,14 @@ async function tunnel(options: Parameters<typeof tunnelAt>[1] = {}) {
   cleanups.push(() => server.close());
   const peer = { nodeId: at.identity.nodeId, address: at.address, port: at.port };
   return { at: peer, server };
+}
+
+/** The system's clock, that can be put ahead. */
+class HastyClock implements Clock {
+  ahead = 0;
+  now = () => Date.now() + this.ahead;
+  setTimeout = systemClock.setTimeout.bind(systemClock);
+  clearTimeout = systemClock.clearTimeout.bind(systemClock);
 }
 
 /** A client of a tunnel that answers upgrades at /echo with what it is sent. */
@@ -217,52 +232,122 @@ describe('a tunnel', () => {
     expect(await second.check()).toBe(true);
   });
 
-  it('is paid by receipts for what both sides have counted, or ends', async () => {
-    const receipts: { client: string; told: number; signed: unknown }[] = [];
-    const accounts: TunnelAccounts = {
-      price: '7',
-      currency: 'credit',
-      receipt: (client, carried, receipt) => {
-        receipts.push({ client: client.nodeId, told: carried.bytes, signed: receipt });
-        return Promise.resolve((receipt as Carried).bytes);
-      },
-      check: (_client, unsigned) => {
-        if (unsigned > 600_000) throw new Error('sign for what was carried');
-      },
+  /** Accounts that give credit for some bytes, and a purse that pays when it is told to. */
+  function money(credit: number) {
+    let paid = 0;
+    let signed = 0;
+    const seen = {
+      bills: [] as Carried[],
+      ended: [] as Carried[],
+      held: 0,
+      noted: [] as unknown[],
     };
-    const { at, server } = await tunnel({ accounts, limits: { meterBytes: 200_000 } });
+    const accounts: TunnelAccounts = {
+      price: { price: '7', currency: 'credit', payment: { how: 'in kind' } },
+      meterBytes: 100_000,
+      owing: () => [{ session: 'of yesterday' }],
+      bill: (_client, carried) => {
+        seen.bills.push(carried);
+        return Promise.resolve(carried);
+      },
+      receipt: (_client, receipt) => {
+        signed = (receipt as Carried).bytes;
+        return Promise.resolve({ signed });
+      },
+      check: (_client, { bytes }, next) => {
+        if (bytes + next > paid + credit) throw new Error('pay for what was carried');
+      },
+      ended: (_client, carried) => seen.ended.push(carried),
+    };
+    const purse: TunnelPurse = {
+      affords: ({ price, payment }) => price === '7' && payment !== undefined,
+      sign: (_tunnel, _price, bill, own) =>
+        Promise.resolve((bill as Carried).session === own.session ? bill : undefined),
+      noted: (_tunnel, receipt) => Promise.resolve(void seen.noted.push(receipt)),
+      held: () => (seen.held += 1),
+      ended: () => undefined,
+    };
+    return { accounts, purse, seen, signed: () => signed, pay: () => (paid = signed) };
+  }
+
+  it('is paid by receipts for what both sides have counted', async () => {
+    const { accounts, purse, seen, signed } = money(Infinity);
+    const { at, server } = await tunnel({ accounts });
     expect(server.terms).toMatchObject({ price: '7', currency: 'credit' });
     const client = await echoing();
     const asking = await node();
     // Nothing is paid by who has not agreed to the price.
     await expect(openTunnel(client, at)).rejects.toMatchObject({ code: 'NAT_TUNNEL_UNPAID' });
-    const purse: TunnelPurse = {
-      maxPrice: 7n,
-      currency: 'credit',
-      sign: (_tunnel, carried) => Promise.resolve(carried),
-    };
     const paying = await openTunnel(client, at, { purse });
     const socket = await echoSocket(paying.address, client, asking);
     expect(await roundTrip(socket, 500_000)).toBe(true);
     socket.destroy();
-    await expect.poll(() => receipts.length).toBeGreaterThan(2);
-    for (const { client: payer, told, signed } of receipts) {
-      expect(payer).toBe(client.identity.nodeId);
-      expect(signed).toMatchObject({ price: '7', currency: 'credit' });
-      expect((signed as Carried).bytes).toBeLessThanOrEqual(told);
-      expect(told).toBeLessThanOrEqual(server.stats.bytes);
-    }
-    expect(paying.stats.bytes).toBeGreaterThanOrEqual((receipts.at(-1)!.signed as Carried).bytes);
+    await expect.poll(() => seen.noted.length).toBeGreaterThan(2);
+    await expect.poll(() => server.stats.connections).toBe(0);
+    await server.close();
+    // The last bill comes before the end.
+    await expect.poll(() => seen.ended.at(-1)?.bytes).toBe(signed());
+    expect(signed()).toBe(server.stats.bytes);
+    expect(seen.ended.map(({ session }) => session)).toContain(seen.bills[0]!.session);
+    expect(new Set(seen.bills.map(({ session }) => session)).size).toBe(1);
+  });
+
+  it('carries not one byte beyond the credit, and goes on when it is paid', async () => {
+    const credit = 700_000;
+    const { accounts, purse, seen, pay } = money(credit);
+    const { at, server } = await tunnel({ accounts });
+    const client = await echoing();
+    const paying = await openTunnel(client, at, { purse });
+    const socket = await echoSocket(paying.address, client, await node());
+    const sent = roundTrip(socket, 2_000_000);
+    await expect.poll(() => seen.held).toBe(1);
+    const stopped = server.stats.bytes;
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    expect(server.stats.bytes).toBe(stopped);
+    expect(stopped).toBeLessThanOrEqual(credit);
+    expect(stopped).toBeGreaterThan(credit / 2);
+    const paid = setInterval(pay, 20);
+    cleanups.push(() => clearInterval(paid));
+    expect(await sent).toBe(true);
+    expect(server.stats.bytes).toBeGreaterThan(4_000_000);
+    expect(server.stats.clients).toBe(1);
     paying.close();
-    await paying.closed;
-    const owing = await openTunnel(client, at, {
-      purse: { ...purse, sign: () => Promise.reject(new Error('no money')) },
-    });
-    const other = await echoSocket(owing.address, client, asking);
-    roundTrip(other, 500_000).catch(() => undefined);
+  });
+
+  it('ends a client that does not pay, and is left by one that disputes its bills', async () => {
+    const clock = new HastyClock();
+    const { accounts, purse, seen } = money(300_000);
+    const { at } = await tunnel({ accounts, clock });
+    const client = await echoing();
+    const asking = await node();
+    const owing = await openTunnel(client, at, { purse });
+    const socket = await echoSocket(owing.address, client, asking);
+    roundTrip(socket, 500_000).catch(() => undefined);
+    await expect.poll(() => seen.held).toBe(1);
+    clock.ahead = 60_000;
     expect(await owing.closed).toMatchObject({
       code: 'NAT_TUNNEL_UNPAID',
-      message: 'sign for what was carried',
+      message: 'pay for what was carried',
     });
+    const generous = await tunnel({ accounts: money(Infinity).accounts });
+    const disputing = await openTunnel(client, generous.at, {
+      purse: { ...purse, sign: () => Promise.reject(new Error('that is not what was agreed')) },
+    });
+    expect(await disputing.closed).toMatchObject({
+      code: 'NAT_TUNNEL_UNPAID',
+      message: 'that is not what was agreed',
+    });
+  });
+
+  it('cuts off who sends receipts without end', async () => {
+    const { accounts, purse } = money(Infinity);
+    const { at } = await tunnel({
+      accounts: { ...accounts, receipt: () => new Promise(() => undefined) },
+    });
+    const client = await echoing();
+    const opened = await openTunnel(client, at, { purse });
+    const mux = (opened as unknown as { mux(): { say(message: unknown): void } }).mux();
+    for (let i = 0; i < 50; i += 1) mux.say({ type: 'receipt', receipt: i });
+    expect(await opened.closed).toMatchObject({ code: 'NAT_TUNNEL_CLOSED' });
   });
 });

@@ -62,6 +62,7 @@ const ACTIONS: Readonly<Record<OperationName, Action | readonly [Action, Action]
   DeleteBucketCors: 's3:PutBucketCORS',
   GetBucketEncryption: 's3:GetEncryptionConfiguration',
   PutBucketEncryption: 's3:PutEncryptionConfiguration',
+  DeleteBucketEncryption: 's3:PutEncryptionConfiguration',
   GetBucketLifecycleConfiguration: 's3:GetLifecycleConfiguration',
   PutBucketLifecycleConfiguration: 's3:PutLifecycleConfiguration',
   DeleteBucketLifecycle: 's3:PutLifecycleConfiguration',

@@ -85,6 +85,7 @@ const KEYS = new Set([
   's3:x-amz-copy-source',
   's3:x-amz-metadata-directive',
   's3:x-amz-server-side-encryption',
+  's3:x-amz-server-side-encryption-customer-algorithm',
   's3:x-amz-storage-class',
 ]);
 const TAG_KEYS = ['s3:existingobjecttag/', 's3:requestobjecttag/'];

@@ -3,9 +3,12 @@ import type { Action } from './actions.js';
 import { fitsWildcard } from './wildcard.js';
 
 /** What a right of an access key lets one do. */
-export const RIGHTS = ['list', 'read', 'write', 'delete', 'manage'] as const;
+export const RIGHTS = ['list', 'read', 'write', 'delete', 'manage', 'admin'] as const;
 
-/** One of {@link RIGHTS}: `manage` is buckets themselves, their settings, ACLs and locks. */
+/**
+ * One of {@link RIGHTS}: `manage` is buckets themselves, their settings, ACLs and locks; `admin`, for keys
+ * of admins, users.
+ */
 export type Right = (typeof RIGHTS)[number];
 
 /** The form in which an access key's scope is kept. What is left out is not limited. */

@@ -1,7 +1,5 @@
-import { MetadataError } from '../../metadata/metadata-error.js';
 import { aclHeader } from '../access/acl.js';
-import { type KeyScope, scopeAllows } from '../access/key-scope.js';
-import { checkBucketName } from '../bucket-name.js';
+import { scopeAllows } from '../access/key-scope.js';
 import type { Call } from '../call.js';
 import { isoDate } from '../http-date.js';
 import { S3Error, invalidArgument, notImplemented } from '../s3-error.js';
@@ -9,12 +7,11 @@ import { emptyResponse, xmlResponse } from '../s3-response.js';
 import { readTagNodes, MAX_BUCKET_TAGS, type Tags } from '../tags.js';
 import { readXml } from '../xml-reader.js';
 import { S3_NAMESPACE, optional, xml } from '../xml-writer.js';
+import { checkNewBucket, createBucket } from './create-bucket.js';
 import type { Handlers } from './handler.js';
 import { ownerElement } from './owners.js';
 import { parseLimit } from './paging.js';
-
-/** Names that the server itself answers at. */
-const RESERVED = new Set(['health', 'ready', 'metrics']);
+import { visibleBuckets } from './visible-buckets.js';
 
 /** Buckets themselves: list, create, head, delete, location. */
 export const bucketHandlers: Handlers = {
@@ -28,26 +25,13 @@ export const bucketHandlers: Handlers = {
       throw invalidArgument('max-buckets', '0', 'max-buckets must be from 1 to 10000');
     const prefix = parameters.get('prefix') ?? '';
     const visible: { name: string; created: number }[] = [];
-    let after = parameters.get('continuation-token') ?? '';
     let more = false;
-    scan: for (;;) {
-      const page = await call.metadata.listBuckets({
-        owner: caller.userId,
-        limit: 1000,
-        ...(after !== '' && { after }),
-      });
-      for (const { name, created } of page) {
-        after = name;
-        if (!name.startsWith(prefix)) continue;
-        if (!scopeAllows(withoutPrefixes(caller.scope), 's3:ListBucket', { bucket: name }))
-          continue;
-        if (visible.length === limit) {
-          more = true;
-          break scan;
-        }
-        visible.push({ name, created });
-      }
-      if (page.length < 1000) break;
+    const after = parameters.get('continuation-token');
+    for await (const bucket of visibleBuckets(call.metadata, caller.userId, caller.scope, after)) {
+      if (!bucket.name.startsWith(prefix)) continue;
+      more = visible.length === limit;
+      if (more) break;
+      visible.push(bucket);
     }
     return xmlResponse(
       xml(
@@ -75,15 +59,7 @@ export const bucketHandlers: Handlers = {
   async CreateBucket(call) {
     const { caller, bucketName, request } = call;
     if (caller === null) throw new S3Error('AccessDenied');
-    if (!scopeAllows(caller.scope, 's3:CreateBucket', { bucket: bucketName })) {
-      throw new S3Error('AccessDenied');
-    }
-    checkBucketName(bucketName);
-    if (RESERVED.has(bucketName)) {
-      throw new S3Error('InvalidBucketName', `"${bucketName}" is reserved by this bridge.`, {
-        fields: { BucketName: bucketName },
-      });
-    }
+    checkNewBucket(caller, bucketName);
     const ownership = request.headers.get('x-amz-object-ownership');
     if (ownership === 'BucketOwnerPreferred') throw notImplemented('BucketOwnerPreferred');
     const acl = aclHeader(request.headers);
@@ -92,23 +68,11 @@ export const bucketHandlers: Handlers = {
       ...(acl !== undefined && acl !== 'private' && { acl }),
       ...(Object.keys(tags).length > 0 && { tagging: tags }),
     };
-    try {
-      await call.metadata.createBucket({
-        name: bucketName,
-        owner: caller.userId,
-        objectLock:
-          request.headers.get('x-amz-bucket-object-lock-enabled')?.toLowerCase() === 'true',
-        documents,
-      });
-    } catch (error) {
-      if (!(error instanceof MetadataError) || error.code !== 'METADATA_BUCKET_EXISTS') throw error;
-      const there = await call.metadata.bucket(bucketName);
-      throw new S3Error(
-        there?.owner === caller.userId ? 'BucketAlreadyOwnedByYou' : 'BucketAlreadyExists',
-        undefined,
-        { fields: { BucketName: bucketName } },
-      );
-    }
+    await createBucket(call.metadata, caller, {
+      name: bucketName,
+      objectLock: request.headers.get('x-amz-bucket-object-lock-enabled')?.toLowerCase() === 'true',
+      documents,
+    });
     return emptyResponse(200, { location: `/${bucketName}` });
   },
 
@@ -134,11 +98,6 @@ export const bucketHandlers: Handlers = {
     );
   },
 };
-
-/** A bucket is shown to a key that is good for a part of it. */
-function withoutPrefixes(scope: KeyScope | null): KeyScope | null {
-  return scope === null ? null : { ...scope, prefixes: undefined };
-}
 
 async function readConfiguration(call: Call): Promise<Tags> {
   const bytes = await call.document();

@@ -73,11 +73,22 @@ export const bucketSettingsHandlers: Handlers = {
   async PutBucketEncryption(call) {
     await call.authorize('s3:PutEncryptionConfiguration');
     const root = readXml(await call.document(), 'ServerSideEncryptionConfiguration');
-    for (const rule of root.all('Rule')) {
+    const rules = root.all('Rule');
+    if (rules.length === 0) throw new S3Error('MalformedXML', 'There is no <Rule>.');
+    for (const rule of rules) {
       const algorithm = rule.child('ApplyServerSideEncryptionByDefault')?.textOf('SSEAlgorithm');
       if (algorithm !== 'AES256') throw notImplemented('Default encryption other than AES256');
+      // To overlook it would let in what somebody wants to keep out.
+      const blocked = rule.child('BlockedEncryptionTypes')?.textOf('EncryptionType') ?? 'NONE';
+      if (blocked !== 'NONE') throw notImplemented('Blocking a type of encryption');
     }
     return emptyResponse(200);
+  },
+
+  async DeleteBucketEncryption(call) {
+    await call.authorize('s3:PutEncryptionConfiguration');
+    // Back to what it always is.
+    return emptyResponse(204);
   },
 
   async GetBucketLifecycleConfiguration(call) {

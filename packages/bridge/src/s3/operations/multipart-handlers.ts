@@ -4,6 +4,9 @@ import type { Checksum, Part, Upload } from '../../metadata/records.js';
 import type { BodyPlan } from '../body/body-plan.js';
 import { CHECKSUM_ALGORITHMS, type ChecksumAlgorithm, checksumHeader } from '../body/checksum.js';
 import { type VerifiedBody, verifiedBody } from '../body/verified-body.js';
+import type { CustomerKey } from '../../contents/customer-key.js';
+import { checkUploadKey, customerKeyOf, encryptionHeaders } from '../customer-encryption.js';
+import { fullChecksums, storePayload } from './store-payload.js';
 import type { Call } from '../call.js';
 import { unquote, writeConditions } from '../conditional.js';
 import { isoDate } from '../http-date.js';
@@ -21,13 +24,7 @@ import {
 import { ownerElement, ownerOf } from './owners.js';
 import { MAX_PAGE, limitOf, nameEncoder } from './paging.js';
 import { refuseUnsupported } from './unsupported-headers.js';
-import {
-  findSource,
-  fullChecksums,
-  sourceRange,
-  writeAttributes,
-  writtenHeaders,
-} from './write-handlers.js';
+import { findSource, sourceRange, writeAttributes, writtenHeaders } from './write-handlers.js';
 
 /** The most parts of an upload. */
 const MAX_PARTS = 10_000;
@@ -40,7 +37,8 @@ const COMPLETE_BYTES = 4 * 1024 * 1024;
 export const multipartHandlers: Handlers = {
   async CreateMultipartUpload(call) {
     const { headers } = call.request;
-    const attributes = await writeAttributes(call);
+    const key = customerKeyOf(call.request);
+    const attributes = await writeAttributes(call, key);
     const checksum = multipartChecksum(
       headers.get('x-amz-checksum-algorithm'),
       headers.get('x-amz-checksum-type'),
@@ -61,7 +59,7 @@ export const multipartHandlers: Handlers = {
         { xmlns: S3_NAMESPACE },
       ),
       {
-        'x-amz-server-side-encryption': 'AES256',
+        ...encryptionHeaders(key),
         ...(checksum !== undefined && {
           'x-amz-checksum-algorithm': checksum.algorithm,
           'x-amz-checksum-type': checksum.type,
@@ -75,6 +73,8 @@ export const multipartHandlers: Handlers = {
     await call.authorize('s3:PutObject', { key: call.key });
     const partNumber = partNumberOf(call);
     const upload = await findUpload(call);
+    const key = customerKeyOf(call.request);
+    checkUploadKey(key, upload);
     const expected = checksumOf(upload);
     const given = call.plan.checksum?.algorithm;
     if (given !== undefined && expected !== undefined && given !== expected.algorithm) {
@@ -83,10 +83,11 @@ export const multipartHandlers: Handlers = {
         `Checksum Type mismatch occurred, expected checksum Type: ${expected.algorithm.toLowerCase()}, actual checksum Type: ${given.toLowerCase()}`,
       );
     }
-    const part = await storePart(call, upload, partNumber, call.payload(expected?.algorithm));
+    const payload = call.payload(expected?.algorithm);
+    const part = await storePart(call, upload, partNumber, payload, key);
     return emptyResponse(200, {
       etag: `"${part.etag}"`,
-      'x-amz-server-side-encryption': 'AES256',
+      ...encryptionHeaders(key),
       ...Object.fromEntries(
         part.checksums.map(({ algorithm, value }) => [checksumHeader(algorithm), value]),
       ),
@@ -98,15 +99,24 @@ export const multipartHandlers: Handlers = {
     await call.authorize('s3:PutObject', { key: call.key });
     const partNumber = partNumberOf(call);
     const upload = await findUpload(call);
-    const source = await findSource(call);
+    const [sourceKey, key] = [
+      customerKeyOf(call.request, 'copy-source-'),
+      customerKeyOf(call.request),
+    ];
+    checkUploadKey(key, upload);
+    const source = await findSource(call, sourceKey);
     const range = sourceRange(call, source);
-    const stream = readBody(call.deps, source.body, range, call.request.signal);
+    const stream = readBody(call.deps, source, range, call.request.signal, sourceKey);
     const plan: BodyPlan = { length: range.length };
     const payload = verifiedBody(stream, plan, undefined, checksumOf(upload)?.algorithm);
-    const shared = await sharedBody(call.metadata, source.body, range);
+    // What a client's key has sealed is not cut: a run of it is no whole.
+    const shared =
+      key === undefined && sourceKey === undefined
+        ? await sharedBody(call.metadata, source.body, range)
+        : undefined;
     const part =
       shared === undefined
-        ? await copyPart(call, upload, partNumber, payload)
+        ? await copyPart(call, upload, partNumber, payload, key)
         : await sharePart(call, upload, partNumber, payload, shared);
     return xmlResponse(
       xml(
@@ -118,7 +128,7 @@ export const multipartHandlers: Handlers = {
         ],
         { xmlns: S3_NAMESPACE },
       ),
-      { 'x-amz-copy-source-version-id': source.versionId },
+      { 'x-amz-copy-source-version-id': source.versionId, ...encryptionHeaders(key) },
     );
   },
 
@@ -193,6 +203,8 @@ export const multipartHandlers: Handlers = {
     );
     const uploadId = call.request.parameters.get('uploadId')!;
     const upload = await call.metadata.upload(call.bucketName, call.key, uploadId);
+    const key = customerKeyOf(call.request);
+    if (upload !== undefined && key !== undefined) checkUploadKey(key, upload);
     const checksums = upload === undefined ? [] : await checkParts(call, upload, named);
     const version = await call.metadata.completeUpload(call.bucketName, call.key, uploadId, {
       parts: named.map(({ partNumber, etag }) => ({ partNumber, etag })),
@@ -200,7 +212,7 @@ export const multipartHandlers: Handlers = {
       checksums,
       ...(precondition !== undefined && { precondition }),
     });
-    const { etag, ...written } = writtenHeaders(await call.bucket(), version);
+    const { etag, ...written } = writtenHeaders(await call.bucket(), version, key);
     return xmlResponse(
       xml(
         'CompleteMultipartUploadResult',
@@ -278,17 +290,11 @@ async function storePart(
   { bucket, key, uploadId }: Upload,
   partNumber: number,
   payload: VerifiedBody,
+  customerKey: CustomerKey | undefined,
 ): Promise<Part> {
-  const stored = await call.deps.writer.store(payload.stream, call.request.signal);
+  const stored = await storePayload(call, payload, customerKey);
   try {
-    const facts = payload.facts();
-    return await call.metadata.putPart(bucket, key, uploadId, {
-      partNumber,
-      size: facts.size,
-      etag: facts.md5,
-      checksums: fullChecksums(facts),
-      body: stored.body,
-    });
+    return await call.metadata.putPart(bucket, key, uploadId, { partNumber, ...stored.held });
   } catch (error) {
     await stored.abandon();
     throw error;
@@ -300,10 +306,11 @@ async function copyPart(
   upload: Upload,
   partNumber: number,
   payload: VerifiedBody,
+  key: CustomerKey | undefined,
 ): Promise<Part> {
   const give = await call.deps.copies.take(call.request.signal);
   try {
-    return await storePart(call, upload, partNumber, payload);
+    return await storePart(call, upload, partNumber, payload, key);
   } finally {
     give();
   }

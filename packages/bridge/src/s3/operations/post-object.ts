@@ -12,7 +12,9 @@ import { readTagging, MAX_OBJECT_TAGS } from '../tags.js';
 import { uriEncode } from '../uri-encoding.js';
 import { writeXml, xml } from '../xml-writer.js';
 import type { Caller } from '../access/decision.js';
-import { fullChecksums, writeAttributes, writtenHeaders } from './write-handlers.js';
+import { customerKeyOf } from '../customer-encryption.js';
+import { storePayload } from './store-payload.js';
+import { writeAttributes, writtenHeaders } from './write-handlers.js';
 
 /** Finds who an access key belongs to. @throws S3Error InvalidAccessKeyId, AccessDenied. */
 export type FindCaller = (
@@ -75,7 +77,8 @@ async function store(
   const tagging = fields.get('tagging');
   const tags =
     tagging === undefined ? undefined : readTagging(Buffer.from(tagging, 'utf8'), MAX_OBJECT_TAGS);
-  const attributes = await writeAttributes(call, tags);
+  const key = customerKeyOf(call.request);
+  const attributes = await writeAttributes(call, key, tags);
   const acl = fields.get('acl');
   if (acl !== undefined && acl !== 'private')
     await call.authorize('s3:PutObjectAcl', { key: call.key });
@@ -84,23 +87,19 @@ async function store(
   const plan = planBody(call.request.headers, undefined);
   const counted = countedFile(form.file, least, most);
   const payload = verifiedBody(counted, { ...plan, length: MAX_PUT_BYTES, open: true }, undefined);
-  const stored = await call.deps.writer.store(payload.stream, call.request.signal);
+  const stored = await storePayload(call, payload, key);
   try {
-    const facts = payload.facts();
     const version = await call.metadata.putVersion({
       bucket: call.bucketName,
       key: call.key,
-      body: stored.body,
-      size: facts.size,
-      etag: facts.md5,
-      checksums: fullChecksums(facts),
+      ...stored.held,
       ...attributes,
       details: {
         ...attributes.details,
         acl: acl === undefined || acl === 'private' ? null : parseCanned(acl),
       },
     });
-    return answer(call, fields, writtenHeaders(await call.bucket(), version));
+    return answer(call, fields, writtenHeaders(await call.bucket(), version, key));
   } catch (error) {
     await stored.abandon();
     throw error;

@@ -4,6 +4,8 @@ import type { ObjectVersion, Part } from '../../metadata/records.js';
 import { type ByteRange, parseRange } from '../byte-range.js';
 import type { Call } from '../call.js';
 import { checkReadConditions } from '../conditional.js';
+import type { CustomerKey } from '../../contents/customer-key.js';
+import { checkVersionKey, customerKeyOf, encryptionHeaders } from '../customer-encryption.js';
 import { httpDate } from '../http-date.js';
 import { headerValue, hasOverrides, responseOverrides } from '../object-headers.js';
 import { S3Error, invalidArgument } from '../s3-error.js';
@@ -27,10 +29,11 @@ export const readHandlers: Handlers = {
 
   async GetObject(call) {
     for (let attempt = 1; ; attempt++) {
-      const { response, version, range } = await describe(call);
+      const { response, version, range, key } = await describe(call);
       if (range.length === 0) return response;
       try {
-        const body = await begun(readBody(call.deps, version.body, range, call.request.signal));
+        const { signal } = call.request;
+        const body = await begun(readBody(call.deps, version, range, signal, key));
         return { ...response, body };
       } catch (error) {
         // It was replaced between our look and our read; a version that was named can't be.
@@ -58,6 +61,7 @@ export const readHandlers: Handlers = {
       call.versionId === undefined ? 's3:GetObjectAttributes' : 's3:GetObjectVersionAttributes';
     const bucket = await call.bucket();
     const version = await findVersion(call, action, { key: call.key, versionId: call.versionId });
+    checkVersionKey(customerKeyOf(call.request), version);
     const [checksum] = version.checksums;
     return xmlResponse(
       xml(
@@ -88,6 +92,8 @@ interface Description {
   /** The answer without its body. */
   readonly response: S3Response;
   readonly version: ObjectVersion;
+  /** The client's key that it is encrypted by. */
+  readonly key?: CustomerKey;
   /** What is to be sent; of length 0 when it is nothing. */
   readonly range: ByteRange;
 }
@@ -105,8 +111,12 @@ async function describe(call: Call): Promise<Description> {
   const action = call.versionId === undefined ? 's3:GetObject' : 's3:GetObjectVersion';
   const bucket = await call.bucket();
   const version = await findVersion(call, action, { key: call.key, versionId: call.versionId });
+  const key = customerKeyOf(call.request);
+  checkVersionKey(key, version);
+  const found = { version, ...(key !== undefined && { key }) };
   const about = {
     ...versionHeaders(bucket, version),
+    ...encryptionHeaders(key),
     ...Object.fromEntries(
       Object.entries(responseOverrides(parameters)).map(([name, value]) => [
         name,
@@ -129,17 +139,19 @@ async function describe(call: Call): Promise<Description> {
     });
   }
   const partNumber = parameters.get('partNumber');
-  if (partNumber !== undefined) return describePart(call, version, about, partNumber);
+  if (partNumber !== undefined) {
+    return { ...found, ...(await describePart(call, version, about, partNumber)) };
+  }
   const range = parseRange(rangeHeader(call, version), version.size);
   if (range !== undefined) {
     return {
-      version,
+      ...found,
       range,
       response: emptyResponse(206, { ...about, ...rangeHeaders(range, version.size) }),
     };
   }
   return {
-    version,
+    ...found,
     range: { offset: 0, length: version.size },
     response: emptyResponse(200, {
       ...about,

@@ -1,28 +1,24 @@
 import type { HeaderList } from '../header-list.js';
+import { checkEncryption } from '../customer-encryption.js';
 import { S3Error, notImplemented } from '../s3-error.js';
 
 /**
  * Refuse header fields that ask for what this bridge can't do. To overlook one would store something
  * in another way than was asked for.
  *
- * @throws S3Error NotImplemented, InvalidStorageClass, InvalidArgument.
+ * @throws S3Error NotImplemented, InvalidArgument, InvalidEncryptionAlgorithmError.
  */
 export function refuseUnsupported(headers: HeaderList): void {
   for (const name of headers.names()) {
     if (
-      /^x-amz-(copy-source-)?server-side-encryption-(customer|aws-kms|context|bucket-key)/.test(
-        name,
-      ) ||
+      /^x-amz-server-side-encryption-(aws-kms|context|bucket-key)/.test(name) ||
       name === 'x-amz-mfa' ||
       name === 'x-amz-write-offset-bytes'
     ) {
       throw notImplemented(`The header ${name}`);
     }
   }
-  const encryption = headers.get('x-amz-server-side-encryption');
-  if (encryption !== undefined && encryption !== 'AES256') {
-    throw notImplemented(`Server-side encryption ${encryption.slice(0, 20)}`);
-  }
+  checkEncryption(headers);
 }
 
 /** The storage class of a write. There is one. @throws S3Error InvalidStorageClass. */

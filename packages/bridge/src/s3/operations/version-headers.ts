@@ -13,7 +13,6 @@ export function versionHeaders(bucket: Bucket, version: ObjectVersion): Record<s
     'last-modified': httpDate(version.modified),
     etag: `"${version.etag}"`,
     'accept-ranges': 'bytes',
-    'x-amz-server-side-encryption': 'AES256',
     ...Object.fromEntries(
       Object.entries(details.headers).map(([name, value]) => [name, headerValue(value)]),
     ),

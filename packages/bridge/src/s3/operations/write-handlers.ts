@@ -1,4 +1,5 @@
 import { readBody } from '../../contents/content-reader.js';
+import type { NewVersion } from '../../metadata/requests.js';
 import type {
   Bucket,
   Checksum,
@@ -8,7 +9,9 @@ import type {
 } from '../../metadata/records.js';
 import { aclHeader } from '../access/acl.js';
 import { type ChecksumAlgorithm, createHasher, parseAlgorithm } from '../body/checksum.js';
-import type { BodyFacts } from '../body/verified-body.js';
+import { verifiedBody } from '../body/verified-body.js';
+import { checkVersionKey, customerKeyOf, encryptionHeaders } from '../customer-encryption.js';
+import type { CustomerKey } from '../../contents/customer-key.js';
 import { parseCopyRange } from '../byte-range.js';
 import { type Call, findBucket } from '../call.js';
 import { checkReadConditions, writeConditions } from '../conditional.js';
@@ -23,6 +26,7 @@ import { uriDecode } from '../uri-encoding.js';
 import { S3_NAMESPACE, xml } from '../xml-writer.js';
 import { findVersion } from './find-version.js';
 import type { Handlers } from './handler.js';
+import { type StoredPayload, storePayload } from './store-payload.js';
 import { refuseUnsupported, storageClassOf } from './unsupported-headers.js';
 import { checksumHeaders, expirationHeader, versionIdHeader } from './version-headers.js';
 
@@ -33,23 +37,19 @@ const MAX_COPY_BYTES = 5 * 1024 ** 3;
 export const writeHandlers: Handlers = {
   async PutObject(call) {
     const { headers } = call.request;
-    const attributes = await writeAttributes(call);
+    const key = customerKeyOf(call.request);
+    const attributes = await writeAttributes(call, key);
     const precondition = writeConditions(headers);
-    const payload = call.payload();
-    const stored = await call.deps.writer.store(payload.stream, call.request.signal);
+    const stored = await storePayload(call, call.payload(), key);
     try {
-      const facts = payload.facts();
       const version = await call.metadata.putVersion({
         bucket: call.bucketName,
         key: call.key,
-        body: stored.body,
-        size: facts.size,
-        etag: facts.md5,
-        checksums: fullChecksums(facts),
+        ...stored.held,
         ...attributes,
         ...(precondition !== undefined && { precondition }),
       });
-      return emptyResponse(200, writtenHeaders(await call.bucket(), version));
+      return emptyResponse(200, writtenHeaders(await call.bucket(), version, key));
     } catch (error) {
       await stored.abandon();
       throw error;
@@ -58,7 +58,11 @@ export const writeHandlers: Handlers = {
 
   async CopyObject(call) {
     const { headers } = call.request;
-    const source = await findSource(call);
+    const [sourceKey, key] = [
+      customerKeyOf(call.request, 'copy-source-'),
+      customerKeyOf(call.request),
+    ];
+    const source = await findSource(call, sourceKey);
     if (source.size > MAX_COPY_BYTES) {
       throw new S3Error(
         'InvalidRequest',
@@ -68,33 +72,37 @@ export const writeHandlers: Handlers = {
     const replace = directive(call, 'x-amz-metadata-directive') === 'REPLACE';
     const replaceTags = directive(call, 'x-amz-tagging-directive') === 'REPLACE';
     const same = source.bucket === call.bucketName && source.key === call.key;
-    if (same && source.isLatest && !replace && !replaceTags) {
+    const sameKey = sourceKey === undefined ? key === undefined : key?.equals(sourceKey) === true;
+    if (same && source.isLatest && !replace && !replaceTags && sameKey) {
       throw new S3Error(
         'InvalidRequest',
         "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.",
       );
     }
-    const attributes = await writeAttributes(call, replaceTags ? undefined : source.details.tags);
+    const attributes = await writeAttributes(
+      call,
+      key,
+      replaceTags ? undefined : source.details.tags,
+    );
     const precondition = writeConditions(headers);
-    const version = await call.metadata.putVersion({
-      bucket: call.bucketName,
-      key: call.key,
-      body: {
-        kind: 'copy',
-        bucket: source.bucket,
-        key: source.key,
-        versionId: source.versionId,
-      },
-      size: source.size,
-      etag: source.etag,
-      checksums: await copyChecksums(call, source),
-      ...attributes,
-      details: {
-        ...attributes.details,
-        ...(!replace && { headers: source.details.headers, metadata: source.details.metadata }),
-      },
-      ...(precondition !== undefined && { precondition }),
-    });
+    const put = (held: CopiedBody, encryption: unknown) =>
+      call.metadata.putVersion({
+        bucket: call.bucketName,
+        key: call.key,
+        ...held,
+        ...attributes,
+        details: {
+          ...attributes.details,
+          ...(!replace && { headers: source.details.headers, metadata: source.details.metadata }),
+          encryption,
+        },
+        ...(precondition !== undefined && { precondition }),
+      });
+    const version = sameKey
+      ? await put(await sharedCopy(call, source, sourceKey), source.details.encryption)
+      : await storedCopy(call, source, sourceKey, key, (held) =>
+          put(held, attributes.details.encryption),
+        );
     const bucket = await call.bucket();
     return xmlResponse(
       xml(
@@ -115,11 +123,52 @@ export const writeHandlers: Handlers = {
           'x-amz-copy-source-version-id': source.versionId,
         }),
         ...expirationHeader(bucket, version),
-        'x-amz-server-side-encryption': 'AES256',
+        ...encryptionHeaders(key),
       },
     );
   },
 };
+
+/** What a copy's version says of its body. */
+type CopiedBody = Pick<NewVersion, 'body' | 'size' | 'etag' | 'checksums' | 'sealing'>;
+
+/** A copy that shares its source's contents. */
+async function sharedCopy(
+  call: Call,
+  source: ObjectVersion,
+  sourceKey: CustomerKey | undefined,
+): Promise<CopiedBody> {
+  const { bucket, key, versionId, size, etag } = source;
+  const checksums = await copyChecksums(call, source, sourceKey);
+  return { body: { kind: 'copy', bucket, key, versionId }, size, etag, checksums };
+}
+
+/** A copy whose bytes are stored anew, since they are under another client's key. */
+async function storedCopy<T>(
+  call: Call,
+  source: ObjectVersion,
+  sourceKey: CustomerKey | undefined,
+  key: CustomerKey | undefined,
+  put: (held: StoredPayload['held']) => Promise<T>,
+): Promise<T> {
+  const { signal } = call.request;
+  const give = await call.deps.copies.take(signal);
+  try {
+    const range = { offset: 0, length: source.size };
+    const stream = readBody(call.deps, source, range, signal, sourceKey);
+    const also = askedAlgorithm(call) ?? source.checksums[0]?.algorithm;
+    const payload = verifiedBody(stream, { length: source.size }, undefined, also);
+    const stored = await storePayload(call, payload, key);
+    try {
+      return await put(stored.held);
+    } catch (error) {
+      await stored.abandon();
+      throw error;
+    }
+  } finally {
+    give();
+  }
+}
 
 /** What every write says of the version that it makes. */
 export interface WriteAttributes {
@@ -133,11 +182,13 @@ export interface WriteAttributes {
 /**
  * Read what a write says of its version, and find out whether the caller may say so.
  *
+ * @param key - the client's key that the version is encrypted by
  * @param tags - the tags, where they don't come from the request's header
  * @throws S3Error AccessDenied, InvalidRequest, and what the headers' parsers throw.
  */
 export async function writeAttributes(
   call: Call,
+  key: CustomerKey | undefined,
   tags?: VersionDetails['tags'],
 ): Promise<WriteAttributes> {
   const { headers } = call.request;
@@ -164,23 +215,22 @@ export async function writeAttributes(
       ...objectHeaders(headers),
       tags: ownTags,
       acl: acl ?? null,
-      encryption: null,
+      encryption: key?.prove(call.deps.random) ?? null,
     },
     retention: lock.retention ?? (bucket.objectLock ? defaultRetention(rule, now) : null),
     legalHold: lock.legalHold ?? false,
   };
 }
 
-/** The checksums of a whole that was sent in one piece. */
-export function fullChecksums({ checksums }: BodyFacts): Checksum[] {
-  return [...checksums].map(([algorithm, value]) => ({ algorithm, value, type: 'FULL_OBJECT' }));
-}
-
 /** Header fields of the answer to a write. */
-export function writtenHeaders(bucket: Bucket, version: ObjectVersion): Record<string, string> {
+export function writtenHeaders(
+  bucket: Bucket,
+  version: ObjectVersion,
+  key: CustomerKey | undefined,
+): Record<string, string> {
   return {
     etag: `"${version.etag}"`,
-    'x-amz-server-side-encryption': 'AES256',
+    ...encryptionHeaders(key),
     ...checksumHeaders(version.checksums),
     ...versionIdHeader(bucket, version.versionId),
     ...expirationHeader(bucket, version),
@@ -190,9 +240,13 @@ export function writtenHeaders(bucket: Bucket, version: ObjectVersion): Record<s
 /**
  * The version that `x-amz-copy-source` names, if the caller may read it and its conditions hold.
  *
+ * @param sourceKey - the client's key of the source, where the request brings one
  * @throws S3Error InvalidArgument, AccessDenied, NoSuchBucket, NoSuchKey, PreconditionFailed.
  */
-export async function findSource(call: Call): Promise<ObjectVersion> {
+export async function findSource(
+  call: Call,
+  sourceKey: CustomerKey | undefined,
+): Promise<ObjectVersion> {
   const { headers } = call.request;
   const { bucketName, key, versionId } = parseSource(headers.get('x-amz-copy-source')!);
   const bucket = await findBucket(call.metadata, bucketName);
@@ -200,6 +254,7 @@ export async function findSource(call: Call): Promise<ObjectVersion> {
   if (expected !== undefined && expected !== bucket.owner) throw new S3Error('AccessDenied');
   const action = versionId === undefined ? 's3:GetObject' : 's3:GetObjectVersion';
   const version = await findVersion(call, action, { bucket, key, versionId });
+  checkVersionKey(sourceKey, version);
   checkReadConditions(headers, version, 'x-amz-copy-source-');
   return version;
 }
@@ -232,9 +287,26 @@ function directive(call: Call, name: string): 'COPY' | 'REPLACE' {
 }
 
 /** The source's checksums, or the one that was asked for, made from the bytes where it is another. */
-async function copyChecksums(call: Call, source: ObjectVersion): Promise<readonly Checksum[]> {
-  const asked = call.request.headers.get('x-amz-checksum-algorithm');
-  if (asked === undefined) return source.checksums;
+async function copyChecksums(
+  call: Call,
+  source: ObjectVersion,
+  key: CustomerKey | undefined,
+): Promise<readonly Checksum[]> {
+  const algorithm = askedAlgorithm(call);
+  if (algorithm === undefined) return source.checksums;
+  const there = source.checksums.filter(
+    (checksum) => checksum.algorithm === algorithm && checksum.type === 'FULL_OBJECT',
+  );
+  if (there.length > 0) return there;
+  return [
+    { algorithm, value: await checksumOf(call, source, key, algorithm), type: 'FULL_OBJECT' },
+  ];
+}
+
+/** The checksum that a copy is to have. @throws S3Error InvalidArgument. */
+function askedAlgorithm({ request }: Call): ChecksumAlgorithm | undefined {
+  const asked = request.headers.get('x-amz-checksum-algorithm');
+  if (asked === undefined) return undefined;
   const algorithm = parseAlgorithm(asked);
   if (algorithm === undefined) {
     throw invalidArgument(
@@ -243,22 +315,19 @@ async function copyChecksums(call: Call, source: ObjectVersion): Promise<readonl
       'Checksum algorithm provided is unsupported.',
     );
   }
-  const there = source.checksums.filter(
-    (checksum) => checksum.algorithm === algorithm && checksum.type === 'FULL_OBJECT',
-  );
-  if (there.length > 0) return there;
-  return [{ algorithm, value: await checksumOf(call, source, algorithm), type: 'FULL_OBJECT' }];
+  return algorithm;
 }
 
 async function checksumOf(
   call: Call,
-  { body, size }: ObjectVersion,
+  source: ObjectVersion,
+  key: CustomerKey | undefined,
   algorithm: ChecksumAlgorithm,
 ): Promise<string> {
   const hasher = await createHasher(algorithm);
-  if (size > 0) {
-    const range = { offset: 0, length: size };
-    for await (const part of readBody(call.deps, body, range, call.request.signal)) {
+  if (source.size > 0) {
+    const range = { offset: 0, length: source.size };
+    for await (const part of readBody(call.deps, source, range, call.request.signal, key)) {
       hasher.update(part);
     }
   }
