@@ -16,7 +16,6 @@ import { Renter, RenterKeys } from '@granary/renter';
 
 const GRANARY = new URL('../../packages/cli/bin/granary.mjs', import.meta.url).pathname;
 const PAGE = new URL('../browser-page', import.meta.url).pathname;
-const NO_RECOVERY = new URL('../../test/e2e/support/no-recovery.js', import.meta.url).pathname;
 const CHROMIUM = '/usr/bin/chromium';
 const SIZE = Number(process.env['BENCH_BYTES'] ?? 128 * 1024 * 1024);
 const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 3);
@@ -119,7 +118,6 @@ export async function benchBrowser(report: (line: string) => void): Promise<void
       configFile: false,
       root: PAGE,
       logLevel: 'warn',
-      resolve: { alias: { 'tiny-secp256k1': NO_RECOVERY } },
       build: { outDir, target: 'es2023' },
     });
     for (const name of await readdir(join(outDir, 'assets'))) {

@@ -12,11 +12,6 @@ export interface BuiltPage {
   close(): Promise<void>;
 }
 
-const noRecovery: Alias = {
-  find: 'tiny-secp256k1',
-  replacement: new URL('./no-recovery.js', import.meta.url).pathname,
-};
-
 /**
  * Bundle a page as a user of the packages would, with nothing set, and serve it.
  *
@@ -28,7 +23,7 @@ export async function buildPage(name: string, alias: readonly Alias[] = []): Pro
     configFile: false,
     root: new URL(`./${name}`, import.meta.url).pathname,
     logLevel: 'warn',
-    resolve: { alias: [...alias, noRecovery] },
+    resolve: { alias: [...alias] },
     build: { outDir: folder, emptyOutDir: true, target: 'es2023' },
   });
   const served = await serveFolder(folder);
