@@ -6,9 +6,17 @@ const source = (name: string) =>
   fileURLToPath(new URL(`./packages/${name}/src/index.ts`, import.meta.url));
 
 // Unit tests run on the sources; end-to-end tests run the built command, as a user would.
-const alias = ['erasure', 'kad', 'nat', 'protocol', 'payments', 'farmer', 'renter', 'bridge'].map(
-  (name) => ({ find: `@granary/${name}`, replacement: source(name) }),
-);
+const alias = [
+  'erasure',
+  'kad',
+  'nat',
+  'protocol',
+  'payments',
+  'farmer',
+  'renter',
+  'bridge',
+  'web',
+].map((name) => ({ find: `@granary/${name}`, replacement: source(name) }));
 
 // What a package offers besides its index.
 const client = fileURLToPath(new URL('./packages/bridge/src/client/index.ts', import.meta.url));

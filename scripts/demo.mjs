@@ -168,7 +168,7 @@ try {
     const [alive] = found.farmers.filter(({ nodeId }) => spared.has(nodeId));
     await Promise.all(victims.map(({ nodeId }) => restartFarmer(nodeId, alive.address)));
     step('Starting an S3 endpoint');
-    const { url, region, accessKeyId, secretAccessKey } = await startBridge();
+    const { url, region, accessKeyId, secretAccessKey, dashboard } = await startBridge();
     say(`   ${url}`);
     say(`
 In another terminal, in this directory:
@@ -180,6 +180,11 @@ In another terminal, in this directory:
   npx granary get README.md copy.md  # read it back
   npx granary status                 # the farmers that answer
   npx granary --help                 # everything else
+
+See it in a browser (docs/dashboard.md):
+
+  ${ready.dashboard}
+  ${dashboard}
 
 Or by S3, with whatever speaks it:
 

@@ -3,7 +3,7 @@ import { CONTENTS_QUEUE, ContentKeeper } from './contents/content-keeper.js';
 import { ContentWriter } from './contents/content-writer.js';
 import type { ObjectBackend } from './contents/object-backend.js';
 import { Slots } from './contents/slots.js';
-import type { BridgeMetrics } from './http/bridge-metrics.js';
+import type { BridgeMetrics, RequestFigures } from './http/bridge-metrics.js';
 import { BridgeServer, type ServerLimits } from './http/bridge-server.js';
 import type { TlsPair } from './http/self-signed-certificate.js';
 import type { JournalBackend } from './journal/journal-backend.js';
@@ -54,6 +54,8 @@ export interface BridgeParts {
   readonly s3Limits?: Partial<S3Limits>;
   readonly pace?: Pace;
   readonly metrics?: BridgeMetrics;
+  /** Told of every request that was answered. Cheap calls only. */
+  readonly onRequest?: (figures: RequestFigures) => void;
   /** What hashing a password costs. */
   readonly hashCost?: HashCost;
   /** Granary's version, for the status. */
@@ -109,7 +111,7 @@ export class Bridge {
       logger,
     };
     const service = new S3Service(deps, parts.domains ?? [], parts.pace ?? DEFAULT_PACE);
-    const { host, port, tls, serverLimits, metrics, domains = [] } = parts;
+    const { host, port, tls, serverLimits, metrics, onRequest, domains = [] } = parts;
     const begun = clock.now();
     const listening: { server?: BridgeServer } = {};
     const rest = new RestService({
@@ -153,6 +155,7 @@ export class Bridge {
       ...(tls !== undefined && { tls }),
       ...(serverLimits !== undefined && { limits: serverLimits }),
       ...(metrics !== undefined && { metrics }),
+      ...(onRequest !== undefined && { onRequest }),
       logger,
       clock,
       random,
@@ -194,6 +197,11 @@ export class Bridge {
   /** The endpoint. */
   get url(): string {
     return this.server.url;
+  }
+
+  /** Requests under way and connections open. */
+  get load(): { readonly running: number; readonly connections: number } {
+    return this.server.load;
   }
 
   /**

@@ -96,6 +96,17 @@ describe('configuration', () => {
     ]);
   });
 
+  it('says where the dashboard is served: nowhere, a port or an address', async () => {
+    const where = await home('{"dashboard":"9480"}');
+    expect((await loadConfig(where, {}, {})).dashboard).toBe('9480');
+    const env = { GRANARY_DASHBOARD: 'off', GRANARY_DASHBOARD_NAMES: 'show' };
+    expect(await loadConfig(where, env, {})).toEqual({ dashboard: 'off', dashboardNames: 'show' });
+    expect((await loadConfig(where, env, { dashboard: '::1' })).dashboard).toBe('::1');
+    await expect(loadConfig(where, { GRANARY_DASHBOARD_NAMES: 'yes' }, {})).rejects.toThrow(
+      /environment.*dashboardNames/,
+    );
+  });
+
   it('says where a mistake is', async () => {
     await expect(loadConfig(await home('{'), {}, {})).rejects.toThrow(/config.json is not JSON/);
     await expect(loadConfig(await home('{"bootstrop":[]}'), {}, {})).rejects.toThrow(/bootstrop/);

@@ -33,6 +33,8 @@ const configSchema = z.strictObject({
   dialBack: z.enum(['auto', 'never']).optional(),
   tunnels: z.enum(['auto', 'always', 'never']).optional(),
   offerTunnel: z.enum(['auto', 'always', 'never']).optional(),
+  dashboard: z.string().optional(),
+  dashboardNames: z.enum(['show', 'hide']).optional(),
   logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).optional(),
 });
 
@@ -76,6 +78,8 @@ function fromEnvironment(env: NodeJS.ProcessEnv): Record<string, unknown> {
     dialBack: env['GRANARY_DIAL_BACK'],
     tunnels: env['GRANARY_TUNNELS'],
     offerTunnel: env['GRANARY_OFFER_TUNNEL'],
+    dashboard: env['GRANARY_DASHBOARD'],
+    dashboardNames: env['GRANARY_DASHBOARD_NAMES'],
     logLevel: env['GRANARY_LOG_LEVEL'],
   };
 }

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import type { Logger } from '@granary/kad';
+import type { Logger, Plugin } from '@granary/kad';
 import type { ProxiedDialer } from '@granary/nat';
 import type { RecordDatabase, Renter, RenterKeys, RenterSettings } from '@granary/renter';
 import { type Config, homeOf, loadConfig } from './config.js';
@@ -30,6 +30,9 @@ export interface GlobalFlags {
   readonly dialBack?: Config['dialBack'];
   readonly tunnels?: Config['tunnels'];
   readonly offerTunnel?: Config['offerTunnel'];
+  /** False with `--no-dashboard`. */
+  readonly dashboard?: string | false;
+  readonly dashboardNames?: boolean;
 }
 
 /** What a command works with. */
@@ -69,6 +72,8 @@ export async function contextOf(
     dialBack: flags.dialBack,
     tunnels: flags.tunnels,
     offerTunnel: flags.offerTunnel,
+    dashboard: flags.dashboard === false ? 'off' : flags.dashboard,
+    dashboardNames: flags.dashboardNames === true ? 'show' : undefined,
   });
   const { createLogger } = await import('./logger.js');
   const logger = createLogger(config.logLevel ?? defaultLevel);
@@ -103,6 +108,7 @@ export async function withRenter<T>(
   context: Context,
   work: (renter: Renter) => Promise<T>,
   settings: Partial<RenterSettings> = {},
+  plugins: readonly Plugin[] = [],
 ): Promise<T> {
   const { HolePuncher } = await import('@granary/nat');
   const { Renter } = await import('@granary/renter');
@@ -116,6 +122,7 @@ export async function withRenter<T>(
     keys,
     bootstrap: config.bootstrap ?? [],
     logger,
+    plugins,
     ...(records !== undefined && { records }),
     // Behind a proxy nothing may go out in another way.
     ...(dialer === undefined && { paths: new HolePuncher() }),

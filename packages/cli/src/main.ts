@@ -1,9 +1,9 @@
-import { readFileSync } from 'node:fs';
 import { CommanderError } from 'commander';
 import { CliError } from './cli-error.js';
 import { EXIT_CODES } from './exit-codes.js';
 import { reportError } from './output.js';
 import { createProgram } from './program.js';
+import { ownVersion } from './version.js';
 
 const args = process.argv.slice(2);
 const json = args.includes('--json');
@@ -24,9 +24,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(error.code === 'EPIPE' ? 0 : reportError(error, json, debug));
 });
 
-const { version } = JSON.parse(
-  readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
-) as { version: string };
+const version = ownVersion();
 
 try {
   if (args.length === 0) createProgram(version, stopping.signal, json).outputHelp();

@@ -59,6 +59,16 @@ function withTunnelBounds(command: Command): void {
     .option('--tunnel-price <amount>', 'for a GB carried as a tunnel, both ways together', '0');
 }
 
+/** Options of commands that serve a dashboard. */
+function withDashboard(command: Command): Command {
+  return command
+    .option(
+      '--dashboard <address>',
+      'serve the dashboard at PORT of this machine, or at HOST:PORT (GRANARY_DASHBOARD; default any free port)',
+    )
+    .option('--no-dashboard', 'serve no dashboard (GRANARY_DASHBOARD=off)');
+}
+
 /** Options of commands that may speak to a chain. */
 function withChain(command: Command): Command {
   return command
@@ -245,6 +255,7 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
     });
 
   withTunnelBounds(farmCommand);
+  withDashboard(farmCommand);
 
   const tunnelCommand = add(
     'tunnel',
@@ -648,9 +659,13 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
       await importFrom(await contextOf(command, signal), file);
     });
 
-  const bridgeCommand = withDatabase(
-    add('bridge', 'serve S3 and REST: an endpoint for applications into the network'),
+  const bridgeCommand = withDashboard(
+    withDatabase(add('bridge', 'serve S3 and REST: an endpoint for applications into the network')),
   )
+    .option(
+      '--dashboard-names',
+      'show names of buckets and objects in the dashboard (GRANARY_DASHBOARD_NAMES=show)',
+    )
     .option('--listen <host:port>', 'address to listen on; port 0 takes any', '127.0.0.1:9000')
     .option('--region <name>', 'the region that clients sign for', 'us-east-1')
     .option('--domain <name>', 'serves BUCKET.NAME, too; may be repeated', collect)
@@ -758,7 +773,9 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
       await removeKey(await contextOf(command, signal), id, options);
     });
 
-  add('network', 'run a local network of farmer processes, to try things on, until Ctrl-C')
+  withDashboard(
+    add('network', 'run a local network of farmer processes, to try things on, until Ctrl-C'),
+  )
     .option('-n, --farmers <n>', 'how many', '12')
     .option('--dir <dir>', 'where to keep their data; without it, it is removed at the end')
     .option('--port-base <port>', 'the first port; any free ones when not given')

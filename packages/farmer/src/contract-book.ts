@@ -131,6 +131,27 @@ export class ContractBook {
     for (const [, hash] of this.due.getKeys({ end: [now + 1, ''] })) yield hash;
   }
 
+  /**
+   * Contracts about which there is something to do before a time, soonest first.
+   *
+   * @param from - the time and the contract to begin with
+   */
+  *dueFrom(from: readonly [number, string], to: number): Generator<readonly [number, string]> {
+    for (const key of this.due.getKeys({ start: [...from], end: [to, ''] })) yield key;
+  }
+
+  /** How many renters have contracts here; counted up to a limit. */
+  countRenters(limit: number): number {
+    let count = 0;
+    for (let start = ''; count < limit; count += 1) {
+      const [key] = this.byRenter.getKeys(start === '' ? { limit: 1 } : { start, limit: 1 });
+      if (key === undefined) break;
+      // "0" follows "/": the first key of the next renter.
+      start = `${key.slice(0, key.indexOf('/'))}0`;
+    }
+    return count;
+  }
+
   /** All entries. */
   *all(): Generator<readonly [string, BookEntry]> {
     for (const { key, value } of this.entries.getRange()) yield [key, value];

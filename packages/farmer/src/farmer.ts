@@ -533,6 +533,19 @@ export class Farmer {
     return this.admission.setLeaving(false);
   }
 
+  /**
+   * How many contracts whose shards are here end before each of some times (milliseconds since the
+   * epoch, ascending).
+   */
+  endings(bounds: readonly number[], signal: AbortSignal): Promise<number[]> {
+    return this.store.endings(bounds, signal);
+  }
+
+  /** How many renters have contracts here; counted up to a limit. */
+  countRenters(limit: number): number {
+    return this.store.countRenters(limit);
+  }
+
   stats(): FarmerStats {
     return {
       nodeId: this.node.identity.nodeId,

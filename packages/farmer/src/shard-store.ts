@@ -116,6 +116,39 @@ export class ShardStore {
     return this.book.entry(hash);
   }
 
+  /**
+   * How many contracts whose shards are here end before each of some times (milliseconds since the
+   * epoch, ascending). Others get their turn while it counts.
+   */
+  async endings(bounds: readonly number[], signal: AbortSignal): Promise<number[]> {
+    const counts = bounds.map(() => 0);
+    const to = bounds.at(-1) ?? 0;
+    // Read in slices: a view of the book is not held while others write.
+    for (let from: readonly [number, string] | undefined = [0, '']; from !== undefined;) {
+      let next: readonly [number, string] | undefined;
+      let looked = 0;
+      for (const key of this.book.dueFrom(from, to)) {
+        if ((looked += 1) > SLICE) {
+          next = key;
+          break;
+        }
+        const [end, hash] = key;
+        if (this.book.entry(hash)?.state !== 'stored') continue;
+        counts[bounds.findIndex((bound) => end < bound)]! += 1;
+      }
+      from = next;
+      await breathe();
+      signal.throwIfAborted();
+    }
+    for (let i = 1; i < counts.length; i += 1) counts[i]! += counts[i - 1]!;
+    return counts;
+  }
+
+  /** How many renters have contracts here; counted up to a limit. */
+  countRenters(limit: number): number {
+    return this.book.countRenters(limit);
+  }
+
   contract(hash: string): Contract | undefined {
     return this.book.contract(hash);
   }

@@ -120,6 +120,7 @@ export { RateLimits, type RateLimitOptions } from './plugins/rate-limits.js';
 export { ProofOfWorkFilter } from './plugins/proof-of-work-filter.js';
 export { LookupTrace, type Trace, type TraceStep } from './plugins/lookup-trace.js';
 export { EventLog } from './plugins/event-log.js';
+export { PeerWatch, type PeerVitals, type PeerWatchOptions } from './plugins/peer-watch.js';
 export { estimateNodes } from './network-size.js';
 export { standardPlugins } from './plugins/standard-plugins.js';
 export { Mailbox, type MailboxOptions } from './plugins/mailbox.js';

@@ -23,13 +23,38 @@ it('repairs what farmers took with them, once, and reads it with only new farmer
   const content = randomBytes(200_000);
   await put(renter, 'file', content);
   const old = await holdersOf(renter, 'file');
+  expect(renter.careStatus).toMatchObject({ phase: 'idle', rounds: 0, last: null });
   const fine = await renter.care();
   expect(fine).toMatchObject({ endangered: 0, repaired: 0, lost: 0, indexFailure: null });
+  expect(renter.careStatus).toMatchObject({ phase: 'idle', rounds: 1, last: { report: fine } });
+  const health = async (isAway?: (nodeId: string) => boolean) => {
+    const soon = granary.clock.now() + 100 * DAY;
+    const question = { soon, ...(isAway !== undefined && { isAway }) };
+    const objects = await all(renter.health(question));
+    return objects.find(({ name }) => name === 'file')!;
+  };
+  const shards = (await renter.stat({ bucket: 'test', name: 'file' })).shards;
+  expect(await health()).toMatchObject({
+    bucket: 'test',
+    index: false,
+    size: 200_000,
+    verdict: 'fine',
+    shards: { away: 0, leaving: 0, gone: 0 },
+    endangered: 0,
+    contracts: shards,
+    endingSoon: shards,
+  });
+  const [first] = await holdersOf(renter, 'file');
+  const seen = await health((nodeId) => nodeId === first!.contact.nodeId);
+  expect(seen).toMatchObject({ verdict: 'fine', shards: { away: 1 } });
+  expect(seen.margin).toBe((await health()).margin - 0.5);
   // Three of five leave without a word.
   for (const farmer of old.slice(0, 3)) await granary.remove(farmer);
   const soon = await renter.care();
   expect(soon.repaired).toBe(0); // they may be back in a moment
+  expect(await health()).toMatchObject({ verdict: 'fine', shards: { away: 3, gone: 0 } });
   granary.clock.shift += 13 * 3600 * 1000;
+  expect(await health()).toMatchObject({ verdict: 'repair', shards: { gone: 3 }, endangered: 1 });
   const repaired = await renter.care();
   expect(repaired.repaired).toBe(fine.segments);
   expect(repaired.failures).toEqual([]);

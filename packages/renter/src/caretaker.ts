@@ -31,6 +31,32 @@ export interface CareReport {
   readonly indexFailure: string | null;
 }
 
+/** What a round of care is at. */
+export type CarePhase =
+  'idle' | 'farmers' | 'audits' | 'payments' | 'inspection' | 'repairs' | 'garbage' | 'index';
+
+/** What the care of a process is doing. Times are milliseconds since the epoch. */
+export interface CareStatus {
+  readonly phase: CarePhase;
+  /** Since when. */
+  readonly since: number;
+  /** Rounds that came to their end since the process began. */
+  readonly rounds: number;
+  /** Of the round under way: segments to be repaired, and those that are done. */
+  readonly queue: number;
+  readonly done: number;
+  /** The segment that is being repaired. */
+  readonly repairing: {
+    readonly objectId: string;
+    readonly index: number;
+    readonly since: number;
+  } | null;
+  /** The last round that came to its end. */
+  readonly last: { readonly at: number; readonly report: CareReport } | null;
+  /** Why the last round broke off; null when it did not. */
+  readonly failure: { readonly at: number; readonly reason: string } | null;
+}
+
 /** What the caretaker works with besides the core. */
 export interface CareParts {
   readonly leases: Leases;
@@ -60,6 +86,16 @@ export class Caretaker {
   private readonly auditor: Auditor;
   private readonly repairer: Repairer;
   private publishedAt = 0;
+  private state: CareStatus = {
+    phase: 'idle',
+    since: 0,
+    rounds: 0,
+    queue: 0,
+    done: 0,
+    repairing: null,
+    last: null,
+    failure: null,
+  };
 
   constructor(
     private readonly core: RenterCore,
@@ -74,19 +110,51 @@ export class Caretaker {
     );
   }
 
+  /** What it is doing now. */
+  get status(): CareStatus {
+    return this.state;
+  }
+
+  private enter(phase: CarePhase, change: Partial<CareStatus> = {}): void {
+    this.state = { ...this.state, phase, since: this.core.clock.now(), ...change };
+  }
+
   /** Look after everything once. @param auditAll - audit every farmer, due or not */
   async round(signal: AbortSignal, auditAll = false): Promise<CareReport> {
+    const { clock } = this.core;
+    try {
+      const report = await this.work(signal, auditAll);
+      const last = { at: clock.now(), report };
+      this.enter('idle', { rounds: this.state.rounds + 1, last, failure: null });
+      return report;
+    } catch (error) {
+      const failure = { at: clock.now(), reason: messageOf(error) };
+      this.enter('idle', signal.aborted ? {} : { failure });
+      throw error;
+    } finally {
+      this.state = { ...this.state, queue: 0, done: 0, repairing: null };
+    }
+  }
+
+  private async work(signal: AbortSignal, auditAll: boolean): Promise<CareReport> {
     const { store, directory, clock } = this.core;
+    this.enter('farmers');
     await this.repairer.clearUp();
     await this.parts.abandon();
     await directory.available({ refresh: true });
     await directory.check(await all(store.holders()), signal);
     await this.adoptContracts(signal);
+    this.enter('audits');
     const audits = await this.auditor.run(signal, auditAll);
+    this.enter('payments');
     const payments = await this.core.payments.settleAll(signal);
+    this.enter('inspection');
     const found = await this.inspect(signal);
+    this.enter('repairs', { queue: found.queue.length });
     const { repaired, placed, failures } = await this.repair(found.queue, signal);
+    this.enter('garbage');
     const garbage = await this.parts.collect(signal);
+    this.enter('index');
     const renewIndex = clock.now() - this.publishedAt > PUBLISH_MS;
     let indexFailure: string | null = null;
     try {
@@ -206,7 +274,13 @@ export class Caretaker {
     let [repaired, placed] = [0, 0];
     for (const { manifest, index } of queue) {
       signal.throwIfAborted();
+      const { objectId } = manifest;
+      this.state = {
+        ...this.state,
+        repairing: { objectId, index, since: this.core.clock.now() },
+      };
       const outcome = await this.repairer.repair(manifest, index, signal);
+      this.state = { ...this.state, done: this.state.done + 1, repairing: null };
       if (outcome.kind === 'repaired') {
         repaired += 1;
         placed += outcome.placed;

@@ -10,6 +10,7 @@ import {
   type Logger,
   Mailbox,
   MemoryValueStore,
+  type Plugin,
   PubSub,
   type Random,
   proxiedKademliaOptions,
@@ -22,7 +23,7 @@ import type { Manifest, PaymentTerms } from '@granary/protocol';
 import { all } from './all.js';
 import { anySignal } from './any-signal.js';
 import { type AuditKit, makeAuditKit } from './audit-kit.js';
-import { type CareReport, Caretaker } from './caretaker.js';
+import { type CareReport, type CareStatus, Caretaker } from './caretaker.js';
 import { ConnectionPool, type DirectPaths } from './connection-pool.js';
 import { contractEnd } from './contract-end.js';
 import { reviewContracts } from './contract-review.js';
@@ -33,6 +34,7 @@ import { IndexPublisher } from './index-publisher.js';
 import { Leases } from './leases.js';
 import { OfferRound } from './offer-round.js';
 import { NetworkAccess } from './network-access.js';
+import { type HealthQuestion, type ObjectHealth, healthOfObjects } from './object-health.js';
 import { checkRange, readObject } from './object-download.js';
 import { checkBucket, checkPath } from './object-path.js';
 import { abandonUploads, putObject } from './object-upload.js';
@@ -89,6 +91,8 @@ export interface RenterParts {
    * that is not direct has its own defaults for patience ({@link proxiedSettings}).
    */
   readonly dialer?: Dialer;
+  /** Plugins of the renter's node besides the usual ones. */
+  readonly plugins?: readonly Plugin[];
   /**
    * Makes direct connections to farmers that can only be dialled through tunnels. Not used with a
    * dialer that is not direct.
@@ -160,6 +164,7 @@ export class Renter {
         pubsub,
         mailbox,
         ...(paths === undefined ? [] : [paths]),
+        ...(parts.plugins ?? []),
       ],
       ...(proxied && { options: proxiedKademliaOptions }),
       logger,
@@ -442,6 +447,19 @@ export class Renter {
     onRound: (result: CareReport | { error: unknown }) => void,
   ): Promise<void> {
     return this.caretaker.run(this.signalOf(signal), onRound);
+  }
+
+  /** What the care of this process is doing now, and what became of its last round. */
+  get careStatus(): CareStatus {
+    return this.caretaker.status;
+  }
+
+  /**
+   * The health of every object, those of the index among them, from this renter's own store: nobody
+   * is asked. Reads the records of all segments.
+   */
+  health(question: HealthQuestion): AsyncIterable<ObjectHealth> {
+    return healthOfObjects(this.core, question);
   }
 
   /** Bring back every object from the network; see {@link recover}. */

@@ -5,7 +5,7 @@ import { AUDIT_SALT_SIZE } from './audit-challenges.js';
 import { RenterError } from './errors.js';
 import type { Leases } from './leases.js';
 import { choosePlacement } from './placement.js';
-import type { FarmerRecord } from './records.js';
+import type { ContractRecord, FarmerRecord } from './records.js';
 import { effectiveEnd } from './renewals.js';
 import { type RenterCore, frameOf } from './renter-core.js';
 import { fetchShards } from './segment-download.js';
@@ -32,11 +32,21 @@ export type FarmersSeen = Map<string, FarmerRecord | undefined>;
 
 /** The health of one segment at this time. @param seen - farmers that were looked up before */
 export async function healthOf(
-  { store, directory, settings, clock }: RenterCore,
+  core: RenterCore,
   manifest: Manifest,
   segment: SegmentRecord,
   seen: FarmersSeen = new Map(),
 ): Promise<SegmentHealth> {
+  return (await lookAt(core, manifest, segment, seen)).health;
+}
+
+/** The health of one segment at this time, and those of its contracts that are known, by hash. */
+export async function lookAt(
+  { store, directory, settings, clock }: RenterCore,
+  manifest: Manifest,
+  segment: SegmentRecord,
+  seen: FarmersSeen,
+): Promise<{ health: SegmentHealth; contracts: ReadonlyMap<string, ContractRecord> }> {
   const contracts = await store.contracts(segment.shards.map(({ contract }) => contract));
   const unseen = segment.shards.map(({ farmer }) => farmer).filter((id) => !seen.has(id));
   const found = unseen.length === 0 ? undefined : await directory.records(unseen);
@@ -51,7 +61,7 @@ export async function healthOf(
       return record && effectiveEnd(record, settings.durationMs);
     },
   };
-  return segmentHealth(segment, manifest.scheme, view, settings.reputation);
+  return { health: segmentHealth(segment, manifest.scheme, view, settings.reputation), contracts };
 }
 
 /** Makes lost shards anew and places them on farmers that hold none of their segment. */

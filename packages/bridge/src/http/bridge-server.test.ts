@@ -12,7 +12,10 @@ it('requests are counted and logged, and nothing that is secret with them', asyn
     void lines.push(JSON.stringify({ ...fields, message }));
   const logger: Logger = { trace: log, debug: log, info: log, warn: log, error: log };
   const metrics = await BridgeMetrics.create();
-  const bridge = await TestBridge.start({ metrics, logger });
+  const told: string[] = [];
+  const onRequest = ({ operation, status }: { operation: string; status: number }) =>
+    void told.push(`${operation} ${status}`);
+  const bridge = await TestBridge.start({ metrics, logger, onRequest });
   try {
     await bridge.raw({ method: 'PUT', target: '/counted' });
     await bridge.raw({ method: 'PUT', target: '/counted/key', body: 'x'.repeat(5000) });
@@ -23,6 +26,13 @@ it('requests are counted and logged, and nothing that is secret with them', asyn
     for (let i = 0; i < 100 && lines.filter((l) => l.includes('"request"')).length < 5; i++) {
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
+    expect(told.sort()).toEqual([
+      'CreateBucket 200',
+      'GetObject 200',
+      'GetObject 400',
+      'GetObject 404',
+      'PutObject 200',
+    ]);
     const text = await metrics.registry.metrics();
     expect(text).toContain('bridge_requests_total{operation="PutObject",status="200"} 1');
     expect(text).toContain('bridge_requests_total{operation="GetObject",status="404"} 1');

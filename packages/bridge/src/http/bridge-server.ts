@@ -9,7 +9,7 @@ import type { ProcessStatus } from '../rest/status-handlers.js';
 import { S3Error } from '../s3/s3-error.js';
 import { bucketOfHost } from '../s3/s3-request.js';
 import type { Outcome, Service } from './outcome.js';
-import type { BridgeMetrics } from './bridge-metrics.js';
+import type { BridgeMetrics, RequestFigures } from './bridge-metrics.js';
 import { type IncomingBody, drain, incomingBody } from './request-body.js';
 import type { TlsPair } from './self-signed-certificate.js';
 import { type Sent, sendResponse } from './send-response.js';
@@ -59,6 +59,8 @@ export interface BridgeServerParts {
   readonly tls?: TlsPair;
   readonly limits?: Partial<ServerLimits>;
   readonly metrics?: BridgeMetrics;
+  /** Told of every request that was answered. Cheap calls only. */
+  readonly onRequest?: (figures: RequestFigures) => void;
   readonly logger: Logger;
   readonly clock: Clock;
   readonly random: Random;
@@ -130,6 +132,11 @@ export class BridgeServer {
     );
     await parts.metrics?.gauge('bridge_connections', 'Connections open', () => bridge.sockets.size);
     return bridge;
+  }
+
+  /** Requests under way and connections open. */
+  get load(): { readonly running: number; readonly connections: number } {
+    return { running: this.running, connections: this.sockets.size };
   }
 
   /**
@@ -296,14 +303,16 @@ export class BridgeServer {
     const { id, method, begun, body, outcome, sent } = about;
     const { operation, error, caller, response } = outcome;
     const ms = this.parts.clock.now() - begun;
-    this.parts.metrics?.observe({
+    const figures: RequestFigures = {
       operation: operation ?? 'other',
       status: response.status,
       ...(error !== undefined && { code: error.code }),
       seconds: ms / 1000,
       received: body.bytes(),
       sent: sent.bytes,
-    });
+    };
+    this.parts.metrics?.observe(figures);
+    this.parts.onRequest?.(figures);
     // Never the query: a presigned URL is a key.
     this.parts.logger.info(
       {

@@ -1,12 +1,16 @@
 import type { BridgeMetrics, JournalBackend, MetadataStore } from '@granary/bridge';
 import { answerOf } from '@granary/bridge/client';
-import type { Logger } from '@granary/kad';
-import { type Renter } from '@granary/renter';
+import { type Logger, PeerWatch, systemClock, systemRandom } from '@granary/kad';
+import { parseScheme } from '@granary/protocol';
+import { type Renter, defaultSettings } from '@granary/renter';
 import { type BridgeDatabaseOptions, withMetadata } from '../bridge-context.js';
 import { type TlsOptions, keepCertificate, tlsSource } from '../bridge-tls.js';
 import { CliError } from '../cli-error.js';
 import { type Context, withRenter } from '../context.js';
+import type { DashboardServer } from '../dashboard/dashboard-server.js';
+import { openDashboard, wantsDashboard } from '../dashboard/open-dashboard.js';
 import { type MetricsServer, serveMetrics } from '../metrics-server.js';
+import { RequestTally } from '../dashboard/request-tally.js';
 import { parseDuration, parseSize } from '../units.js';
 import { type NewKey, makeKey } from './access-keys.js';
 
@@ -60,52 +64,76 @@ export async function bridge(
   const names = [...(everywhere ? [] : [host]), ...domains, ...domains.map((name) => `*.${name}`)];
   const tls = await tlsSource(options, context.home, names);
   const graceMs = parseDuration(options.grace);
-  await withMetadata(context, options, (metadata) =>
-    withRenter(context, async (renter) => {
-      const { Bridge, BridgeMetrics, RenterBackend } = await import('@granary/bridge');
-      const { systemClock, systemRandom } = await import('@granary/kad');
-      const { logger, signal } = context;
-      const metrics = options.metrics === undefined ? undefined : await BridgeMetrics.create();
-      const backend = new RenterBackend(renter, transfers);
-      if (options.new !== true) await checkNotLost(metadata, backend);
-      const key = await firstKey(metadata, logger);
-      const running = await Bridge.start({
-        ...settings,
-        metadata,
-        backend,
-        journal: backend,
-        ...(tls !== undefined && { tls: tls.pair }),
-        ...(metrics !== undefined && { metrics }),
-        version,
-        logger,
-        clock: systemClock,
-        random: systemRandom,
-      });
-      let metricsServer: MetricsServer | undefined;
-      try {
-        metricsServer = await openMetrics(options.metrics, metrics);
-        announce(context, {
-          url: running.url,
+  const watch = wantsDashboard(context) ? new PeerWatch() : undefined;
+  const tally = watch === undefined ? undefined : new RequestTally();
+  const plugins = watch === undefined ? [] : [watch];
+  const serve = async (metadata: MetadataStore, renter: Renter) => {
+    const { Bridge, BridgeMetrics, RenterBackend } = await import('@granary/bridge');
+    const { logger, signal } = context;
+    const metrics = options.metrics === undefined ? undefined : await BridgeMetrics.create();
+    const backend = new RenterBackend(renter, transfers);
+    if (options.new !== true) await checkNotLost(metadata, backend);
+    const key = await firstKey(metadata, logger);
+    const running = await Bridge.start({
+      ...settings,
+      metadata,
+      backend,
+      journal: backend,
+      ...(tls !== undefined && { tls: tls.pair }),
+      ...(metrics !== undefined && { metrics }),
+      ...(tally !== undefined && { onRequest: (figures) => tally.note(figures) }),
+      version,
+      logger,
+      clock: systemClock,
+      random: systemRandom,
+    });
+    let metricsServer: MetricsServer | undefined;
+    let dashboard: DashboardServer | undefined;
+    try {
+      metricsServer = await openMetrics(options.metrics, metrics);
+      dashboard = await openDashboard(context, async () => {
+        const { BridgeSource } = await import('../dashboard/bridge-source.js');
+        const { scheme, dashboardNames } = context.config;
+        return new BridgeSource({
+          bridge: running,
+          renter,
+          metadata,
+          tally: tally!,
+          watch: watch!,
           region: options.region,
-          key,
-          metrics: metricsServer?.url,
-          trust: tls?.trust,
+          scheme: scheme === undefined ? defaultSettings.scheme : parseScheme(scheme),
+          care: options.care,
+          names: dashboardNames === 'show',
+          clock: systemClock,
+          logger,
         });
-        const use = running.useCertificate.bind(running);
-        await Promise.all([
-          stopped(signal),
-          options.care ? care(context, renter) : undefined,
-          // A service that is told to reload must not end; a terminal that is gone ends what ran in it.
-          tls !== undefined || process.stdin.isTTY !== true
-            ? keepCertificate(tls, use, logger, signal)
-            : undefined,
-        ]);
-        context.output.note('letting requests under way end…');
-      } finally {
-        await running.close(graceMs);
-        await metricsServer?.close();
-      }
-    }),
+      });
+      announce(context, {
+        url: running.url,
+        region: options.region,
+        key,
+        metrics: metricsServer?.url,
+        dashboard: dashboard?.url,
+        trust: tls?.trust,
+      });
+      const use = running.useCertificate.bind(running);
+      await Promise.all([
+        stopped(signal),
+        options.care ? care(context, renter) : undefined,
+        // A service that is told to reload must not end; a terminal that is gone ends what ran in it.
+        tls !== undefined || process.stdin.isTTY !== true
+          ? keepCertificate(tls, use, logger, signal)
+          : undefined,
+      ]);
+      context.output.note('letting requests under way end…');
+    } finally {
+      await running.close(graceMs);
+      await dashboard?.close();
+      await metricsServer?.close();
+    }
+  };
+  await withMetadata(context, options, (metadata) =>
+    withRenter(context, (renter) => serve(metadata, renter), {}, plugins),
   );
 }
 
@@ -170,29 +198,31 @@ function stopped(signal: AbortSignal): Promise<void> {
   });
 }
 
-function announce(
-  { output }: Context,
-  about: {
-    readonly url: string;
-    readonly region: string;
-    readonly key: NewKey | undefined;
-    readonly metrics: string | undefined;
-    readonly trust: string | undefined;
-  },
-): void {
-  const { url, region, key, metrics, trust } = about;
+interface Announcement {
+  readonly url: string;
+  readonly region: string;
+  readonly key: NewKey | undefined;
+  readonly metrics: string | undefined;
+  readonly dashboard: string | undefined;
+  readonly trust: string | undefined;
+}
+
+function announce({ output }: Context, about: Announcement): void {
+  const { url, region, key, metrics, dashboard, trust } = about;
   output.result({
     event: 'ready',
     url,
     region,
     pid: process.pid,
     metrics: metrics ?? null,
+    dashboard: dashboard ?? null,
     ...(trust !== undefined && { certificate: trust }),
     ...key,
   });
   output.line(`S3 at ${url}, region ${region}. Ctrl-C stops.`);
   output.line(`REST at ${url}/_granary/v1, described by ${url}/_granary/v1/openapi.json`);
   if (metrics !== undefined) output.line(`Metrics at ${metrics}`);
+  if (dashboard !== undefined) output.line(`Dashboard at ${dashboard}`);
   if (trust !== undefined) {
     output.line(`
 No authority vouches for its certificate, so clients have to be told to trust it:

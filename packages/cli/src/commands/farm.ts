@@ -4,6 +4,8 @@ import type { Farmer } from '@granary/farmer';
 import { type BrowserFlags, browserListener, followCertificate } from '../browsers.js';
 import type { Context } from '../context.js';
 import { CliError } from '../cli-error.js';
+import type { DashboardServer } from '../dashboard/dashboard-server.js';
+import { openDashboard, wantsDashboard } from '../dashboard/open-dashboard.js';
 import { type MetricsServer, serveMetrics } from '../metrics-server.js';
 import { parseAmount as amountOf, chainSettlement, tunnelPaying } from '../paying.js';
 import { parsePort } from '../ports.js';
@@ -40,8 +42,16 @@ export interface FarmOptions extends TunnelFlags, BrowserFlags {
 /** `granary farm`: run a storage node until a signal comes. */
 export async function farm(context: Context, options: FarmOptions): Promise<void> {
   const { Farmer, collectFarmerMetrics } = await import('@granary/farmer');
-  const { EventLog, Identity, Metrics, loadIdentity, parseAddress, saveIdentity } =
-    await import('@granary/kad');
+  const {
+    EventLog,
+    Identity,
+    Metrics,
+    PeerWatch,
+    loadIdentity,
+    parseAddress,
+    saveIdentity,
+    systemClock,
+  } = await import('@granary/kad');
   const { dialer, output, logger, config, signal } = context;
   const port = parsePort(options.port);
   for (const address of [...(options.announce ?? []), ...(config.bootstrap ?? [])]) {
@@ -62,6 +72,7 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
   if (!exists) await saveIdentity(identityFile, Identity.generate());
   const identity = await loadIdentity(identityFile);
   const metrics = options.metrics === undefined ? undefined : await Metrics.create();
+  const watch = wantsDashboard(context) ? new PeerWatch() : undefined;
   const settlement = await chainSettlement(config, identity, dialer);
   const redeemAt = options.redeemAt === undefined ? 1n : amountOf('--redeem-at', options.redeemAt);
   const reachability =
@@ -95,11 +106,16 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
     },
     blockedRenters: options.block ?? [],
     difficulty: config.difficulty ?? 0,
-    plugins: [new EventLog(), ...(metrics === undefined ? [] : [metrics])],
+    plugins: [
+      new EventLog(),
+      ...(metrics === undefined ? [] : [metrics]),
+      ...(watch === undefined ? [] : [watch]),
+    ],
     logger,
   });
   const unfollow = followCertificate(farmer, options, logger);
   let metricsServer: MetricsServer | undefined;
+  let dashboard: DashboardServer | undefined;
   try {
     if (options.metrics !== undefined && metrics !== undefined) {
       const { registry } = metrics;
@@ -109,6 +125,10 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
         type: registry.contentType,
       }));
     }
+    dashboard = await openDashboard(context, async () => {
+      const { FarmerSource } = await import('../dashboard/farmer-source.js');
+      return new FarmerSource(farmer, watch!, systemClock, logger);
+    });
     const { nodeId, address, port: listening, freeBytes, shards } = farmer.stats();
     const metricsUrl = metricsServer?.url ?? null;
     const where = address === '' ? `on port ${listening}` : `at ${address}`;
@@ -120,6 +140,7 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
       pid: process.pid,
       metrics: metricsUrl,
       browsers: farmer.browserAddresses,
+      dashboard: dashboard?.url ?? null,
     });
     output.line(
       `Farming ${where} as ${nodeId}: ${formatSize(freeBytes)} free, ${shards} shards held. Ctrl-C stops.`,
@@ -135,6 +156,7 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
     }
     farmer.tunnels?.onChange((status) => reportTunnels(output, status));
     if (metricsServer !== undefined) output.line(`Metrics at ${metricsServer.url}`);
+    if (dashboard !== undefined) output.line(`Dashboard at ${dashboard.url}`);
     if (options.stay === true) await farmer.stay();
     if (options.leave === true) await farmer.leave();
     const stopped = until(signal, options.withParent === true);
@@ -143,6 +165,7 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
   } finally {
     unfollow();
     await metricsServer?.close();
+    await dashboard?.close();
     await farmer.stop();
     // An open stdin would keep the process alive.
     process.stdin.destroy();

@@ -5,6 +5,9 @@ import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { CliError } from '../cli-error.js';
 import type { Context } from '../context.js';
+import type { DashboardServer } from '../dashboard/dashboard-server.js';
+import type { NetworkSource } from '../dashboard/network-source.js';
+import { openDashboard } from '../dashboard/open-dashboard.js';
 import { table } from '../output.js';
 
 /** Options of `granary network`. */
@@ -51,6 +54,8 @@ export async function network(context: Context, options: NetworkOptions): Promis
   await mkdir(base, { recursive: true, mode: 0o700 });
   const farmers: RunningFarmer[] = [];
   let stopping = false;
+  let dashboard: DashboardServer | undefined;
+  let shown: NetworkSource | undefined;
   try {
     const begun = Date.now();
     const first = await startFarmer(base, 0, [], options, signal);
@@ -72,6 +77,7 @@ export async function network(context: Context, options: NetworkOptions): Promis
     for (const farmer of farmers) {
       farmer.child.once('exit', (code, killedBy) => {
         if (stopping) return;
+        shown?.ended(farmer.nodeId, killedBy ?? `exit ${code}`);
         output.result({
           event: 'exit',
           nodeId: farmer.nodeId,
@@ -84,11 +90,23 @@ export async function network(context: Context, options: NetworkOptions): Promis
         );
       });
     }
+    dashboard = await openDashboard(context, async () => {
+      const { NetworkSource } = await import('../dashboard/network-source.js');
+      const { systemClock } = await import('@granary/kad');
+      const members = farmers.map(({ nodeId, address, child }, index) => ({
+        index: index + 1,
+        nodeId,
+        address,
+        pid: child.pid!,
+      }));
+      return (shown = new NetworkSource(members, { home, directory: base }, systemClock));
+    });
     output.result({
       event: 'ready',
       home,
       directory: base,
       bootstrap: farmers[0]!.address,
+      dashboard: dashboard?.url ?? null,
       farmers: farmers.map(({ nodeId, address, browsers, directory, child }) => ({
         nodeId,
         address,
@@ -124,13 +142,14 @@ In another terminal, in this directory:
   npx granary get README.md copy.md  # read it back
   npx granary status                 # the farmers that are left
 
-Ctrl-C stops them all${options.dir === undefined ? ' and removes their data' : ''}.`);
+${dashboard === undefined ? '' : `Dashboard, in a browser: ${dashboard.url}\n\n`}Ctrl-C stops them all${options.dir === undefined ? ' and removes their data' : ''}.`);
     await new Promise<void>((done) => {
       if (signal.aborted) return done();
       signal.addEventListener('abort', () => done(), { once: true });
     });
   } finally {
     stopping = true;
+    await dashboard?.close();
     output.note('stopping the farmers…');
     await Promise.all(farmers.map(({ child }) => stopChild(child)));
     if (options.dir === undefined) await rm(base, { recursive: true, force: true, maxRetries: 3 });
@@ -164,7 +183,7 @@ async function startFarmer(
   const timeoutMs = startTimeoutMs(Number(options.farmers));
   const args = ['farm', '--json', '--with-parent', '--data', directory, '--port', String(port)];
   args.push('--space', options.space, '--reservation', options.reservation, '--log-level', 'error');
-  args.push('--price', options.price, '--egress-price', options.egressPrice);
+  args.push('--price', options.price, '--egress-price', options.egressPrice, '--no-dashboard');
   if (options.browsers === true) args.push('--browser-port', '0');
   for (const address of bootstrap) args.push('--bootstrap', address);
   // A group of its own, so that Ctrl-C in the terminal reaches the farmers only through us; the

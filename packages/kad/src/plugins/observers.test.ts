@@ -4,6 +4,7 @@ import type { Logger } from '../logger.js';
 import { EventLog } from './event-log.js';
 import { LookupTrace } from './lookup-trace.js';
 import { Metrics } from './metrics.js';
+import { PeerWatch } from './peer-watch.js';
 import { grown, knows } from './plugins.test-support.js';
 
 describe('the trace of a lookup', () => {
@@ -114,5 +115,61 @@ describe('the event log', () => {
     ]);
     expect(lines[0]![1]).toMatchObject({ target: 'ab', hops: 2, messages: 7, found: 0 });
     expect(lines[2]![1]).toMatchObject({ node: nodes[1]!.identity.nodeId, reason: 'left' });
+  });
+});
+
+describe('the watch over peers', () => {
+  it('knows how fast who answers, who is gone and how, and forgets it in time', async () => {
+    const watch = new PeerWatch({ goneMs: 60_000 });
+    const { simulation, nodes } = await grown('watch', 8, (i) => ({
+      ...(i === 0 && { plugins: [watch] }),
+    }));
+    const [node, leaving, dying] = nodes as [
+      (typeof nodes)[0],
+      (typeof nodes)[0],
+      (typeof nodes)[0],
+    ];
+    expect(watch.vitals(dying.contact)).toMatchObject({ state: 'alive', rttMs: 100 });
+    const died = dying.contact;
+    await simulation.clock.settle(leaving.leave());
+    await leaving.stop();
+    await dying.stop();
+    expect(watch.gone.map(({ state }) => state)).toEqual(['left']);
+    // Nobody has noticed yet; a look at everybody does.
+    expect(knows(node, dying)).toBe(true);
+    await simulation.clock.settle(watch.probe(100, 1_000));
+    expect(knows(node, dying)).toBe(false);
+    expect(watch.gone.map(({ contact, state }) => [contact.nodeId, state])).toEqual([
+      [leaving.identity.nodeId, 'left'],
+      [died.nodeId, 'silent'],
+    ]);
+    await simulation.clock.settle(
+      new Promise<void>((resolve) => simulation.clock.setTimeout(resolve, 61_000)),
+    );
+    expect(watch.gone).toEqual([]);
+  });
+
+  it('pings nobody more often than it is told to, and no more at a time', async () => {
+    const watch = new PeerWatch();
+    let pings = 0;
+    const counter = {
+      name: 'counter',
+      install: () => ({
+        onCall: (call: never, next: (call: never) => Promise<never>) => {
+          if ((call as { method: string }).method === 'PING') pings += 1;
+          return next(call);
+        },
+      }),
+    };
+    const { simulation } = await grown('probe', 8, (i) => ({
+      ...(i === 0 && { plugins: [watch, counter] }),
+    }));
+    pings = 0;
+    await simulation.clock.settle(watch.probe(5, 60_000));
+    expect(pings).toBe(5);
+    await simulation.clock.settle(watch.probe(5, 60_000));
+    expect(pings).toBe(7);
+    await simulation.clock.settle(watch.probe(5, 60_000));
+    expect(pings).toBe(7);
   });
 });

@@ -1,0 +1,2 @@
+/** Where `npm run build` puts the pages: the folder to be served. */
+export const siteDirectory: URL = new URL('../dist/site/', import.meta.url);

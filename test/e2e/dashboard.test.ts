@@ -1,0 +1,250 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type Axe from 'axe-core';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { launchBrowser, noBrowser } from './support/browser.js';
+import { GRANARY, granaryJson, realFile } from './support/granary.js';
+
+/** What a process says when it is ready. */
+interface Ready {
+  readonly dashboard: string;
+  readonly home: string;
+  readonly bootstrap: string;
+  readonly farmers: readonly { readonly nodeId: string; readonly pid: number }[];
+}
+
+interface Running {
+  readonly child: ChildProcess;
+  readonly ready: Ready;
+}
+
+function start(args: readonly string[], home: string): Promise<Running> {
+  const child = spawn(process.execPath, [GRANARY, ...args, '--json', '--log-level', 'error'], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, GRANARY_HOME: home, GRANARY_BOOTSTRAP: '', GRANARY_DASHBOARD: '0' },
+  });
+  let complaint = '';
+  child.stderr.on('data', (part: Buffer) => (complaint += part.toString()));
+  return new Promise((resolve, reject) => {
+    child.once('exit', (code) => reject(new Error(`${args[0]} ended with ${code}: ${complaint}`)));
+    createInterface({ input: child.stdout }).once('line', (line) => {
+      resolve({ child, ready: JSON.parse(line) as Ready });
+    });
+  });
+}
+
+async function stop({ child }: Running, signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const gone = new Promise((resolve) => child.once('exit', resolve));
+  child.kill(signal);
+  await gone;
+}
+
+describe.skipIf(noBrowser !== undefined)(`dashboards in Chromium ${noBrowser ?? ''}`, () => {
+  let directory: string;
+  let network: Running;
+  let bridge: Running;
+  let farmer: Running;
+  let launched: { browser: Browser; close(): Promise<void> };
+  let context: BrowserContext;
+  const pages = new Map<string, Page>();
+  const problems: string[] = [];
+  let axe: string;
+
+  /** Open a dashboard and note everything that should not happen in it. */
+  async function open(name: string, url: string): Promise<Page> {
+    const page = await context.newPage();
+    const { origin } = new URL(url);
+    page.on('pageerror', (error) => problems.push(`${name}: ${error.message}`));
+    page.on('console', (message) => {
+      // A server that was killed by the test is no problem of the page.
+      if (/ERR_CONNECTION_REFUSED|ERR_INCOMPLETE|401 \(Unauthorized\)/.test(message.text())) return;
+      if (message.type() === 'error' || message.type() === 'warning') {
+        problems.push(`${name}: ${message.text()}`);
+      }
+    });
+    page.on('request', (request) => {
+      if (!request.url().startsWith(`${origin}/`)) problems.push(`${name} asks ${request.url()}`);
+    });
+    await page.exposeFunction('noteViolation', (what: string) => problems.push(`${name}: ${what}`));
+    await page.addInitScript(() => {
+      document.addEventListener('securitypolicyviolation', (event) => {
+        const { noteViolation } = globalThis as unknown as { noteViolation(what: string): void };
+        noteViolation(`policy: ${event.violatedDirective} ${event.blockedURI} ${event.sample}`);
+      });
+    });
+    await page.goto(url);
+    await page.locator('.live', { hasText: /^live$/ }).waitFor();
+    await page.locator('.tiles').waitFor();
+    // The token is not left where others look.
+    expect(page.url()).toBe(`${origin}/`);
+    pages.set(name, page);
+    return page;
+  }
+
+  const headlineOf = (page: Page) => page.locator('.headline h1');
+  const says = (page: Page, text: string | RegExp) =>
+    headlineOf(page).filter({ hasText: text }).waitFor({ timeout: 30_000 });
+
+  beforeAll(async () => {
+    if (noBrowser !== undefined) return;
+    directory = await mkdtemp(join(tmpdir(), 'granary-dashboard-'));
+    const require = createRequire(import.meta.url);
+    axe = await readFile(require.resolve('axe-core/axe.min.js'), 'utf8');
+    const launching = launchBrowser();
+    network = await start(['network', '--farmers', '5'], '/nonexistent');
+    const { home, bootstrap } = network.ready;
+    await writeFile(
+      join(home, 'config.json'),
+      JSON.stringify({ bootstrap: [bootstrap], scheme: '2/3/4/4', diversity: 'prefer' }),
+    );
+    const data = join(directory, 'farmer');
+    await realFile(join(directory, 'file'), 300_000);
+    [farmer, bridge] = await Promise.all([
+      start(['farm', '--data', data, '--bootstrap', bootstrap], '/nonexistent'),
+      start(['bridge', '--listen', '127.0.0.1:0'], home),
+      granaryJson(['put', join(directory, 'file'), 'secret-bucket/secret-name'], home),
+    ]);
+    launched = await launching;
+    context = await launched.browser.newContext({ colorScheme: 'light' });
+  });
+  afterAll(async () => {
+    await launched?.close();
+    for (const running of [bridge, farmer, network]) {
+      if (running !== undefined) await stop(running);
+    }
+    if (directory !== undefined) await rm(directory, { recursive: true, force: true });
+  });
+
+  it('say in one sentence how things are, and then in detail', async () => {
+    const [ofNetwork, ofBridge, ofFarmer] = await Promise.all([
+      open('network', network.ready.dashboard),
+      open('bridge', bridge.ready.dashboard),
+      open('farmer', farmer.ready.dashboard),
+    ]);
+    await says(ofNetwork, 'Everything is fine: all 5 farmers run');
+    await says(ofBridge, /Everything is fine: \d+ objects? .*could lose at least 2 more farmers/);
+    await says(ofFarmer, /^(Ready|Everything is fine): /);
+    await ofBridge.locator('.strip[aria-label^="4 of 4 shards healthy"]').first().waitFor();
+    expect(await ofFarmer.locator('.map-picture .peer').count()).toBeGreaterThanOrEqual(5);
+    // Names are shown to who asks for them only.
+    expect(await ofBridge.content()).not.toContain('secret-');
+  });
+
+  it('have no faults that axe finds, in light and dark, wide and narrow', async () => {
+    for (const [name, page] of pages) {
+      for (const [width, colorScheme] of [
+        [1280, 'light'],
+        [390, 'dark'],
+        [1280, 'dark'],
+      ] as const) {
+        await page.setViewportSize({ width, height: 900 });
+        await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+        await page.evaluate(axe);
+        const violations = await page.evaluate(async () => {
+          const { axe: checker } = globalThis as unknown as { axe: typeof Axe };
+          const { violations: found } = await checker.run();
+          return found.map(({ id, nodes }) => `${id}: ${nodes.map((n) => n.html).join(' | ')}`);
+        });
+        expect([name, width, colorScheme, violations]).toEqual([name, width, colorScheme, []]);
+        // Nothing sticks out to the side.
+        const overflow = await page.evaluate(
+          () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+        );
+        expect([name, width, overflow]).toEqual([name, width, 0]);
+      }
+      await page.setViewportSize({ width: 1280, height: 900 });
+    }
+  });
+
+  it('can be used by keyboard alone, with the focus to be seen', async () => {
+    for (const [name, page] of pages) {
+      await page.bringToFront();
+      await page.evaluate(() => {
+        const active = document.activeElement;
+        if (active instanceof HTMLElement) active.blur();
+        document
+          .querySelectorAll<HTMLElement>('a[href], button:not(:disabled), [tabindex="0"]')
+          .forEach((element) => element.checkVisibility() && (element.dataset['unreached'] = ''));
+      });
+      const count = await page.locator('[data-unreached]').count();
+      expect(count).toBeGreaterThan(5);
+      for (let i = 0; i < count + 20; i += 1) {
+        await page.keyboard.press('Tab');
+        const outline = await page.evaluate(() => {
+          const active = document.activeElement as HTMLElement;
+          delete active.dataset['unreached'];
+          return active === document.body ? 'body' : getComputedStyle(active).outlineStyle;
+        });
+        expect([name, outline]).not.toEqual([name, 'none']);
+      }
+      const left = await page
+        .locator('[data-unreached]')
+        .evaluateAll((elements) => elements.map((element) => element.outerHTML.slice(0, 200)));
+      expect([name, left]).toEqual([name, []]);
+    }
+    const page = pages.get('network')!;
+    // A plot is read off by the arrow keys.
+    const plot = page.getByRole('slider', { name: 'Stored bytes over time' });
+    await plot.focus();
+    const newest = await plot.getAttribute('aria-valuenow');
+    await page.keyboard.press('Home');
+    await page.locator('[role="slider"][aria-valuenow="0"]').waitFor();
+    expect(newest).not.toBe('0');
+    // The theme changes by a key.
+    await page.getByRole('button', { name: 'Theme' }).focus();
+    await page.keyboard.press('Enter');
+    await page.keyboard.press('Enter');
+    await page.locator('html[data-theme="dark"]').waitFor({ state: 'attached' });
+  });
+
+  it('show a farmer that is killed without being loaded again', async () => {
+    for (const page of pages.values()) {
+      await page.evaluate(() => ((globalThis as { mark?: boolean }).mark = true));
+    }
+    const [, , victim] = network.ready.farmers;
+    process.kill(victim!.pid, 'SIGKILL');
+    const id = victim!.nodeId.slice(0, 12);
+    const [ofNetwork, ofBridge, ofFarmer] = ['network', 'bridge', 'farmer'].map((name) =>
+      pages.get(name),
+    ) as [Page, Page, Page];
+    await Promise.all([
+      says(ofNetwork, `1 farmer of 5 is gone (${id}: SIGKILL)`),
+      says(ofBridge, `1 farmer of 6 does not answer (${id})`),
+      ofFarmer
+        .locator('tr', { hasText: id })
+        .filter({ hasText: 'does not answer' })
+        .waitFor({ timeout: 30_000 }),
+    ]);
+    await ofFarmer.locator('.map-picture .peer.silent').waitFor();
+    for (const page of pages.values()) {
+      expect(await page.evaluate(() => (globalThis as { mark?: boolean }).mark)).toBe(true);
+    }
+  });
+
+  it('say so when the process is gone, and when it is there again as another', async () => {
+    const page = pages.get('farmer')!;
+    const { port } = new URL(farmer.ready.dashboard);
+    await stop(farmer, 'SIGKILL');
+    await says(page, 'The connection to granary is lost.');
+    farmer = await start(
+      [
+        ...['farm', '--data', join(directory, 'farmer'), '--bootstrap', network.ready.bootstrap],
+        ...['--dashboard', port],
+      ],
+      '/nonexistent',
+    );
+    await says(page, 'Granary was started again and does not know this window.');
+    await page.goto(farmer.ready.dashboard);
+    await page.locator('.live', { hasText: /^live$/ }).waitFor();
+  });
+
+  it('met no error, no breach of the policy, and asked nobody else', () => {
+    expect(problems).toEqual([]);
+  });
+});
