@@ -1,4 +1,4 @@
-import { CONTENT_BUCKET } from '@granary/bridge';
+import { CONTENT_BUCKET, JOURNAL_BUCKET } from '@granary/bridge';
 import type { ObjectHealth } from '@granary/renter';
 import {
   MAX_LISTED_OBJECTS,
@@ -91,6 +91,12 @@ export function pageOf(result: SurveyResult | undefined, wanted: number): Object
   };
 }
 
+/** Buckets of the renter that are the bridge's own. */
+const OWN_BUCKETS: ReadonlyMap<string, ObjectView['sort']> = new Map([
+  [CONTENT_BUCKET, 'content'],
+  [JOURNAL_BUCKET, 'journal'],
+]);
+
 const VERDICTS = ['lost', 'repair', 'move', 'fine'];
 
 function theWorst(views: ObjectView[]): ObjectView[] {
@@ -109,7 +115,7 @@ function theWorst(views: ObjectView[]): ObjectView[] {
 
 function viewOf(one: ObjectHealth, withNames: boolean): ObjectView {
   const { objectId, bucket, name, index, size, created, scheme, segments } = one;
-  const sort = index ? 'index' : bucket === CONTENT_BUCKET ? 'content' : 'object';
+  const sort = index ? 'index' : (OWN_BUCKETS.get(bucket) ?? 'object');
   return {
     // Contents are known by their own IDs in the bridge's log and database.
     id: sort === 'content' && /^[0-9a-f]{1,64}$/.test(name) ? name : objectId,

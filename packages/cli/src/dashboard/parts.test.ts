@@ -70,11 +70,12 @@ async function* each(objects: Iterable<ObjectHealth>): AsyncGenerator<ObjectHeal
 describe('the look at all objects', () => {
   it('counts all and lists the worst first, page by page', async () => {
     const objects = [
-      ...Array.from({ length: 45 }, (_, i) => object(i)),
+      ...Array.from({ length: 44 }, (_, i) => object(i)),
       object(100, { verdict: 'repair', margin: 0.25, endangered: 1 }),
       object(101, { verdict: 'lost', margin: -0.5, endangered: 1 }),
       object(102, { verdict: 'fine', margin: -0.25 }),
       object(103, { bucket: 'granary-bridge', name: 'c0ffee', margin: 1 }),
+      object(105, { bucket: 'granary-bridge-journal', name: 'part', margin: 1.75 }),
       object(104, { bucket: '.index', name: 'part', index: true, margin: 1.5 }),
     ];
     const result = await surveyObjects(each(objects), true, () => 9);
@@ -88,15 +89,16 @@ describe('the look at all objects', () => {
       leastSpare: -2,
       contracts: 600,
     });
-    expect(result.survey.bySpare).toEqual([0, 1, 0, 0, 1, 0, 1, 0, 45]);
+    expect(result.survey.bySpare).toEqual([0, 1, 0, 0, 1, 0, 1, 1, 44]);
     const first = objectsPageSchema.parse(pageOf(result, 0));
     expect(first).toMatchObject({ total: 50, listed: 50, page: 0, pages: 3 });
-    expect(first.objects.slice(0, 5).map(({ spare, sort }) => [spare, sort])).toEqual([
+    expect(first.objects.slice(0, 6).map(({ spare, sort }) => [spare, sort])).toEqual([
       [-2, 'object'],
       [-1, 'object'],
       [1, 'object'],
       [4, 'content'],
       [6, 'index'],
+      [7, 'journal'],
     ]);
     expect(first.objects[3]).toMatchObject({ id: 'c0ffee', name: null });
     expect(first.objects[0]!.name).toBe('mine/file 101');

@@ -12,7 +12,7 @@ const VERDICTS: Record<ObjectView['verdict'], { level: Level; text: string }> = 
   repair: { level: 'warn', text: 'to be repaired' },
   lost: { level: 'bad', text: 'can’t be read' },
 };
-const SORTS = { content: 'content', index: 'recovery index', object: 'object' };
+const SORTS = { content: 'content', journal: 'journal', index: 'recovery index', object: 'object' };
 
 async function fetchPage(page: number): Promise<ObjectsPage | undefined> {
   try {

@@ -18,8 +18,11 @@ const schemeSchema = z.object({
 export const objectViewSchema = z.object({
   /** The first digits of its ID. */
   id: z.string().regex(/^[0-9a-f]{1,64}$/),
-  /** `content`: bytes of the bridge's objects; `index`: of the index for recovery; `object`: put by the command. */
-  sort: z.enum(['content', 'index', 'object']),
+  /**
+   * `content`: bytes of the bridge's objects; `journal`: what its database is made anew from; `index`: of
+   * the renter's index for recovery; `object`: put by the command.
+   */
+  sort: z.enum(['content', 'journal', 'index', 'object']),
   /** What it is called, when names are shown. */
   name: z.string().max(2000).nullable(),
   size: countSchema,
