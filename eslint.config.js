@@ -57,7 +57,7 @@ const dialing = [
   'packages/kad/src/tls.ts',
   'packages/kad/src/websocket-dial.ts',
   'packages/kad/src/websocket-listener.ts',
-  'packages/renter/src/farmer-connection.ts',
+  'packages/renter/src/transfer-dial.ts',
 ];
 const dialRules = {
   files: ['packages/*/src/**/*.ts'],

@@ -6,25 +6,33 @@ const source = (name: string) =>
   fileURLToPath(new URL(`./packages/${name}/src/index.ts`, import.meta.url));
 
 // Unit tests run on the sources; end-to-end tests run the built command, as a user would.
-const alias = Object.fromEntries(
-  ['erasure', 'kad', 'nat', 'protocol', 'payments', 'farmer', 'renter', 'bridge', 'web'].map(
-    (name) => [`@granary/${name}`, source(name)],
-  ),
-);
+const alias = [
+  'erasure',
+  'kad',
+  'nat',
+  'protocol',
+  'payments',
+  'farmer',
+  'renter',
+  'bridge',
+  'web',
+].map((name) => ({ find: `@granary/${name}`, replacement: source(name) }));
 
 // What a package offers besides its index.
 const client = fileURLToPath(new URL('./packages/bridge/src/client/index.ts', import.meta.url));
 
 // A package's own choices by condition (`imports` in its package.json) lead to its built files.
-const imports = Object.fromEntries(
-  ['platform', 'websocket-dial'].map((name) => [
-    `#kad/${name}`,
-    fileURLToPath(new URL(`./packages/kad/src/${name}.ts`, import.meta.url)),
-  ]),
-);
+const imports = [
+  {
+    find: /^#(kad|renter)\/(.*)$/,
+    replacement: fileURLToPath(new URL('./packages/$1/src/$2.ts', import.meta.url)),
+  },
+];
 
 export default defineConfig({
-  resolve: { alias: { '@granary/bridge/client': client, ...alias, ...imports } },
+  resolve: {
+    alias: [{ find: '@granary/bridge/client', replacement: client }, ...alias, ...imports],
+  },
   test: {
     // Many tests wait more than they reckon; by itself vitest would use one worker on two cores.
     maxWorkers: Math.max(2, availableParallelism()),

@@ -1,4 +1,5 @@
 import { availableParallelism, cpus } from 'node:os';
+import { benchBrowser } from './browser-bench.js';
 import { benchDht } from './dht-bench.js';
 import { benchDhtPeers } from './dht-peers/bench.js';
 import { benchErasure } from './erasure-bench.js';
@@ -17,6 +18,7 @@ const parts: Record<string, (report: (line: string) => void) => Promise<void>> =
   transfers: benchTransfers,
   payments: benchPayments,
   metadata: benchMetadata,
+  browser: benchBrowser,
   s3: benchS3,
   multipart: benchMultipart,
 };

@@ -200,6 +200,25 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
         'be a tunnel for other nodes: auto, at a public address (GRANARY_OFFER_TUNNEL)',
       ).choices(['auto', 'always', 'never']),
     )
+    .option(
+      '--browser-port <port>',
+      'be reached by renters in browsers, too, at this port; 0 takes any that is free',
+    )
+    .option('--browser-cert <file>', "an authority's certificate for that port, PEM: wss://")
+    .option('--browser-key <file>', 'its key, PEM')
+    .option(
+      '--browser-announce <url>',
+      'address that browsers reach it at, wss://HOST:PORT or webrtc://IP:PORT; may be repeated',
+      collect,
+    )
+    .addOption(
+      new Option(
+        '--webrtc <when>',
+        'take data channels of browsers at the UDP port of that number, which needs no certificate',
+      )
+        .choices(['auto', 'never'])
+        .default('auto'),
+    )
     .option('--space <size>', 'the most bytes of shards to keep', '10GB')
     .option('--reservation <time>', 'how long a broken-off upload is kept to go on', '1h')
     .option('--operator <name>', 'who runs it: renters spread shards over operators')
@@ -225,6 +244,7 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
         'granary farm --data ./farm --bootstrap https://127.0.0.1:4600',
         'granary farm --data ./farm --proxy socks5h://127.0.0.1:9050 --announce https://NAME.onion:4600   # over Tor',
         'granary farm --data /srv/granary --price 4000 --egress-price 9000   # to be paid, by ledger',
+        'granary farm --data /srv/granary --host 0.0.0.0 --port 4600 --browser-port 4601 --browser-cert fullchain.pem --browser-key privkey.pem --browser-announce wss://farm.example.org:4601   # for browsers, too',
         'granary farm --data /srv/granary --host 0.0.0.0 --max-tunnel-price 500   # behind a router, if need be through a paid tunnel',
         'granary farm --data /srv/granary --leave   # hand the shards over, then end',
       ),
@@ -763,6 +783,7 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
     .option('--reservation <time>', 'how long a broken-off upload is kept to go on', '1h')
     .option('--price <amount>', 'that each farmer asks for a GB-month', '0')
     .option('--egress-price <amount>', 'that each farmer asks for a GB of egress', '0')
+    .option('--browsers', 'have renters in browsers reach the farmers, too')
     .addHelpText(
       'after',
       examples('granary network', 'granary network -n 30 --dir ./network --port-base 4600'),

@@ -1,8 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Server as HttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import {
   type Clock,
+  CombinedTransport,
   type Contact,
   type Dialer,
   HttpsTransport,
@@ -14,6 +16,7 @@ import {
   type Plugin,
   PubSub,
   type Random,
+  WebSocketTransport,
   createTlsCredentials,
   difficultyOf,
   directDialer,
@@ -40,8 +43,13 @@ import {
   TunnelCharges,
   ledgerSettlement,
 } from '@granary/payments';
-import type { FarmerTerms } from '@granary/protocol';
+import { type FarmerTerms, TRANSFER_PATH } from '@granary/protocol';
 import { Admission } from './admission.js';
+import {
+  type BrowserListener,
+  type BrowserListeners,
+  browserListeners,
+} from './browser-listeners.js';
 import { AuditAnswers } from './audit-answers.js';
 import { registerFarmerMethods } from './farmer-methods.js';
 import { type FarmerPolicy, defaultPolicy } from './farmer-policy.js';
@@ -82,6 +90,11 @@ export interface FarmerOptions {
     TunnelsOptions,
     'server' | 'credentials' | 'reachability' | 'accounts' | 'purse'
   >;
+  /**
+   * Be reached by renters in browsers, too: a listener of WebSockets for the DHT's messages and for
+   * transfers. Its addresses are announced besides the others. Not with a dialer that is not direct.
+   */
+  readonly browsers?: BrowserListener;
   /** How connections are opened; from this machine itself when not given. */
   readonly dialer?: Dialer;
   /** Addresses of nodes to join by; none for the first node of a network. */
@@ -196,6 +209,7 @@ export class Farmer {
     private readonly scrubber: Scrubber,
     private readonly offers: OfferAnswers,
     private readonly listeningPort: () => number | undefined,
+    private readonly browsers: BrowserListeners | undefined,
     /** How others reach this farmer, when that is looked after. */
     readonly reachability: Reachability | undefined,
     /** What it does about tunnels; undefined when nothing. */
@@ -299,6 +313,12 @@ export class Farmer {
         logger,
         onRequest: (request, response) => farmer?.onRequest(request, response) ?? false,
       });
+      // Its addresses would tell where this machine is, and no proxy carries what comes to it.
+      const browsers = dialer.direct ? options.browsers : undefined;
+      const listeners =
+        browsers === undefined
+          ? undefined
+          : browserListeners(browsers, { identity, directory, clock, logger });
       const storage = LmdbValueStore.open(join(directory, 'values.lmdb'));
       const pubsub = new PubSub();
       const mailbox = new Mailbox();
@@ -333,7 +353,25 @@ export class Farmer {
             });
       const node = new KademliaNode({
         identity,
-        transport,
+        transport:
+          listeners === undefined
+            ? transport
+            : new CombinedTransport(
+                [
+                  transport,
+                  new WebSocketTransport({
+                    identity,
+                    listener: listeners.all,
+                    credentials,
+                    dialer,
+                    logger,
+                    clock,
+                    random,
+                  }),
+                ],
+                { clock },
+              ),
+        ...(listeners !== undefined && { besides: () => listeners.all.addresses }),
         storage,
         ...(!dialer.direct && { options: proxiedKademliaOptions }),
         plugins: [
@@ -420,12 +458,18 @@ export class Farmer {
           logger,
         }),
         listeningPort,
+        listeners,
         reachability,
         tunnels,
         tunnelPayments,
         charges,
       );
+      listeners?.dataChannels?.route(TRANSFER_PATH, (channel, from) =>
+        transfers.takeChannel(channel, from),
+      );
       await node.start();
+      const browserServer = listeners?.webSockets.httpServer;
+      if (browserServer !== undefined) transfers.serveBrowsers(browserServer);
       farmer.sweep(clock);
       farmer.collect(clock);
       farmer.scrubber.start();
@@ -452,9 +496,21 @@ export class Farmer {
     return this.node.contact;
   }
 
-  /** The first address that this farmer announces. */
+  /** The first address that this farmer announces for other nodes; empty while there is none. */
   get address(): string {
-    return this.contact.addresses[0] ?? '';
+    const { browserAddresses } = this;
+    return this.contact.addresses.find((one) => !browserAddresses.includes(one)) ?? '';
+  }
+
+  /** Where renters in browsers reach this farmer. */
+  get browserAddresses(): readonly string[] {
+    return this.browsers?.all.addresses ?? [];
+  }
+
+  /** Use another certificate for browsers from now on, PEM. @throws Error when it is none. */
+  renewBrowserCertificate(tls: { readonly key: string; readonly cert: string }): void {
+    const server = this.browsers?.webSockets.httpServer;
+    if (server instanceof HttpsServer) server.setSecureContext(tls);
   }
 
   /** What this farmer offers at this time. */

@@ -1,7 +1,7 @@
-import type { WebSocket } from 'ws';
 import { type Clock } from '@granary/kad';
 import { type TransferRequest, parseTransferRequest } from '@granary/protocol';
 import { FarmerError } from './errors.js';
+import type { RenterSocket } from './renter-socket.js';
 
 /** A renter's frame: a control message, or bytes. */
 export type InFrame = TransferRequest | Uint8Array;
@@ -20,7 +20,7 @@ export class FrameQueue {
   private wake: (() => void) | undefined;
 
   constructor(
-    private readonly socket: WebSocket,
+    private readonly socket: RenterSocket,
     private readonly clock: Clock,
   ) {
     socket.on('message', (data: Buffer, isBinary: boolean) => this.take(data, isBinary));

@@ -86,8 +86,16 @@ it('asks nobody how it is reached, and tells nobody where they come from, behind
 });
 
 it('announces nothing behind a proxy unless it is told to', async () => {
-  const hidden = await open('hidden', { dialer: hidingDialer(() => 1) });
+  const browsers = { host: '127.0.0.1', port: 0, webrtc: true };
+  const plain = await open('plain', { browsers });
+  expect(plain.contact.addresses.map((address) => address.split(':')[0])).toEqual([
+    'https',
+    'ws',
+    'webrtc',
+  ]);
+  const hidden = await open('hidden', { dialer: hidingDialer(() => 1), browsers });
   expect(hidden.contact.addresses).toEqual([]);
+  expect(hidden.browserAddresses).toEqual([]);
 });
 
 it('does not take its contacts for dead when the proxy is', async () => {

@@ -1,4 +1,3 @@
-import type { WebSocket } from 'ws';
 import { type Clock, type Identity, type Logger, messageOf } from '@granary/kad';
 import { type Payee, PaymentError } from '@granary/payments';
 import {
@@ -25,6 +24,7 @@ import type { Admission } from './admission.js';
 import { FarmerError } from './errors.js';
 import { type FarmerPolicy, checkPolicy } from './farmer-policy.js';
 import { FrameQueue } from './frame-queue.js';
+import type { RenterSocket } from './renter-socket.js';
 import type { ShardStore } from './shard-store.js';
 import type { TokenGuard } from './token-guard.js';
 
@@ -93,7 +93,7 @@ export class TransferSession {
 
   /** @param peer - node ID that the TLS connection proved, if any */
   constructor(
-    private readonly socket: WebSocket,
+    private readonly socket: RenterSocket,
     private readonly peer: string | undefined,
     private readonly context: TransferContext,
   ) {

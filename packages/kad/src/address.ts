@@ -4,9 +4,9 @@ import { type NodeId, isNodeId } from './node-id.js';
 
 /**
  * How an address is dialled: `https` takes messages as POSTs over TLS, `wss` carries them over a
- * WebSocket inside TLS, `ws` over a WebSocket in the clear.
+ * WebSocket inside TLS, `ws` over a WebSocket in the clear, `webrtc` over WebRTC data channels.
  */
-export type AddressScheme = 'https' | 'wss' | 'ws';
+export type AddressScheme = 'https' | 'wss' | 'ws' | 'webrtc';
 
 /** Where to dial, and whom to expect when that is known. */
 export interface Address {
@@ -14,17 +14,20 @@ export interface Address {
   /** Host name or IP address; IPv6 without brackets. */
   readonly host: string;
   readonly port: number;
+  /** Of `webrtc`: the SHA-256 of the certificate that must be shown there, 64 lower-case hex digits. */
+  readonly certificate?: string;
   readonly nodeId?: NodeId;
 }
 
 /** The most characters in an address. */
 export const MAX_ADDRESS_LENGTH = 256;
 
-const DEFAULT_PORTS: Record<AddressScheme, number> = { https: 443, wss: 443, ws: 80 };
+// 0: a port has to be named.
+const DEFAULT_PORTS: Record<AddressScheme, number> = { https: 443, wss: 443, ws: 80, webrtc: 0 };
 
 /**
  * Parse `https://host:port`, `wss://host:port` or `ws://host:port`, each with `/<node ID>` after it
- * or not. Hosts of Tor (`.onion`) and of I2P (`.b32.i2p`) are checked for typing errors.
+ * or not; or `webrtc://ip:port/<certificate hash>`, with the node ID after that or not. Hosts of Tor (`.onion`) and of I2P (`.b32.i2p`) are checked for typing errors.
  *
  * @throws KadError KAD_BAD_ADDRESS.
  */
@@ -42,8 +45,8 @@ export function parseAddress(text: string): Address {
     throw bad('it is not a URL');
   }
   const scheme = url.protocol.slice(0, -1);
-  if (scheme !== 'https' && scheme !== 'wss' && scheme !== 'ws') {
-    throw bad('it is not https, wss or ws');
+  if (scheme !== 'https' && scheme !== 'wss' && scheme !== 'ws' && scheme !== 'webrtc') {
+    throw bad('it is not https, wss, ws or webrtc');
   }
   if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') {
     throw bad('it has parts that an address has not');
@@ -55,9 +58,24 @@ export function parseAddress(text: string): Address {
   const port = url.port === '' ? DEFAULT_PORTS[scheme] : Number(url.port);
   if (port === 0) throw bad('port 0 cannot be dialled');
   const path = url.pathname.replace(/^\//, '');
+  if (scheme === 'webrtc') {
+    if (!isIp(host)) throw bad('a webrtc address has an IP address');
+    const [certificate = '', nodeId, ...more] = path.split('/');
+    if (!/^[0-9a-f]{64}$/.test(certificate) || more.length > 0) {
+      throw bad('a webrtc address has the SHA-256 of a certificate after the port');
+    }
+    if (nodeId === undefined) return { scheme, host, port, certificate };
+    if (!isNodeId(nodeId)) throw bad('what follows the certificate is not a node ID');
+    return { scheme, host, port, certificate, nodeId };
+  }
   if (path === '') return { scheme, host, port };
   if (!isNodeId(path)) throw bad('what follows the port is not a node ID');
   return { scheme, host, port, nodeId: path };
+}
+
+/** Whether a host is an IPv4 address, or an IPv6 address as far as the URL parser has let it through. */
+function isIp(host: string): boolean {
+  return host.includes(':') || /^\d{1,3}(\.\d{1,3}){3}$/.test(host);
 }
 
 /** An address as text, without the node ID; `https` unless it says otherwise. */
@@ -65,10 +83,13 @@ export function formatAddress({
   scheme = 'https',
   host,
   port,
+  certificate,
 }: {
   readonly scheme?: AddressScheme;
   readonly host: string;
   readonly port: number;
+  readonly certificate?: string;
 }): string {
-  return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  const place = `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  return certificate === undefined ? place : `${place}/${certificate}`;
 }

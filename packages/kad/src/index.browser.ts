@@ -4,6 +4,7 @@ export { silentLogger, type Logger } from './logger.js';
 export { systemClock, type Clock } from './clock.js';
 export { randomFraction, systemRandom, type Random } from './random.js';
 export { sha256 } from './sha256.js';
+export { allowManyListeners } from './listeners.js';
 export { concatBytes, fromBase64, fromHex, fromUtf8, toBase64, toHex, utf8 } from './bytes.js';
 export {
   ID_BITS,
@@ -53,7 +54,17 @@ export {
   type MessageSocket,
   type SocketDialer,
   type SocketListener,
+  type SocketProtocol,
 } from './message-socket.js';
+export { canDialSocket, dialSocket } from '#kad/websocket-dial';
+export {
+  proveAsAcceptor,
+  proveAsDialer,
+  type AcceptorProof,
+  type DialerProof,
+} from './socket-proof.js';
+export type { SocketPurpose } from './websocket-handshake.js';
+export { DataChannelSocket, type RawChannel } from './data-channel-socket.js';
 export { CombinedTransport } from './combined-transport.js';
 export {
   ConformanceError,

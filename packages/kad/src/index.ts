@@ -20,6 +20,7 @@ export { dialTls, peerIdentityOf, type DialOptions } from './tls.js';
 export { HttpsTransport, RPC_PATH, type HttpsTransportOptions } from './https-transport.js';
 export { isUpgradeRouted, routeUpgrades, type UpgradeHandler } from './upgrades.js';
 export { WebSocketListener, type ListenerSettings, type OwnServer } from './websocket-listener.js';
+export { clientOffer, clientPasswordOf } from './webrtc-sdp.js';
 export { LmdbValueStore } from './lmdb-value-store.js';
 export { Metrics } from './plugins/metrics.js';
 export {

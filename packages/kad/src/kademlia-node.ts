@@ -1,6 +1,6 @@
 import { formatAddress, parseAddress } from './address.js';
 import { type Clock, systemClock } from './clock.js';
-import { type Contact, signContact } from './contact.js';
+import { MAX_ADDRESSES, type Contact, signContact } from './contact.js';
 import { Dispatcher, type MethodHandler } from './dispatcher.js';
 import { KadError, messageOf, throwIfAborted } from './errors.js';
 import { field, idField } from './fields.js';
@@ -34,6 +34,8 @@ export interface KademliaNodeParts {
   readonly channel?: RpcChannel;
   /** Where values are kept. Without it the node keeps none, and `put` and `get` are not there. */
   readonly storage?: ValueStore;
+  /** Addresses to announce besides, whatever is found out of the others; asked whenever a contact is made. */
+  readonly besides?: () => readonly string[];
   /** Installed in this order, after those that every node has. */
   readonly plugins?: readonly Plugin[];
   /** Leave out the plugins that every node has, but for content addressing. */
@@ -69,7 +71,7 @@ export class KademliaNode {
   private state: 'new' | 'running' | 'stopped' = 'new';
 
   /** @throws KadError KAD_BAD_PARAMETERS when there is neither a transport nor a channel. */
-  constructor(parts: KademliaNodeParts) {
+  constructor(private readonly parts: KademliaNodeParts) {
     this.identity = parts.identity;
     this.logger = parts.logger ?? silentLogger;
     this.clock = parts.clock ?? systemClock;
@@ -160,7 +162,10 @@ export class KademliaNode {
   }
 
   /** Say from now on that we can be reached at these addresses: a new contact with a new sequence. */
-  announce(addresses: readonly string[]): void {
+  announce(found: readonly string[]): void {
+    const besides = this.parts.besides?.() ?? [];
+    const first = found.filter((address) => !besides.includes(address));
+    const addresses = [...first.slice(0, MAX_ADDRESSES - besides.length), ...besides];
     const sequence = Math.max(this.clock.now(), this.ownContact.sequence + 1);
     this.ownContact = signContact(this.identity, { addresses, sequence });
   }

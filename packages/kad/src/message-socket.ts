@@ -8,11 +8,13 @@ export interface MessageSocket {
   binaryType: string;
   /** Bytes that were sent and are not yet with the operating system. */
   readonly bufferedAmount: number;
+  /** 1 while it is open (RFC 6455 by way of the WebSocket API). */
+  readonly readyState: number;
   onopen: ((event: never) => void) | null;
   onmessage: ((event: { data: unknown }) => void) | null;
   onclose: ((event: { code: number; reason: string }) => void) | null;
   onerror: ((event: { message?: string }) => void) | null;
-  send(data: Uint8Array): void;
+  send(data: Uint8Array | string): void;
   close(code?: number, reason?: string): void;
   /** End it at once. Browsers have no such thing. */
   terminate?(): void;
@@ -40,6 +42,17 @@ export interface DialSocketOptions {
   readonly dialer?: Dialer;
   readonly signal: AbortSignal;
   readonly timeoutMs: number;
+  /** What is spoken on it; the DHT's messages when not given. */
+  readonly protocol?: SocketProtocol;
+}
+
+/** What is spoken on a WebSocket. */
+export interface SocketProtocol {
+  readonly path: string;
+  /** That both sides must name (RFC 6455, section 1.9). */
+  readonly subprotocol: string;
+  /** The most bytes in a message. */
+  readonly maxMessage: number;
 }
 
 /**

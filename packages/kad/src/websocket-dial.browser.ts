@@ -7,6 +7,8 @@ import {
   WEBSOCKET_PATH,
   WEBSOCKET_SUBPROTOCOL,
 } from './message-socket.js';
+import { canDialWebRtc, dialWebRtc } from './webrtc-dial.browser.js';
+import { MAX_FRAME_SIZE } from './websocket-frames.js';
 
 type WebSocketConstructor = new (url: string, protocol: string) => MessageSocket;
 
@@ -17,6 +19,7 @@ type WebSocketConstructor = new (url: string, protocol: string) => MessageSocket
  */
 export function canDialSocket({ scheme, host }: Address, dialer?: Dialer): boolean {
   if (dialer !== undefined) return false;
+  if (scheme === 'webrtc') return canDialWebRtc();
   if (scheme !== 'ws') return scheme === 'wss';
   const { location } = globalThis as { location?: { readonly protocol: string } };
   if (location?.protocol !== 'https:') return true;
@@ -24,12 +27,17 @@ export function canDialSocket({ scheme, host }: Address, dialer?: Dialer): boole
 }
 
 /**
- * The browser's own WebSocket. In `wss:` the browser checks the certificate, which must be of an
+ * The browser's own WebSocket, or data channel. In `wss:` the browser checks the certificate, which must be of an
  * authority that it trusts; it says nothing of why a connection failed.
  */
-export const dialSocket: SocketDialer = async (address, { dialer }) => {
+export const dialSocket: SocketDialer = async (address, { dialer, protocol }) => {
   if (dialer !== undefined) {
     throw new KadError('KAD_BAD_ADDRESS', 'a browser dials in its own way only');
+  }
+  if (address.scheme === 'webrtc') {
+    const maxMessage = protocol?.maxMessage ?? MAX_FRAME_SIZE;
+    const socket = dialWebRtc(address, protocol?.path ?? WEBSOCKET_PATH, maxMessage);
+    return { socket, remoteAddress: address.host };
   }
   const { WebSocket } = globalThis as unknown as { WebSocket?: WebSocketConstructor };
   if (WebSocket === undefined) {
@@ -37,8 +45,8 @@ export const dialSocket: SocketDialer = async (address, { dialer }) => {
   }
   try {
     const socket = new WebSocket(
-      `${formatAddress(address)}${WEBSOCKET_PATH}`,
-      WEBSOCKET_SUBPROTOCOL,
+      `${formatAddress(address)}${protocol?.path ?? WEBSOCKET_PATH}`,
+      protocol?.subprotocol ?? WEBSOCKET_SUBPROTOCOL,
     );
     socket.binaryType = 'arraybuffer';
     return { socket, remoteAddress: address.host };

@@ -8,15 +8,22 @@ import { directDialer } from './direct-dialer.js';
 import {
   type MessageSocket,
   type SocketDialer,
+  type SocketProtocol,
   WEBSOCKET_PATH,
   WEBSOCKET_SUBPROTOCOL,
 } from './message-socket.js';
 import { dialTls, peerIdentityOf } from './tls.js';
 import { MAX_FRAME_SIZE } from './websocket-frames.js';
 
+const DHT: SocketProtocol = {
+  path: WEBSOCKET_PATH,
+  subprotocol: WEBSOCKET_SUBPROTOCOL,
+  maxMessage: MAX_FRAME_SIZE,
+};
+
 /** Whether WebSockets to an address can be made here. */
 export function canDialSocket({ scheme, host }: Address, dialer: Dialer = directDialer): boolean {
-  return scheme !== 'https' && dialer.dials(host);
+  return (scheme === 'wss' || scheme === 'ws') && dialer.dials(host);
 }
 
 /**
@@ -25,7 +32,7 @@ export function canDialSocket({ scheme, host }: Address, dialer: Dialer = direct
  */
 export const dialSocket: SocketDialer = async (
   address,
-  { expectedNodeId, credentials, dialer = directDialer, signal, timeoutMs },
+  { expectedNodeId, credentials, dialer = directDialer, signal, timeoutMs, protocol = DHT },
 ) => {
   const { host, port } = address;
   let tls: TLSSocket | undefined;
@@ -44,21 +51,17 @@ export const dialSocket: SocketDialer = async (
   } else {
     stream = await dialer.dial(host, port, { signal, timeoutMs });
   }
-  const socket = new WebSocket(
-    `${formatAddress(address)}${WEBSOCKET_PATH}`,
-    WEBSOCKET_SUBPROTOCOL,
-    {
-      perMessageDeflate: false,
-      maxPayload: MAX_FRAME_SIZE,
-      handshakeTimeout: timeoutMs,
-      followRedirects: false,
-      createConnection: () => stream as Socket,
-      ...(tls !== undefined && {
-        // Inside TLS there is no proxy that masks protect (docs/decisions/0003).
-        generateMask: (mask: Buffer) => void mask.fill(0),
-      }),
-    },
-  );
+  const socket = new WebSocket(`${formatAddress(address)}${protocol.path}`, protocol.subprotocol, {
+    perMessageDeflate: false,
+    maxPayload: protocol.maxMessage,
+    handshakeTimeout: timeoutMs,
+    followRedirects: false,
+    createConnection: () => stream as Socket,
+    ...(tls !== undefined && {
+      // Inside TLS there is no proxy that masks protect (docs/decisions/0003).
+      generateMask: (mask: Buffer) => void mask.fill(0),
+    }),
+  });
   socket.binaryType = 'nodebuffer';
   const peer = tls === undefined || tls.authorized ? undefined : peerIdentityOf(tls)?.nodeId;
   return {

@@ -15,7 +15,8 @@ const VERSION = 1;
 const KEY = 33;
 const CHALLENGE = 32;
 const SIGNATURE = 64;
-const LABEL = utf8('granary/1 websocket\0');
+/** What a connection is for: it is signed, so that a proof for one is none for another. */
+export type SocketPurpose = 'websocket' | 'transfer';
 
 /** A side's half of what is signed. */
 export interface Introduction {
@@ -38,10 +39,15 @@ export function introduce(identity: Identity, random: Random): Introduction {
   };
 }
 
-function digestOf(role: Role, acceptor: Introduction, dialer: Introduction): Uint8Array {
+function digestOf(
+  purpose: SocketPurpose,
+  role: Role,
+  acceptor: Introduction,
+  dialer: Introduction,
+): Uint8Array {
   return sha256(
     concatBytes(
-      LABEL,
+      utf8(`granary/1 ${purpose}\0`),
       Uint8Array.of(role === 'acceptor' ? 0 : 1),
       acceptor.publicKey,
       dialer.publicKey,
@@ -57,8 +63,9 @@ export function prove(
   role: Role,
   acceptor: Introduction,
   dialer: Introduction,
+  purpose: SocketPurpose = 'websocket',
 ): Uint8Array {
-  return identity.sign(digestOf(role, acceptor, dialer));
+  return identity.sign(digestOf(purpose, role, acceptor, dialer));
 }
 
 /** @throws KadError KAD_IDENTITY_MISMATCH when the proof is not by the key that was shown. */
@@ -67,9 +74,10 @@ export function checkProof(
   role: Role,
   acceptor: Introduction,
   dialer: Introduction,
+  purpose: SocketPurpose = 'websocket',
 ): void {
   const { publicKey, nodeId } = role === 'acceptor' ? acceptor : dialer;
-  if (!verifySignature(publicKey, digestOf(role, acceptor, dialer), proof)) {
+  if (!verifySignature(publicKey, digestOf(purpose, role, acceptor, dialer), proof)) {
     throw new KadError(
       'KAD_IDENTITY_MISMATCH',
       `the other side did not prove that it is ${nodeId}`,

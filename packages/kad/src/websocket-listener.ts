@@ -84,6 +84,11 @@ export class WebSocketListener implements SocketListener {
     return this.announced;
   }
 
+  /** The server that it listens on; undefined before it does. Other things may be at other paths of it. */
+  get httpServer(): http.Server | https.Server | undefined {
+    return this.server;
+  }
+
   /** WebSockets at this time. */
   get connections(): number {
     return this.sockets.clients.size;

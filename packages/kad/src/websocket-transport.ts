@@ -128,7 +128,7 @@ export class WebSocketTransport implements Transport {
     const { scheme, nodeId } = parseAddress(address);
     if (!this.dials(address)) {
       const why =
-        scheme === 'https' ? 'this transport dials wss:// and ws:// only' : 'not dialled from here';
+        scheme === 'https' ? 'this transport dials WebSockets only' : 'not dialled from here';
       throw new KadError('KAD_BAD_ADDRESS', `${address}: ${why}`);
     }
     const { signal } = options;

@@ -75,3 +75,8 @@ export {
   type TunnelsStatus,
 } from './tunnel/tunnels.js';
 export { HOLE_PUNCH, HolePuncher, type HolePuncherOptions } from './punch/hole-puncher.js';
+export {
+  WebRtcListener,
+  type ChannelTaker,
+  type WebRtcSettings,
+} from './webrtc/webrtc-listener.js';

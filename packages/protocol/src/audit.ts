@@ -1,4 +1,4 @@
-import type { Identity } from '@granary/kad';
+import { type Identity, fromBase64 } from '@granary/kad';
 import { z } from 'zod';
 import { verifyAuditAnswer } from './audit-tree.js';
 import { documentDigest } from './canonical.js';
@@ -163,7 +163,8 @@ export function provesPossession(
   const { question } = request.body;
   const { result } = answer.body;
   if (question.kind === 'chunk' && result.kind === 'chunk') {
-    const bytes = new Uint8Array(Buffer.from(result.bytes, 'base64'));
+    const bytes = bytesOf(result.bytes);
+    if (bytes === undefined) return false;
     const expected = Math.min(LEAF_SIZE, terms.shardSize - question.leaf * LEAF_SIZE);
     if (bytes.length !== expected || !/^([0-9a-f]{64})*$/.test(result.siblings)) return false;
     const proof = { nodes: hashSpan(bytes), siblings: fromHex(result.siblings) };
@@ -181,6 +182,14 @@ export function provesPossession(
     );
   }
   return false;
+}
+
+function bytesOf(base64: string): Uint8Array | undefined {
+  try {
+    return fromBase64(base64);
+  } catch {
+    return undefined;
+  }
 }
 
 /** All that it takes to judge an audit: the contract, the question, the answer. */

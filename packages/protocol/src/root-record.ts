@@ -1,4 +1,4 @@
-import { type Identity, sha256 } from '@granary/kad';
+import { type Identity, concatBytes, sha256, toBase64, utf8 } from '@granary/kad';
 import { z } from 'zod';
 import { ProtocolError } from './errors.js';
 import { hash32, parseWith, publicKeyHex, signatureHex } from './fields.js';
@@ -34,7 +34,7 @@ const LABEL = 'root record';
 
 /** The place in the DHT near which a renter's root record is kept. */
 export function rootKeyOf(renter: string): string {
-  return toHex(sha256(Buffer.concat([Buffer.from('granary/1 root\0'), fromHex(renter)])));
+  return toHex(sha256(concatBytes(utf8('granary/1 root\0'), fromHex(renter))));
 }
 
 /** Sign a root record. @throws ProtocolError PROTOCOL_TOO_LARGE. */
@@ -46,7 +46,7 @@ export function signRootRecord(renter: Identity, sequence: number, sealed: Uint8
     renter: renter.nodeId,
     renterKey: toHex(renter.publicKey),
     sequence,
-    sealed: Buffer.from(sealed).toString('base64'),
+    sealed: toBase64(sealed),
   };
   return { body, signature: signDocument(renter, LABEL, body) };
 }

@@ -217,7 +217,12 @@ export function verifyRangeProof(
 
 /** The hash of one node on `level`, from the shard bytes that it covers. */
 export function hashSpan(bytes: Uint8Array): Uint8Array {
-  let nodes = hashLeaves(bytes);
+  return nodeOfLeaves(hashLeaves(bytes));
+}
+
+/** The hash of the node above some leaves, from their hashes, concatenated. */
+export function nodeOfLeaves(leaves: Uint8Array): Uint8Array {
+  let nodes = leaves;
   while (nodes.length > HASH_SIZE) nodes = parents(nodes);
   return nodes;
 }

@@ -5,6 +5,11 @@ import { byteCount, hash32, parseWith, signatureHex } from './fields.js';
 
 /** The WebSocket subprotocol of transfers. */
 export const TRANSFER_SUBPROTOCOL = 'granary-transfer-1';
+/**
+ * The subprotocol of transfers where TLS does not say who is there, as for browsers: before anything else,
+ * both sides prove who they are in three binary messages (docs/decisions/0009, with the purpose `transfer`).
+ */
+export const TRANSFER_PROVED_SUBPROTOCOL = 'granary-transfer-1-proved';
 /** The path of the farmer's WebSocket end point. */
 export const TRANSFER_PATH = '/transfer';
 /** The most bytes in one binary frame. */

@@ -1,4 +1,4 @@
-import { setMaxListeners } from 'node:events';
+import { allowManyListeners } from '@granary/kad';
 
 /**
  * A signal that aborts with the first of several. Hundreds of transfers may listen to one signal, so
@@ -6,6 +6,6 @@ import { setMaxListeners } from 'node:events';
  */
 export function anySignal(signals: readonly AbortSignal[]): AbortSignal {
   const signal = AbortSignal.any([...signals]);
-  setMaxListeners(0, signal, ...signals);
+  for (const one of [signal, ...signals]) allowManyListeners(one);
   return signal;
 }

@@ -1,4 +1,4 @@
-import { createHash, createHmac } from 'node:crypto';
+import { digestsAfter, hmac } from '#renter/crypto';
 import { auditLeaf } from '@granary/protocol';
 import { deriveKey } from './renter-keys.js';
 
@@ -20,17 +20,20 @@ export interface AuditSeed {
  */
 export function challengeOf({ objectKey, auditSalt, hash }: AuditSeed, index: number): Uint8Array {
   const key = deriveKey(objectKey, new Uint8Array(0), 'audit');
-  const place = Buffer.alloc(4);
-  place.writeUInt32BE(index);
-  return createHmac('sha256', key).update(auditSalt).update(hash).update(place).digest();
+  const place = new Uint8Array(4);
+  new DataView(place.buffer).setUint32(0, index);
+  return hmac(key, auditSalt, hash, place);
 }
 
 /** The leaves H(H(challenge ‖ shard)) of a contract's audits, concatenated. Hashes the shard `count` times. */
-export function auditLeaves(seed: AuditSeed, shard: Uint8Array, count: number): Uint8Array {
+export async function auditLeaves(
+  seed: AuditSeed,
+  shard: Uint8Array,
+  count: number,
+): Promise<Uint8Array> {
+  const challenges = Array.from({ length: count }, (_, i) => challengeOf(seed, i));
   const leaves = new Uint8Array(count * 32);
-  for (let i = 0; i < count; i += 1) {
-    const answer = createHash('sha256').update(challengeOf(seed, i)).update(shard).digest();
-    leaves.set(auditLeaf(answer), i * 32);
-  }
+  const answers = await digestsAfter(challenges, shard);
+  answers.forEach((answer, i) => leaves.set(auditLeaf(answer), i * 32));
   return leaves;
 }

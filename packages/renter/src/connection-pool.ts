@@ -7,7 +7,7 @@ import {
   messageOf,
 } from '@granary/kad';
 import { FarmerRefusal, RenterError } from './errors.js';
-import { type ConnectionContext, FarmerConnection } from './farmer-connection.js';
+import { type ConnectionContext, FarmerConnection, canReach } from './farmer-connection.js';
 import type { FarmerDirectory } from './farmer-directory.js';
 
 /** Idle connections kept for each farmer. */
@@ -79,7 +79,9 @@ export class ConnectionPool {
       return await this.finish(connection, work);
     } catch (error) {
       // A farmer with several addresses is behind tunnels, of which one has just gone.
-      const others = connection.direct || connection.farmer.addresses.length > 1;
+      const { addresses } = connection.farmer;
+      const ways = addresses.filter((address) => canReach(address, this.context.dialer)).length;
+      const others = connection.direct || ways > 1;
       if (signal.aborted || !isBroken(error) || !others) throw error;
     }
     return this.finish(await this.dial(nodeId, signal), work);

@@ -26,6 +26,7 @@ export type RenterErrorCode =
   | 'RENTER_STALLED'
   | 'RENTER_LYING_FARMER'
   | 'RENTER_DECRYPT'
+  | 'RENTER_PLATFORM'
   | 'RENTER_CLOSED'
   | 'RENTER_ABORTED';
 

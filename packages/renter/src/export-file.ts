@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
+import { toBase64 } from '@granary/kad';
 import { RenterError } from './errors.js';
 import type { RenterCore } from './renter-core.js';
 import { seal, unseal } from './sealed-box.js';
@@ -24,7 +25,7 @@ export async function exportStore(core: RenterCore, path: string): Promise<numbe
   let [rows, batches] = [0, 0];
   let batch: Row[] = [];
   const flush = async () => {
-    await file.writeFile(`${seal(keys.exportKey, `rows ${batches}`, batch).toString('base64')}\n`);
+    await file.writeFile(`${toBase64(seal(keys.exportKey, `rows ${batches}`, batch))}\n`);
     batches += 1;
     batch = [];
   };
@@ -39,7 +40,7 @@ export async function exportStore(core: RenterCore, path: string): Promise<numbe
     await flush();
     // Without this last line a file that was cut short would pass for a whole one.
     const end = seal(keys.exportKey, 'end', { batches, rows });
-    await file.writeFile(`end ${end.toString('base64')}\n`);
+    await file.writeFile(`end ${toBase64(end)}\n`);
     await file.sync();
     await file.close();
     await rename(part, path);

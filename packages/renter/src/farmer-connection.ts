@@ -1,11 +1,13 @@
-import { WebSocket } from 'ws';
+import { leafHashes } from '#renter/crypto';
+import { canDialTransfer, dialTransfer, sendMessage } from '#renter/transfer-dial';
 import {
   type Clock,
   type Contact,
   type Dialer,
   type Identity,
+  KadError,
+  type MessageSocket,
   type TlsCredentials,
-  dialTls,
   parseAddress,
 } from '@granary/kad';
 import {
@@ -16,8 +18,6 @@ import {
   MAX_DATA_FRAME,
   type Receipt,
   type ReceiptBody,
-  TRANSFER_PATH,
-  TRANSFER_SUBPROTOCOL,
   type TransferAnswer,
   type TransferDirection,
   type TransferRequest,
@@ -26,10 +26,10 @@ import {
   contractHash,
   countersignReceipt,
   fromHex,
-  hashSpan,
   equalBytes,
   leafCount,
   levelCount,
+  nodeOfLeaves,
   nodeSpan,
   parseReceipt,
   parseTransferAnswer,
@@ -39,12 +39,15 @@ import {
   verifyRangeProof,
 } from '@granary/protocol';
 import { FarmerRefusal, RenterError, messageOf } from './errors.js';
+import { bytesOf, endSocket } from './transfer-socket.js';
 
 /** Who dials, and how patient it is. */
 export interface ConnectionContext {
   readonly identity: Identity;
-  readonly credentials: TlsCredentials;
-  readonly dialer: Dialer;
+  /** Shown in TLS; browsers have none. */
+  readonly credentials?: TlsCredentials;
+  /** How connections are opened; browsers have a way of their own. */
+  readonly dialer?: Dialer;
   readonly clock: Clock;
   readonly random: (bytes: number) => Uint8Array;
   readonly connectTimeoutMs: number;
@@ -69,7 +72,12 @@ export interface TransferMeter {
 
 type Frame = TransferAnswer | Uint8Array;
 
-const SEND_HIGH_WATER = 1024 * 1024;
+/** A WebSocket that is open says so. */
+const OPEN = 1;
+/** Bytes that may wait to be read before the socket pauses, where it can. */
+const READ_HIGH_WATER = 1024 * 1024;
+/** Frames that may come when none was asked for. */
+const MAX_UNASKED = 16;
 const TOKEN_LIFETIME = 30 * 60 * 1000;
 
 /**
@@ -83,6 +91,7 @@ export class FarmerConnection {
   /** Bytes of frames not yet read; the socket pauses above a limit. */
   private queued = 0;
   private busy = false;
+  private paused = false;
   /** The download under way: its token, the bytes of its proof, and what came of both. */
   private running: { token: TransferToken; proof: number; received: number } | undefined;
 
@@ -90,12 +99,13 @@ export class FarmerConnection {
     readonly farmer: Contact,
     /** Whether it goes straight to a farmer whose addresses are those of tunnels. */
     readonly direct: boolean,
-    private readonly socket: WebSocket,
+    private readonly socket: MessageSocket,
     private readonly context: ConnectionContext,
   ) {
-    socket.on('message', (data: Buffer, isBinary: boolean) => this.receive(data, isBinary));
-    socket.on('error', (error) => this.fail(transferError(farmer, error.message, error)));
-    socket.on('close', () => this.fail(transferError(farmer, 'the connection was closed')));
+    socket.onmessage = ({ data }) => this.receive(data);
+    socket.onerror = ({ message = 'the connection broke' }) =>
+      this.fail(transferError(farmer, message));
+    socket.onclose = () => this.fail(transferError(farmer, 'the connection was closed'));
   }
 
   /**
@@ -110,9 +120,7 @@ export class FarmerConnection {
   ): Promise<FarmerConnection> {
     let failure: unknown = transferError(farmer, 'it has no address that can be dialled from here');
     for (const address of farmer.addresses) {
-      // Transfers go to the farmer's HTTPS server; other addresses are for the DHT's messages.
-      const { scheme, host } = parseAddress(address);
-      if (scheme !== 'https' || !context.dialer.dials(host)) continue;
+      if (!canReach(address, context.dialer)) continue;
       signal?.throwIfAborted();
       try {
         return await FarmerConnection.dialAddress(farmer, address, context, context.dialer, signal);
@@ -141,54 +149,38 @@ export class FarmerConnection {
     farmer: Contact,
     address: string,
     context: ConnectionContext,
-    dialer: Dialer,
+    dialer: Dialer | undefined,
     signal?: AbortSignal,
   ): Promise<FarmerConnection> {
-    const { host, port } = parseAddress(address);
-    const timeoutMs = context.connectTimeoutMs + dialer.slackMs;
-    const tls = await dialTls({
-      host,
-      port,
-      dialer,
-      credentials: context.credentials,
-      expectedNodeId: farmer.nodeId,
-      timeoutMs,
-      ...(signal && { signal }),
-    });
-    const name = host.includes(':') ? `[${host}]` : host;
-    const socket = new WebSocket(`wss://${name}:${port}${TRANSFER_PATH}`, TRANSFER_SUBPROTOCOL, {
-      createConnection: () => tls,
-      perMessageDeflate: false,
-      maxPayload: Math.max(MAX_DATA_FRAME, 2 * 1024 * 1024),
-      handshakeTimeout: timeoutMs,
-      // A mask of zeros: masking protects plain-text proxies (RFC 6455, section 10.3), of which there
-      // are none inside TLS, and costs a copy and a pass over every byte.
-      generateMask: (mask) => mask.fill(0),
-    });
-    const direct = dialer !== context.dialer;
-    const connection = new FarmerConnection(farmer, direct, socket, context);
+    const { identity, credentials, clock, random, connectTimeoutMs } = context;
     try {
-      await new Promise<void>((resolve, reject) => {
-        socket.once('open', resolve);
-        socket.once('error', (error) => reject(transferError(farmer, error.message, error)));
-        socket.once('close', () => reject(transferError(farmer, 'it closed the connection')));
+      const socket = await dialTransfer(farmer.nodeId, address, {
+        identity,
+        ...(credentials !== undefined && { credentials }),
+        ...(dialer !== undefined && { dialer }),
+        clock,
+        random,
+        timeoutMs: connectTimeoutMs + (dialer?.slackMs ?? 0),
+        ...(signal !== undefined && { signal }),
       });
+      return new FarmerConnection(farmer, dialer !== context.dialer, socket, context);
     } catch (error) {
-      tls.destroy();
+      if (error instanceof KadError && error.code === 'KAD_UNREACHABLE') {
+        throw transferError(farmer, error.message, error);
+      }
       throw error;
     }
-    return connection;
   }
 
   /** Whether another transfer may use this connection. */
   get usable(): boolean {
-    return this.failure === undefined && !this.busy && this.socket.readyState === WebSocket.OPEN;
+    return this.failure === undefined && !this.busy && this.socket.readyState === OPEN;
   }
 
   /** Close at once. */
   close(): void {
     this.fail(new RenterError('RENTER_CLOSED', 'the connection was closed here'));
-    this.socket.terminate();
+    endSocket(this.socket);
   }
 
   /**
@@ -276,12 +268,8 @@ export class FarmerConnection {
           const end = Math.min(verified + span, length);
           if (end > received) break;
           const node = (verified / span) * HASH_SIZE;
-          if (
-            !equalBytes(
-              hashSpan(bytes.subarray(verified, end)),
-              nodes.subarray(node, node + HASH_SIZE),
-            )
-          ) {
+          const leaves = await leafHashes(bytes.subarray(verified, end));
+          if (!equalBytes(nodeOfLeaves(leaves), nodes.subarray(node, node + HASH_SIZE))) {
             throw this.lie('its bytes');
           }
           onBytes(end - verified);
@@ -405,7 +393,7 @@ export class FarmerConnection {
   private send(request: TransferRequest): void {
     const text = JSON.stringify(request);
     if (text.length > MAX_CONTROL_FRAME) throw transferError(this.farmer, 'a request too long');
-    this.socket.send(text);
+    void sendMessage(this.socket, text);
   }
 
   private async sendBytes(
@@ -417,8 +405,8 @@ export class FarmerConnection {
       signal.throwIfAborted();
       this.checkAlive();
       const frame = bytes.subarray(at, at + MAX_DATA_FRAME);
-      const sent = new Promise<void>((resolve) => this.socket.send(frame, () => resolve()));
-      if (this.socket.bufferedAmount > SEND_HIGH_WATER) await this.within(sent, signal);
+      const room = sendMessage(this.socket, frame);
+      if (room !== undefined) await this.within(room, signal);
       onBytes(frame.length);
     }
   }
@@ -433,19 +421,29 @@ export class FarmerConnection {
     throw this.unexpected(early.type);
   }
 
-  private receive(data: Buffer, isBinary: boolean): void {
+  private receive(data: unknown): void {
+    const bytes = bytesOf(data);
+    const { running, socket } = this;
     try {
-      this.frames.push(isBinary ? data : parseTransferAnswer(data.toString('utf8')));
+      this.frames.push(bytes ?? parseTransferAnswer(String(data)));
     } catch (error) {
       this.fail(transferError(this.farmer, messageOf(error), error));
-      this.socket.terminate();
+      endSocket(socket);
       return;
     }
-    this.queued += data.length;
-    if (isBinary && this.running !== undefined) this.running.received += data.length;
+    this.queued += bytes?.length ?? String(data).length;
+    if (bytes !== undefined && running !== undefined) running.received += bytes.length;
     // A farmer that talks when nobody asked must not fill the memory.
-    if (this.queued > SEND_HIGH_WATER) this.socket.pause();
-    if (!this.busy && this.frames.length > 16) this.close();
+    if (this.queued > READ_HIGH_WATER) {
+      if (socket.pause !== undefined) {
+        socket.pause();
+        this.paused = true;
+      } else if (this.queued > READ_HIGH_WATER + (running?.token.body.length ?? 0)) {
+        this.fail(this.lie('more than was asked for'));
+        this.close();
+      }
+    }
+    if (!this.busy && this.frames.length > MAX_UNASKED) this.close();
     this.wake?.();
   }
 
@@ -461,7 +459,10 @@ export class FarmerConnection {
       if (frame !== undefined) {
         this.queued -= frame instanceof Uint8Array ? frame.length : 0;
         if (this.frames.length === 0) this.queued = 0;
-        if (this.socket.isPaused && this.queued <= SEND_HIGH_WATER) this.socket.resume();
+        if (this.paused && this.queued <= READ_HIGH_WATER) {
+          this.paused = false;
+          this.socket.resume?.();
+        }
         return frame;
       }
       if (this.failure !== undefined) throw this.failure;
@@ -520,6 +521,12 @@ export class FarmerConnection {
       `farmer ${this.farmer.nodeId} sent a shard that is not the one it signed for (${what})`,
     );
   }
+}
+
+/** Whether a farmer's transfers can be had at an address from here. */
+export function canReach(address: string, dialer?: Dialer): boolean {
+  if (!canDialTransfer(address)) return false;
+  return dialer === undefined || dialer.dials(parseAddress(address).host);
 }
 
 function transferError(farmer: Contact, message: string, cause?: unknown): RenterError {

@@ -6,7 +6,7 @@ import {
   type Random,
   messageOf,
 } from '@granary/kad';
-import { FARMER_TERMS_METHOD, parseFarmerTerms } from '@granary/protocol';
+import { FARMER_TERMS_METHOD, parseFarmerTerms, toHex } from '@granary/protocol';
 import { all } from './all.js';
 import { RenterError } from './errors.js';
 import type { OfferNeeds, OfferRound } from './offer-round.js';
@@ -157,7 +157,7 @@ export class FarmerDirectory {
     const { node } = this.network;
     const takers = this.makeOffer();
     for (let i = 0; i < WALKS; i += 1) {
-      await node.lookup(Buffer.from(this.random(32)).toString('hex'));
+      await node.lookup(toHex(this.random(32)));
     }
     await this.askAll(node.contacts());
     const answered = await takers;

@@ -1,8 +1,6 @@
-import { once } from 'node:events';
-import { createInterface } from 'node:readline';
-import { Readable } from 'node:stream';
-import { createGunzip, createGzip, gunzipSync, gzipSync } from 'node:zlib';
+import { gunzip, gunzipStream, gzip, gzipStream } from '#renter/compression';
 import { z } from 'zod';
+import { fromBase64, fromUtf8, utf8 } from '@granary/kad';
 import {
   type Manifest,
   type RootRecord,
@@ -15,6 +13,7 @@ import type { RenterKeys } from './renter-keys.js';
 import { INDEX_BUCKET } from './record-keys.js';
 import type { RenterStore } from './renter-store.js';
 import { sealBytes, unsealBytes } from './sealed-box.js';
+import { textLines } from './text-lines.js';
 
 /**
  * One line of the index. Applied in order, the lines of its parts and of the root record give the
@@ -79,26 +78,29 @@ export async function* packLines(
   lines: Iterable<IndexLine> | AsyncIterable<IndexLine>,
 ): AsyncGenerator<Uint8Array> {
   const texts = async function* () {
-    for await (const line of lines) yield `${JSON.stringify(line)}\n`;
+    for await (const line of lines) yield utf8(`${JSON.stringify(line)}\n`);
   };
-  for await (const bytes of Readable.from(texts()).pipe(createGzip())) yield bytes as Buffer;
+  yield* gzipStream(texts());
 }
 
-/** The lines in compressed bytes. @throws RenterError RENTER_INDEX. */
+/** The lines in compressed bytes. @throws RenterError RENTER_INDEX, and what the bytes' source throws. */
 export async function* unpackLines(packed: AsyncIterable<Uint8Array>): AsyncGenerator<IndexLine> {
-  const source = Readable.from(packed);
-  const gunzip = createGunzip();
-  source.on('error', (error) => gunzip.destroy(error));
-  const reader = createInterface({ input: source.pipe(gunzip), crlfDelay: Infinity });
-  let failure: Error | undefined;
-  gunzip.on('error', (error) => {
-    failure = error;
-    reader.close();
-  });
-  const ended = once(gunzip, 'end').catch(() => undefined);
-  for await (const text of reader) yield parseText(text);
-  if (failure === undefined) await ended;
-  if (failure !== undefined) throw damaged(failure);
+  // Whether what fails is the source, or what it gave.
+  const failed: { error?: unknown } = {};
+  const source = async function* () {
+    try {
+      yield* packed;
+    } catch (error) {
+      failed.error = error;
+      throw error;
+    }
+  };
+  try {
+    for await (const text of textLines(gunzipStream(source()))) yield parseText(text);
+  } catch (error) {
+    if (failed.error !== undefined) throw failed.error;
+    throw error instanceof RenterError ? error : damaged(error);
+  }
 }
 
 function parseText(text: string): IndexLine {
@@ -140,16 +142,16 @@ export interface IndexRoot {
 const MAX_UNPACKED = 64 * 1024 * 1024;
 
 /** Pack and seal a root. */
-export function sealRoot(keys: RenterKeys, root: IndexRoot): Uint8Array {
-  return sealBytes(keys.rootKey, 'root', gzipSync(JSON.stringify(root)));
+export async function sealRoot(keys: RenterKeys, root: IndexRoot): Promise<Uint8Array> {
+  return sealBytes(keys.rootKey, 'root', await gzip(utf8(JSON.stringify(root))));
 }
 
 /** Open a root record. @throws RenterError RENTER_STORE or RENTER_INDEX. */
-export function openRoot(keys: RenterKeys, record: RootRecord): IndexRoot {
-  const sealed = Buffer.from(record.body.sealed, 'base64');
+export async function openRoot(keys: RenterKeys, record: RootRecord): Promise<IndexRoot> {
   try {
+    const sealed = fromBase64(record.body.sealed);
     const packed = unsealBytes(keys.rootKey, 'root', sealed);
-    const text = gunzipSync(packed, { maxOutputLength: MAX_UNPACKED }).toString('utf8');
+    const text = fromUtf8(await gunzip(packed, MAX_UNPACKED));
     const root = rootSchema.parse(JSON.parse(text));
     return {
       ...root,

@@ -1,5 +1,5 @@
-import { gzipSync } from 'node:zlib';
-import { messageOf } from '@granary/kad';
+import { gzip } from '#renter/compression';
+import { messageOf, utf8 } from '@granary/kad';
 import {
   MAX_ROOT_SIZE,
   PUT_ROOT_METHOD,
@@ -108,7 +108,7 @@ export class IndexPublisher {
       ),
       lines,
     };
-    const sealed = sealRoot(keys, root);
+    const sealed = await sealRoot(keys, root);
     if (sealed.length > MAX_ROOT_SIZE) {
       throw new RenterError('RENTER_INDEX', 'the index has outgrown its root record');
     }
@@ -129,7 +129,8 @@ export class IndexPublisher {
       // Hashes as hex shrink to little more than half; nothing shrinks to a tenth.
       if (size > INLINE_BYTES * 10) return undefined;
     }
-    return gzipSync(JSON.stringify(lines)).length <= INLINE_BYTES ? lines : undefined;
+    const packed = await gzip(utf8(JSON.stringify(lines)));
+    return packed.length <= INLINE_BYTES ? lines : undefined;
   }
 
   /** Where the next part begins: parts that are not much larger than it go into it. */

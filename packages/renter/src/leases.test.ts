@@ -30,7 +30,7 @@ it.skipIf(process.platform !== 'linux')(
   async () => {
     const child = spawn(process.execPath, ['-e', '']);
     await once(child, 'exit');
-    const leases = new Leases(store, systemClock, systemRandom);
+    const leases = new Leases(store, systemClock, systemRandom, process.pid);
     const now = systemClock.now();
     const held = (lease: { process: number; space?: string }) =>
       store.takeLease('index', { ...lease, token: 't', expires: now + 60_000 }, now, () => false);

@@ -1,6 +1,6 @@
+import { isAlive, lookAfter, processSpace } from '#renter/processes';
 import { type Clock, type Random } from '@granary/kad';
 import { toHex } from '@granary/protocol';
-import { processSpace } from './process-space.js';
 import type { LeaseRecord } from './records.js';
 import type { RenterStore } from './renter-store.js';
 
@@ -16,6 +16,8 @@ export class Leases {
     private readonly store: RenterStore,
     private readonly clock: Clock,
     private readonly random: Random,
+    /** Our number among those that use the store. */
+    readonly process: number,
   ) {}
 
   /** Whether the holder of a lease is still there. Of another machine only the lease itself tells. */
@@ -23,16 +25,15 @@ export class Leases {
     if (expires <= this.clock.now()) return false;
     const near =
       this.store.reach === 'machine' || (space !== undefined && space === processSpace());
-    if (!near) return true;
-    // It may be another renter of this process.
-    if (pid === process.pid) return true;
-    try {
-      process.kill(pid, 0);
-      return true;
-    } catch (error) {
-      return (error as NodeJS.ErrnoException).code === 'EPERM';
-    }
+    return near ? isAlive(pid) : true;
   };
+
+  /** Whether an upload's process is still there, and not this one. */
+  async isAnotherAlive(number: number): Promise<boolean> {
+    if (number === this.process) return false;
+    await lookAfter([number]);
+    return isAlive(number);
+  }
 
   /**
    * Do something that only one may do at a time; undefined when another is at it.
@@ -46,8 +47,11 @@ export class Leases {
     leaseMs = LEASE_MS,
   ): Promise<{ result: T } | undefined> {
     const token = this.newToken();
-    const take = () =>
-      this.store.takeLease(name, this.record(token, leaseMs), this.clock.now(), this.isLive);
+    const take = async () => {
+      const held = await this.store.lease(name);
+      if (held !== undefined) await lookAfter([held.process]);
+      return this.store.takeLease(name, this.record(token, leaseMs), this.clock.now(), this.isLive);
+    };
     if (!(await take())) return undefined;
     const lost = new AbortController();
     const keep = this.every(leaseMs / 3, async () => {
@@ -83,7 +87,9 @@ export class Leases {
   /** Whether somebody works on something that {@link Leases.working} was told of. */
   async isWorkedOn(name: string): Promise<boolean> {
     const lease = await this.store.lease(name);
-    return lease !== undefined && this.isLive(lease);
+    if (lease === undefined) return false;
+    await lookAfter([lease.process]);
+    return this.isLive(lease);
   }
 
   /** Keep an object's shards until the returned function is called; it says whether it was retired. */
@@ -106,7 +112,7 @@ export class Leases {
   private record(token: string, leaseMs = LEASE_MS): LeaseRecord {
     const space = processSpace();
     const expires = this.clock.now() + leaseMs;
-    return { process: process.pid, token, expires, ...(space !== undefined && { space }) };
+    return { process: this.process, token, expires, ...(space !== undefined && { space }) };
   }
 
   private every(ms: number, work: () => Promise<void>): { stop(): void } {

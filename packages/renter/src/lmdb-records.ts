@@ -87,7 +87,8 @@ export class LmdbRecords implements RecordDatabase {
     if (step.op === 'get') return this.pick(step.keys);
     for (const [key, value] of step.records) {
       if (value === null) void this.rows.remove(bytesOf(key));
-      else void this.rows.put(bytesOf(key), value);
+      else
+        void this.rows.put(bytesOf(key), Buffer.from(value.buffer, value.byteOffset, value.length));
     }
     return [];
   }

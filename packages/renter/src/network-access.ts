@@ -13,6 +13,8 @@ export class NetworkAccess {
     private readonly bootstrap: readonly string[],
     private readonly known: () => Promise<Contact[]>,
     private readonly logger: Logger,
+    /** Whether nodes can be reached at an address from here. */
+    private readonly dials: (address: string) => boolean,
   ) {}
 
   /** @throws RenterError RENTER_NETWORK_UNREACHABLE. */
@@ -27,7 +29,9 @@ export class NetworkAccess {
   }
 
   private async enter(): Promise<void> {
-    const met = (await this.known()).flatMap(({ addresses }) => addresses.slice(0, 1));
+    const met = (await this.known()).flatMap(({ addresses }) =>
+      addresses.filter(this.dials).slice(0, 1),
+    );
     const addresses = [...new Set([...this.bootstrap, ...met.slice(0, 16)])];
     if (addresses.length === 0) {
       throw new RenterError(

@@ -1,3 +1,4 @@
+import { fromUtf8, utf8 } from '@granary/kad';
 import { RenterError } from './errors.js';
 import type { ObjectPath } from './records.js';
 
@@ -12,7 +13,7 @@ export const MAX_NAME_BYTES = 1024;
  */
 export function checkPath(path: ObjectPath): ObjectPath {
   checkBucket(path.bucket);
-  const bytes = Buffer.byteLength(path.name);
+  const bytes = utf8(path.name).length;
   if (bytes < 1 || bytes > MAX_NAME_BYTES || path.name.includes('\0') || !isWellFormed(path.name)) {
     throw new RenterError(
       'RENTER_BAD_PATH',
@@ -33,5 +34,5 @@ export function checkBucket(bucket: string): void {
 }
 
 function isWellFormed(text: string): boolean {
-  return Buffer.from(text, 'utf8').toString('utf8') === text;
+  return fromUtf8(utf8(text)) === text;
 }

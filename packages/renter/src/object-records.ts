@@ -1,3 +1,4 @@
+import { lookAfter } from '#renter/processes';
 import {
   type Manifest,
   type SegmentRecord,
@@ -153,6 +154,7 @@ export function objectRecords(records: SealedRecords): ObjectRecords {
         const prefix = keys.reading(objectId, '');
         const readers: LeaseRecord[] = [];
         for await (const reader of records.values(within(prefix), asLease)) readers.push(reader);
+        await lookAfter(readers.map(({ process }) => process));
         if (readers.some(isLive)) {
           waiting += 1;
           continue;

@@ -5,6 +5,7 @@ import { messageOf } from '@granary/kad';
 import { RenterError } from './errors.js';
 import { readObject } from './object-download.js';
 import { type RenterCore, frameOf, segmentOf } from './renter-core.js';
+import type { FileTarget } from './put-source.js';
 import type { OnProgress } from './renter-types.js';
 import { saltOfSegment } from './segment-job.js';
 import { syncDirectory } from './sync-directory.js';
@@ -13,10 +14,13 @@ import { syncDirectory } from './sync-directory.js';
 export async function readObjectToFile(
   core: RenterCore,
   manifest: Manifest,
-  file: string,
+  file: string | FileTarget,
   onProgress: OnProgress | undefined,
   signal: AbortSignal,
 ): Promise<{ manifest: Manifest; resumedBytes: number }> {
+  if (typeof file !== 'string') {
+    throw new RenterError('RENTER_DESTINATION', 'files have paths here');
+  }
   const target = resolve(file);
   const part = `${target}.${manifest.objectId.slice(0, 8)}.granary-part`;
   const handle = await openDestination(part);
@@ -62,7 +66,7 @@ async function verifyPart(core: RenterCore, manifest: Manifest, file: FileHandle
       if (bytesRead === 0) break;
       filled += bytesRead;
     }
-    if (toHex(saltOfSegment(frame, index, bytes)) !== segment.salt) break;
+    if (toHex(await saltOfSegment(frame, index, bytes)) !== segment.salt) break;
     verified += segment.length;
   }
   if (size > verified) await file.truncate(verified);

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { growingHash } from '#renter/crypto';
 import { randomFraction } from '@granary/kad';
 import { type Manifest, type RedundancyScheme, checkScheme, toHex } from '@granary/protocol';
 import { all as allOf } from './all.js';
@@ -113,7 +113,7 @@ async function beginUpload(
       manifest.cellSize === cellSize &&
       old.abandoned !== true;
     if (source !== null && same) {
-      const taken = { ...old, process: process.pid };
+      const taken = { ...old, process: leases.process };
       const work = await leases.working(leaseOf(old.id));
       if (work === undefined) continue;
       await core.store.putUpload(taken);
@@ -135,7 +135,7 @@ async function beginUpload(
       cellSize,
     },
     source: reader.mark,
-    process: process.pid,
+    process: leases.process,
     started: core.clock.now(),
   };
   // Nobody else knows of it yet.
@@ -157,13 +157,7 @@ async function isActive(
 ): Promise<boolean> {
   if (active.has(id)) return true;
   if (reach === 'network') return leases.isWorkedOn(leaseOf(id));
-  if (pid === process.pid) return false;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
+  return leases.isAnotherAlive(pid);
 }
 
 async function performUpload(
@@ -181,7 +175,7 @@ async function performUpload(
   const failed = new AbortController();
   const signal = anySignal([outer, failed.signal]);
   const slots = new Slots(core.settings.parallelSegments);
-  const hash = createHash('sha256');
+  const hash = await growingHash();
   const counts = { bytes: 0, networkBytes: 0, segments: 0, shards: 0 };
   const progress = () => onProgress?.({ ...counts, ...(total !== undefined && { total }) });
   const running = new Set<Promise<void>>();
@@ -191,7 +185,7 @@ async function performUpload(
     const length = plain.length;
     const known = await core.store.segment(head.objectId, at);
     if (known !== undefined && known.length === length) {
-      if (toHex(saltOfSegment(frame, at, plain)) === known.salt) {
+      if (toHex(await saltOfSegment(frame, at, plain)) === known.salt) {
         resumedSegments += 1;
         counts.bytes += length;
         counts.segments += 1;
@@ -240,7 +234,7 @@ async function performUpload(
         release();
         break;
       }
-      hash.update(plain);
+      await hash.update(plain);
       size += plain.length;
       const last = plain.length < step;
       const task: Promise<void> = store(index++, plain)
@@ -265,7 +259,7 @@ async function performUpload(
     throw failed.signal.reason;
   }
   await core.store.dropSegments(head.objectId, index);
-  const manifest: Manifest = { ...head, size, sha256: hash.digest('hex'), segments: index };
+  const manifest: Manifest = { ...head, size, sha256: hash.hex(), segments: index };
   await core.store.commitUpload(upload, manifest);
   return { manifest, shards: counts.shards, resumedSegments };
 }

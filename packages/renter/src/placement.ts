@@ -1,3 +1,4 @@
+import { canDialTransfer } from '#renter/transfer-dial';
 import { hiddenNetworkOf, parseAddress } from '@granary/kad';
 import type { FarmerRecord } from './records.js';
 import { type ReputationSettings, placementWeight } from './reputation.js';
@@ -64,7 +65,7 @@ export function canTake(farmer: FarmerRecord, needs: ShardNeeds): boolean {
     terms.freeBytes >= needs.shardSize &&
     terms.maxShardSize >= needs.shardSize &&
     terms.maxDurationMs >= needs.durationMs &&
-    contact.addresses.length > 0 &&
+    contact.addresses.some(canDialTransfer) &&
     (needs.maxStoragePrice === undefined || BigInt(terms.storagePrice) <= needs.maxStoragePrice) &&
     (needs.maxEgressPrice === undefined || BigInt(terms.egressPrice) <= needs.maxEgressPrice) &&
     (needs.canUse?.(farmer) ?? true) &&

@@ -1,11 +1,33 @@
-import { type FileHandle, open } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { openLocalFile } from '#renter/local-files';
 import { RenterError, messageOf } from './errors.js';
 import type { SourceMark } from './records.js';
 
-/** What to store: a file, whose upload can go on after a crash, or a stream, whose can't. */
+/** What is needed of a `Blob` or a `File` (W3C File API). */
+export interface BlobSource {
+  readonly size: number;
+  /** A file has a name and a time, by which it is known again. */
+  readonly name?: string;
+  readonly lastModified?: number;
+  slice(start: number, end: number): { arrayBuffer(): Promise<ArrayBuffer> };
+}
+
+/** What is needed of a `FileSystemFileHandle` (WHATWG File System): the user's, or a private one. */
+export interface FileTarget {
+  readonly name: string;
+  createWritable(): Promise<{
+    write(bytes: Uint8Array<ArrayBuffer>): Promise<void>;
+    close(): Promise<void>;
+    abort(reason?: unknown): Promise<void>;
+  }>;
+}
+
+/**
+ * What to store: a file by its path (in Node), or one that a page holds, whose uploads can go on after a
+ * crash, or a stream, whose can't. A `ReadableStream` is a stream where it can be iterated.
+ */
 export type PutSource =
   | { readonly kind: 'file'; readonly path: string }
+  | { readonly kind: 'blob'; readonly blob: BlobSource }
   | { readonly kind: 'stream'; readonly stream: AsyncIterable<Uint8Array> };
 
 /** A source that is being read, segment by segment. */
@@ -21,64 +43,37 @@ export interface SourceReader {
 
 /** Open a source. @throws RenterError RENTER_SOURCE. */
 export function openSource(source: PutSource): Promise<SourceReader> {
-  return source.kind === 'file'
-    ? openFile(source.path)
-    : Promise.resolve(readStream(source.stream));
+  if (source.kind === 'file') return openLocalFile(source.path);
+  return Promise.resolve(
+    source.kind === 'blob' ? readBlob(source.blob) : readStream(source.stream),
+  );
 }
 
-async function markOf(path: string, file: FileHandle): Promise<SourceMark> {
-  const { size, mtimeMs, ino } = await file.stat();
-  return { file: resolve(path), size, modified: mtimeMs, inode: ino };
-}
-
-async function openFile(path: string): Promise<SourceReader> {
-  let file: FileHandle;
-  try {
-    file = await open(path, 'r');
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    const why =
-      code === 'ENOENT'
-        ? 'there is no such file'
-        : code === 'EACCES'
-          ? 'no permission'
-          : messageOf(error);
-    throw new RenterError('RENTER_SOURCE', `${path} can't be read: ${why}`, { cause: error });
-  }
-  try {
-    if (!(await file.stat()).isFile()) {
-      throw new RenterError('RENTER_SOURCE', `${path} is not a file: put files one by one`);
-    }
-    const mark = await markOf(path, file);
-    let position = 0;
-    return {
-      mark,
-      async read(size) {
-        const want = Math.min(size, Math.max(0, mark.size - position));
-        const bytes = new Uint8Array(new ArrayBuffer(want));
-        let filled = 0;
-        while (filled < want) {
-          const { bytesRead } = await file.read(bytes, filled, want - filled, position + filled);
-          if (bytesRead === 0) {
-            throw new RenterError('RENTER_SOURCE', `${path} became shorter while it was read`);
-          }
-          filled += bytesRead;
-        }
-        position += want;
+/** A file that a page holds: read piece by piece. Named, its upload can go on when it is chosen again. */
+function readBlob(blob: BlobSource): SourceReader {
+  const { name, lastModified } = blob;
+  const named = name !== undefined && lastModified !== undefined;
+  let position = 0;
+  return {
+    mark: named ? { file: name, size: blob.size, modified: lastModified, inode: 0 } : null,
+    async read(size) {
+      const part = blob.slice(position, position + size);
+      try {
+        const bytes = new Uint8Array(await part.arrayBuffer());
+        position += bytes.length;
         return bytes;
-      },
-      async finish() {
-        const now = await markOf(path, file);
-        if (now.size !== mark.size || now.modified !== mark.modified) {
-          throw new RenterError('RENTER_SOURCE', `${path} changed while it was read: put it again`);
-        }
-      },
-      close: () => file.close(),
-    };
-  } catch (error) {
-    await file.close();
-    throw error;
-  }
+      } catch (error) {
+        throw new RenterError(
+          'RENTER_SOURCE',
+          `${name ?? 'the blob'} can't be read: it changed, or is gone (${messageOf(error)})`,
+          { cause: error },
+        );
+      }
+    },
+    // A browser reads no more of a file that has changed since it was chosen.
+    finish: () => Promise.resolve(),
+    close: () => Promise.resolve(),
+  };
 }
 
 function readStream(stream: AsyncIterable<Uint8Array>): SourceReader {

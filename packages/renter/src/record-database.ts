@@ -1,7 +1,7 @@
 /** A record as it is kept: bytes (sealed) under a key. */
 export interface StoredRecord {
   readonly key: string;
-  readonly value: Buffer;
+  readonly value: Uint8Array;
 }
 
 /** A run of keys in order of their UTF-8 bytes. */
@@ -20,7 +20,7 @@ export type RecordStep =
   | { readonly op: 'get'; readonly keys: readonly string[] }
   | { readonly op: 'range'; readonly range: KeyRange }
   /** Write records; null removes one. */
-  | { readonly op: 'write'; readonly records: ReadonlyMap<string, Buffer | null> };
+  | { readonly op: 'write'; readonly records: ReadonlyMap<string, Uint8Array | null> };
 
 /** What it is answered: of `get` and `range` the records that are there, of `write` nothing. */
 export type RecordAnswer = readonly StoredRecord[];

@@ -38,7 +38,7 @@ export async function recover(core: RenterCore, signal: AbortSignal): Promise<Re
     );
   }
   const record = await findRoot(core, signal);
-  const root = openRoot(keys, record);
+  const root = await openRoot(keys, record);
   const restorer = new Restorer(core);
   for (const { manifest, segments } of root.parts) {
     await restorer.apply({ t: 'object', manifest });

@@ -1,4 +1,4 @@
-import { hkdfSync } from 'node:crypto';
+import { hkdf } from '#renter/crypto';
 import { entropyToMnemonic, generateMnemonic, mnemonicToEntropy } from '@scure/bip39';
 import { wordlist } from '@scure/bip39/wordlists/english.js';
 import { Identity } from '@granary/kad';
@@ -39,7 +39,7 @@ export function wordsFromEntropy(entropy: Uint8Array): string {
 
 /** HKDF-SHA-256 (RFC 5869): 32 bytes of key for one purpose. */
 export function deriveKey(secret: Uint8Array, salt: Uint8Array, purpose: string): Uint8Array {
-  return new Uint8Array(hkdfSync('sha256', secret, salt, `granary/1 ${purpose}`, 32));
+  return hkdf(secret, salt, `granary/1 ${purpose}`, 32);
 }
 
 const NO_SALT = new Uint8Array(0);

@@ -1,9 +1,11 @@
-import { join } from 'node:path';
+import { exportStore, importStore, readObjectToFile } from '#renter/local-files';
+import { openLocalRecords, openLocalRows } from '#renter/local-store';
+import { openNodeTransport } from '#renter/node-transport';
+import { enterProcesses } from '#renter/processes';
 import {
   type Clock,
   type Contact,
   type Dialer,
-  HttpsTransport,
   KademliaNode,
   type Logger,
   Mailbox,
@@ -11,14 +13,12 @@ import {
   type Plugin,
   PubSub,
   type Random,
-  createTlsCredentials,
-  directDialer,
   proxiedKademliaOptions,
   standardPlugins,
   systemClock,
   systemRandom,
 } from '@granary/kad';
-import { LmdbRows, Payer, PaymentBook, type Settlement, ledgerSettlement } from '@granary/payments';
+import { Payer, PaymentBook, type Settlement, ledgerSettlement } from '@granary/payments';
 import type { Manifest, PaymentTerms } from '@granary/protocol';
 import { all } from './all.js';
 import { anySignal } from './any-signal.js';
@@ -28,7 +28,6 @@ import { ConnectionPool, type DirectPaths } from './connection-pool.js';
 import { contractEnd } from './contract-end.js';
 import { reviewContracts } from './contract-review.js';
 import { RenterError, messageOf } from './errors.js';
-import { exportStore, importStore } from './export-file.js';
 import { FarmerDirectory } from './farmer-directory.js';
 import { type DeletionReport, collectGarbage } from './garbage-collector.js';
 import { IndexPublisher } from './index-publisher.js';
@@ -38,16 +37,14 @@ import { NetworkAccess } from './network-access.js';
 import { type HealthQuestion, type ObjectHealth, healthOfObjects } from './object-health.js';
 import { checkRange, readObject } from './object-download.js';
 import { checkBucket, checkPath } from './object-path.js';
-import { readObjectToFile } from './object-to-file.js';
 import { abandonUploads, putObject } from './object-upload.js';
-import type { PutSource } from './put-source.js';
+import type { FileTarget, PutSource } from './put-source.js';
 import type { FarmerRecord, ObjectPath } from './records.js';
 import { type RecoveryReport, recover } from './recovery.js';
 import type { RenterCore } from './renter-core.js';
 import { explainReputation, pardon } from './reputation.js';
 import type { RenterKeys } from './renter-keys.js';
 import { type PaymentReport, RenterPayments } from './renter-payments.js';
-import { LmdbRecords } from './lmdb-records.js';
 import type { RecordDatabase } from './record-database.js';
 import { INDEX_BUCKET } from './record-keys.js';
 import { openRenterStore } from './renter-store.js';
@@ -72,7 +69,10 @@ import {
 
 /** What a {@link Renter} is made of. */
 export interface RenterParts {
-  /** Where its store is kept, unless `records` are given, and its book of payments. */
+  /**
+   * Where its store is kept, unless `records` are given, and its book of payments. In a browser the name
+   * that their databases begin with.
+   */
   readonly directory: string;
   /** What its store is kept in. Default: LMDB in the directory. It is closed with the renter. */
   readonly records?: RecordDatabase;
@@ -138,21 +138,26 @@ export class Renter {
     const { keys, logger } = parts;
     const clock = parts.clock ?? systemClock;
     const random = parts.random ?? systemRandom;
-    const dialer = parts.dialer ?? directDialer;
-    const paths = dialer.direct ? parts.paths : undefined;
+    const proxied = parts.dialer?.direct === false;
+    const paths = proxied ? undefined : parts.paths;
     const settings = {
       ...defaultSettings,
-      ...(!dialer.direct && proxiedSettings),
+      ...(proxied && proxiedSettings),
       ...parts.settings,
     };
-    const records = parts.records ?? (await LmdbRecords.open(parts.directory));
+    const records = parts.records ?? (await openLocalRecords(parts.directory));
     const store = await openRenterStore(records, keys.storeKey);
-    const credentials = await createTlsCredentials(keys.identity, clock);
+    const { transport, ...dialing } = await openNodeTransport({
+      identity: keys.identity,
+      clock,
+      logger,
+      ...(parts.dialer !== undefined && { dialer: parts.dialer }),
+    });
     const pubsub = new PubSub();
     const mailbox = new Mailbox();
     const node = new KademliaNode({
       identity: keys.identity,
-      transport: new HttpsTransport({ credentials, dialer, logger }),
+      transport,
       storage: new MemoryValueStore(),
       plugins: [
         ...standardPlugins({ difficulty: parts.difficulty ?? 0 }),
@@ -161,14 +166,20 @@ export class Renter {
         ...(paths === undefined ? [] : [paths]),
         ...(parts.plugins ?? []),
       ],
-      ...(!dialer.direct && { options: proxiedKademliaOptions }),
+      ...(proxied && { options: proxiedKademliaOptions }),
       logger,
       clock,
       random,
     });
     await node.start();
     const known = async () => (await all(store.farmers())).map(({ contact }) => contact);
-    const network = new NetworkAccess(node, parts.bootstrap, known, logger);
+    const network = new NetworkAccess(
+      node,
+      parts.bootstrap,
+      known,
+      logger,
+      (address) => transport.dials?.(address) ?? true,
+    );
     const directory = new FarmerDirectory(
       store,
       network,
@@ -189,7 +200,7 @@ export class Renter {
     );
     const payer = new Payer({
       identity: keys.identity,
-      book: new PaymentBook(LmdbRows.open(join(parts.directory, 'payments.lmdb')), clock),
+      book: new PaymentBook(await openLocalRows(parts.directory), clock),
       settlementFor: (currency, terms) =>
         settlementFor(keys.identity.nodeId, parts.settlement, currency, terms),
       contractOf: (hash) => store.contract(hash),
@@ -207,8 +218,7 @@ export class Renter {
     const { connectTimeoutMs, stallTimeoutMs } = settings;
     const context = {
       identity: keys.identity,
-      credentials,
-      dialer,
+      ...dialing,
       clock,
       random,
       connectTimeoutMs,
@@ -236,7 +246,11 @@ export class Renter {
       clock,
       random,
     };
-    const renter: Renter = new Renter(core, network, new Leases(store, clock, random));
+    const renter: Renter = new Renter(
+      core,
+      network,
+      new Leases(store, clock, random, await enterProcesses()),
+    );
     return renter;
   }
 
@@ -314,7 +328,7 @@ export class Renter {
    */
   async getToFile(
     path: ObjectPath,
-    file: string,
+    file: string | FileTarget,
     options: Omit<GetOptions, 'offset' | 'length'> = {},
   ): Promise<{ manifest: Manifest; resumedBytes: number }> {
     const signal = this.signalOf(options.signal);

@@ -109,7 +109,7 @@ export class SealedRecords {
 
 /** Reads and writes of one transaction. What it wrote is there for what it reads. */
 export class Transaction {
-  private pending = new Map<string, Buffer | null>();
+  private pending = new Map<string, Uint8Array | null>();
 
   constructor(private readonly key: Uint8Array) {}
 

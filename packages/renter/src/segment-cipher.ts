@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, createHmac } from 'node:crypto';
+import { chunkCipher, hmac } from '#renter/crypto';
 import { RenterError } from './errors.js';
 import { deriveKey } from './renter-keys.js';
 
@@ -27,10 +27,10 @@ export function segmentSalt(
   index: number,
   plainHash: Uint8Array,
 ): Uint8Array {
-  const place = Buffer.alloc(4);
-  place.writeUInt32BE(index);
+  const place = new Uint8Array(4);
+  new DataView(place.buffer).setUint32(0, index);
   const key = deriveKey(objectKey, new Uint8Array(0), 'segment salt');
-  return new Uint8Array(createHmac('sha256', key).update(place).update(plainHash).digest());
+  return hmac(key, place, plainHash);
 }
 
 /** What fixes the encryption of a segment. */
@@ -41,37 +41,44 @@ export interface SegmentCipher {
   readonly chunkSize: number;
 }
 
-function nonceOf(chunk: number): Buffer {
-  const nonce = Buffer.alloc(12);
-  nonce.writeUInt32BE(chunk, 8);
+function nonceOf(chunk: number): Uint8Array {
+  const nonce = new Uint8Array(12);
+  new DataView(nonce.buffer).setUint32(8, chunk);
   return nonce;
 }
 
 // The place of a chunk is authenticated, so that chunks can't be moved or a segment cut short.
-function placeOf(index: number, chunk: number, last: boolean): Buffer {
-  const place = Buffer.alloc(9);
-  place.writeUInt32BE(index, 0);
-  place.writeUInt32BE(chunk, 4);
-  place.writeUInt8(last ? 1 : 0, 8);
+function placeOf(index: number, chunk: number, last: boolean): Uint8Array {
+  const place = new Uint8Array(9);
+  const view = new DataView(place.buffer);
+  view.setUint32(0, index);
+  view.setUint32(4, chunk);
+  view.setUint8(8, last ? 1 : 0);
   return place;
 }
 
 /** Encrypt a segment: AES-256-GCM (NIST SP 800-38D) chunk by chunk, the counter as nonce. */
-export function encryptSegment(cipher: SegmentCipher, plain: Uint8Array): Uint8Array {
-  const key = deriveKey(cipher.objectKey, cipher.salt, 'segment');
+export async function encryptSegment(
+  cipher: SegmentCipher,
+  plain: Uint8Array,
+): Promise<Uint8Array> {
+  const gcm = await chunkCipher(deriveKey(cipher.objectKey, cipher.salt, 'segment'));
   const step = cipher.chunkSize - TAG_SIZE;
   const out = new Uint8Array(cipherLength(plain.length, cipher.chunkSize));
   const chunks = Math.ceil(plain.length / step);
-  let at = 0;
+  const pending: Promise<void>[] = [];
   for (let i = 0; i < chunks; i += 1) {
-    const gcm = createCipheriv('aes-256-gcm', key, nonceOf(i));
-    gcm.setAAD(placeOf(cipher.index, i, i === chunks - 1));
-    const body = gcm.update(plain.subarray(i * step, (i + 1) * step));
-    gcm.final();
-    out.set(body, at);
-    out.set(gcm.getAuthTag(), at + body.length);
-    at += body.length + TAG_SIZE;
+    const chunk = plain.subarray(i * step, (i + 1) * step);
+    const at = i * cipher.chunkSize;
+    const done = gcm.seal(
+      nonceOf(i),
+      placeOf(cipher.index, i, i === chunks - 1),
+      chunk,
+      out.subarray(at, at + chunk.length + TAG_SIZE),
+    );
+    if (done !== undefined) pending.push(done);
   }
+  await Promise.all(pending);
   return out;
 }
 
@@ -82,32 +89,35 @@ export function encryptSegment(cipher: SegmentCipher, plain: Uint8Array): Uint8A
  * @param chunks - chunks in the whole segment
  * @throws RenterError RENTER_DECRYPT when a chunk was altered, moved or made with another key.
  */
-export function decryptChunks(
+export async function decryptChunks(
   cipher: SegmentCipher,
   bytes: Uint8Array,
   firstChunk: number,
   chunks: number,
-): Uint8Array {
-  const key = deriveKey(cipher.objectKey, cipher.salt, 'segment');
+): Promise<Uint8Array> {
+  const gcm = await chunkCipher(deriveKey(cipher.objectKey, cipher.salt, 'segment'));
   const tail = bytes.length % cipher.chunkSize;
   if (tail !== 0 && tail <= TAG_SIZE) throw damaged(cipher.index, firstChunk);
   const out = new Uint8Array(plainLength(bytes.length, cipher.chunkSize));
+  const pending: Promise<void>[] = [];
   let at = 0;
   for (let from = 0, i = firstChunk; from < bytes.length; from += cipher.chunkSize, i += 1) {
     const chunk = bytes.subarray(from, Math.min(from + cipher.chunkSize, bytes.length));
-    const gcm = createDecipheriv('aes-256-gcm', key, nonceOf(i));
-    gcm.setAAD(placeOf(cipher.index, i, i === chunks - 1));
-    gcm.setAuthTag(chunk.subarray(chunk.length - TAG_SIZE));
-    const body = gcm.update(chunk.subarray(0, chunk.length - TAG_SIZE));
-    try {
-      gcm.final();
-    } catch {
-      throw damaged(cipher.index, i);
-    }
-    out.set(body, at);
+    const body = out.subarray(at, at + chunk.length - TAG_SIZE);
     at += body.length;
+    try {
+      const done = gcm.open(nonceOf(i), placeOf(cipher.index, i, i === chunks - 1), chunk, body);
+      if (done !== undefined) pending.push(done.catch(() => fail(i)));
+    } catch {
+      fail(i);
+    }
   }
+  await Promise.all(pending);
   return out;
+
+  function fail(chunk: number): never {
+    throw damaged(cipher.index, chunk);
+  }
 }
 
 function damaged(index: number, chunk: number): RenterError {

@@ -1,5 +1,4 @@
-import { availableParallelism } from 'node:os';
-import { Worker } from 'node:worker_threads';
+import { type SegmentThread, hasThreads, startThread, threadCount } from '#renter/segment-thread';
 import { RenterError } from './errors.js';
 import {
   type EncodedSegment,
@@ -51,13 +50,19 @@ interface Waiting {
   reject(error: unknown): void;
 }
 
+interface Entry {
+  readonly thread: SegmentThread;
+  readonly jobs: Map<number, Waiting>;
+}
+
 /** Works in worker threads, so that the event loop stays free for the sockets. */
 export class WorkerEngine implements SegmentEngine {
-  private readonly workers: { worker: Worker; jobs: Map<number, Waiting> }[];
+  private readonly workers: Entry[];
   private nextId = 0;
+  private closed = false;
 
   /** @param size - number of threads */
-  constructor(size = Math.max(1, Math.min(4, availableParallelism() - 1))) {
+  constructor(size = threadCount()) {
     this.workers = Array.from({ length: size }, () => this.start());
   }
 
@@ -74,38 +79,38 @@ export class WorkerEngine implements SegmentEngine {
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.workers.map(({ worker }) => worker.terminate()));
+    this.closed = true;
+    await Promise.all(this.workers.map(({ thread }) => thread.end()));
   }
 
-  private start() {
-    const worker = new Worker(new URL('./segment-worker.js', import.meta.url), {
-      // Little garbage lives here besides the buffers, which the collector should not let pile up.
-      resourceLimits: { maxYoungGenerationSizeMb: 4 },
-    });
+  private start(): Entry {
     const jobs = new Map<number, Waiting>();
-    const entry = { worker, jobs };
     const fail = (error: Error) => {
       for (const job of jobs.values()) job.reject(error);
       jobs.clear();
     };
-    worker.on('message', (answer: WorkerAnswer) => {
-      const job = jobs.get(answer.id);
-      jobs.delete(answer.id);
-      if (jobs.size === 0) worker.unref();
-      if (answer.ok) job?.resolve(answer.result);
-      else if (answer.code === 'RENTER_DECRYPT') {
-        job?.reject(new RenterError(answer.code, answer.message));
-      } else {
-        job?.reject(Object.assign(new Error(answer.message), { code: answer.code }));
-      }
+    const thread = startThread({
+      onMessage: (message) => {
+        const answer = message as WorkerAnswer;
+        const job = jobs.get(answer.id);
+        jobs.delete(answer.id);
+        if (jobs.size === 0) thread.hold(false);
+        if (answer.ok) job?.resolve(answer.result);
+        else if (answer.code === 'RENTER_DECRYPT') {
+          job?.reject(new RenterError(answer.code, answer.message));
+        } else {
+          job?.reject(Object.assign(new Error(answer.message), { code: answer.code }));
+        }
+      },
+      onError: (error) => {
+        fail(error);
+        const at = this.workers.indexOf(entry);
+        if (at >= 0 && !this.closed) this.workers[at] = this.start();
+      },
+      onEnd: () => fail(new RenterError('RENTER_CLOSED', 'the renter was closed')),
     });
-    worker.on('error', (error) => {
-      fail(error);
-      const at = this.workers.indexOf(entry);
-      if (at >= 0) this.workers[at] = this.start();
-    });
-    worker.on('exit', () => fail(new RenterError('RENTER_CLOSED', 'the renter was closed')));
-    worker.unref();
+    thread.hold(false);
+    const entry = { thread, jobs };
     return entry;
   }
 
@@ -114,8 +119,8 @@ export class WorkerEngine implements SegmentEngine {
     const id = this.nextId++;
     return new Promise((resolve, reject) => {
       entry.jobs.set(id, { resolve, reject });
-      entry.worker.ref();
-      entry.worker.postMessage({ id, kind, args } as WorkerJob, transfer);
+      entry.thread.hold(true);
+      entry.thread.post({ id, kind, args } as WorkerJob, transfer);
     });
   }
 }
@@ -127,7 +132,7 @@ export function buffersOf(arrays: Iterable<Uint8Array>): ArrayBuffer[] {
   return [...buffers];
 }
 
-/** Threads where the compiled worker is there, else the calling thread. */
+/** Threads where there are any, else the calling thread. */
 export function defaultEngine(): SegmentEngine {
-  return import.meta.url.endsWith('.js') ? new WorkerEngine() : inlineEngine;
+  return hasThreads() ? new WorkerEngine() : inlineEngine;
 }

@@ -1,3 +1,4 @@
+import { digest, leafHashes } from '#renter/crypto';
 import {
   type Codec,
   createCodec,
@@ -7,7 +8,6 @@ import {
   stripeLayout,
   stripesForRange,
 } from '@granary/erasure';
-import { sha256 } from '@granary/kad';
 import { ShardTree } from '@granary/protocol';
 import { AUDIT_SALT_SIZE, auditLeaves } from './audit-challenges.js';
 import {
@@ -88,8 +88,12 @@ export function shardSizeOf(frame: Omit<SegmentFrame, 'objectKey'>, length: numb
 }
 
 /** The salt that a segment's bytes will have, without coding it. */
-export function saltOfSegment(frame: SegmentFrame, index: number, plain: Uint8Array): Uint8Array {
-  return segmentSalt(frame.objectKey, index, sha256(plain));
+export async function saltOfSegment(
+  frame: SegmentFrame,
+  index: number,
+  plain: Uint8Array,
+): Promise<Uint8Array> {
+  return segmentSalt(frame.objectKey, index, await digest(plain));
 }
 
 /** Encrypt, code and hash one segment. */
@@ -99,20 +103,25 @@ export async function encodeJob(
   plain: Uint8Array,
 ): Promise<EncodedSegment> {
   const codec = await codecFor(frame.k, frame.n);
-  const salt = saltOfSegment(frame, index, plain);
-  const cipher = encryptSegment({ ...frame, salt, index }, plain);
+  const salt = await saltOfSegment(frame, index, plain);
+  const cipher = await encryptSegment({ ...frame, salt, index }, plain);
   const layout = layoutOf(frame, plain.length);
   const auditSalt = salt.subarray(0, AUDIT_SALT_SIZE);
-  const shards = encodeSegment(codec, layout, cipher).map((bytes) =>
-    finishShard(frame, auditSalt, bytes),
-  );
+  const shards: EncodedShard[] = [];
+  for (const bytes of encodeSegment(codec, layout, cipher)) {
+    shards.push(await finishShard(frame, auditSalt, bytes));
+  }
   return { salt, shards };
 }
 
-function finishShard(frame: SegmentFrame, auditSalt: Uint8Array, bytes: Uint8Array): EncodedShard {
-  const hash = ShardTree.of(bytes).root();
+async function finishShard(
+  frame: SegmentFrame,
+  auditSalt: Uint8Array,
+  bytes: Uint8Array,
+): Promise<EncodedShard> {
+  const hash = ShardTree.fromLeaves(bytes.length, await leafHashes(bytes)).root();
   const seed = { objectKey: frame.objectKey, auditSalt, hash };
-  return { bytes, hash, audits: auditLeaves(seed, bytes, frame.audits) };
+  return { bytes, hash, audits: await auditLeaves(seed, bytes, frame.audits) };
 }
 
 /**
@@ -138,7 +147,9 @@ export async function rebuildJob(
     all = wanted.map((index) => coded[index]);
   }
   // Shards may share a buffer, which goes to another thread as a whole.
-  return all.map((bytes) => finishShard(frame, auditSalt, bytes!.slice()));
+  const finished: EncodedShard[] = [];
+  for (const bytes of all) finished.push(await finishShard(frame, auditSalt, bytes!.slice()));
+  return finished;
 }
 
 /**
@@ -189,7 +200,7 @@ export async function decodeJob(
   const at = window.cipherOffset - range.segmentOffset;
   const cipher = stripes.subarray(at, at + window.cipherLength);
   const chunks = Math.ceil(cipherLength(segment.length, frame.chunkSize) / frame.chunkSize);
-  const plain = decryptChunks(
+  const plain = await decryptChunks(
     { ...frame, salt: segment.salt, index: segment.index },
     cipher,
     window.firstChunk,

@@ -45,7 +45,16 @@ const TYPES: Record<string, string> = {
   '.map': 'application/json',
 };
 
-/** Serve a folder on loopback. */
+// As strict as a page of ours can be: no code but its own, nothing from elsewhere, farmers of this machine.
+const POLICY = [
+  "default-src 'none'",
+  "script-src 'self' 'wasm-unsafe-eval'",
+  "worker-src 'self'",
+  "connect-src 'self' ws://127.0.0.1:* wss://127.0.0.1:*",
+  'img-src data:',
+].join('; ');
+
+/** Serve a folder on loopback, under a strict Content-Security-Policy. */
 export async function serveFolder(
   folder: string,
 ): Promise<{ url: string; close(): Promise<void> }> {
@@ -54,7 +63,7 @@ export async function serveFolder(
     readFile(join(folder, path === '/' ? 'index.html' : path)).then(
       (body) => {
         const type = TYPES[extname(path === '/' ? '.html' : path)] ?? 'text/html';
-        response.writeHead(200, { 'content-type': type });
+        response.writeHead(200, { 'content-type': type, 'content-security-policy': POLICY });
         response.end(body);
       },
       () => response.writeHead(404).end(),

@@ -63,6 +63,8 @@ export async function granaryJson<T>(args: readonly string[], home: string): Pro
 export interface FarmerProcess {
   readonly nodeId: string;
   readonly address: string;
+  /** Where renters in browsers reach it; empty without `--browser-port`. */
+  readonly browsers: readonly string[];
   readonly directory: string;
   readonly port: number;
   child: ChildProcess;
@@ -164,8 +166,8 @@ function startFarmer(
   return new Promise((resolve, reject) => {
     child.once('exit', (code) => reject(new Error(`a farmer ended with ${code}: ${stderr}`)));
     createInterface({ input: child.stdout }).once('line', (line) => {
-      const { nodeId, address } = JSON.parse(line) as { nodeId: string; address: string };
-      resolve({ nodeId, address, directory, port: Number(new URL(address).port), child });
+      const { nodeId, address, browsers } = JSON.parse(line) as FarmerProcess;
+      resolve({ nodeId, address, browsers, directory, port: Number(new URL(address).port), child });
     });
   });
 }

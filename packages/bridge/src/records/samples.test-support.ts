@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { systemRandom, toHex } from '@granary/kad';
 import type { Manifest, SegmentRecord } from '@granary/protocol';
 import type { RenterStore } from '@granary/renter';
 
@@ -6,7 +6,7 @@ type UploadRecord = Parameters<RenterStore['putUpload']>[0];
 type ProposalRecord = Parameters<RenterStore['putProposals']>[0][number];
 type ContractRecord = Parameters<Parameters<RenterStore['changeContract']>[1]>[0];
 
-const hex = (bytes: number) => randomBytes(bytes).toString('hex');
+const hex = (bytes: number) => toHex(systemRandom(bytes));
 
 /** An upload under way. */
 export function uploadFor(bucket: string, name: string): UploadRecord {
@@ -24,7 +24,7 @@ export function uploadFor(bucket: string, name: string): UploadRecord {
       cellSize: 512,
     },
     source: null,
-    process: process.pid,
+    process: 1,
     started: 1,
   };
 }

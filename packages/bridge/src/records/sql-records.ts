@@ -40,6 +40,8 @@ interface RecordRow {
 }
 
 const bytesOf = (key: string) => Buffer.from(key, 'utf8');
+const asBuffer = ({ buffer, byteOffset, length }: Uint8Array) =>
+  Buffer.from(buffer, byteOffset, length);
 const recordOf = ({ key, value }: RecordRow): StoredRecord => ({
   key: key.toString('utf8'),
   value,
@@ -119,7 +121,7 @@ export class SqlRecords implements RecordDatabase {
     const removed: Buffer[] = [];
     for (const [key, value] of step.records) {
       if (value === null) removed.push(bytesOf(key));
-      else written.push([this.space, bytesOf(key), value]);
+      else written.push([this.space, bytesOf(key), asBuffer(value)]);
     }
     // In order of key, so that two that write the same records do not wait for each other.
     written.sort(([, a], [, b]) => Buffer.compare(a, b));

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Farmer } from '@granary/farmer';
+import { type BrowserFlags, browserListener, followCertificate } from '../browsers.js';
 import type { Context } from '../context.js';
 import { CliError } from '../cli-error.js';
 import type { DashboardServer } from '../dashboard/dashboard-server.js';
@@ -14,7 +15,7 @@ import { until } from '../until.js';
 import { formatSize, parseDuration, parseSize } from '../units.js';
 
 /** Options of `granary farm`. */
-export interface FarmOptions extends TunnelFlags {
+export interface FarmOptions extends TunnelFlags, BrowserFlags {
   readonly data: string;
   readonly host: string;
   readonly port: string;
@@ -76,6 +77,7 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
   const redeemAt = options.redeemAt === undefined ? 1n : amountOf('--redeem-at', options.redeemAt);
   const reachability =
     dialer === undefined ? await reachabilitySettings(options, config) : undefined;
+  const browsers = await browserListener(options, logger);
   const farmer = await Farmer.open({
     directory: options.data,
     identity,
@@ -84,6 +86,7 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
     ...(options.announce !== undefined && { announce: options.announce }),
     ...(reachability !== undefined && { reachability }),
     tunnels: tunnelSettings(options, config),
+    ...(browsers !== undefined && { browsers }),
     ...(dialer !== undefined && { dialer }),
     bootstrap: config.bootstrap ?? [],
     quotaBytes: parseSize(options.space),
@@ -110,6 +113,7 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
     ],
     logger,
   });
+  const unfollow = followCertificate(farmer, options, logger);
   let metricsServer: MetricsServer | undefined;
   let dashboard: DashboardServer | undefined;
   try {
@@ -135,11 +139,14 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
       port: listening,
       pid: process.pid,
       metrics: metricsUrl,
+      browsers: farmer.browserAddresses,
       dashboard: dashboard?.url ?? null,
     });
     output.line(
       `Farming ${where} as ${nodeId}: ${formatSize(freeBytes)} free, ${shards} shards held. Ctrl-C stops.`,
     );
+    for (const one of farmer.browserAddresses)
+      output.line(`Renters in browsers reach it at ${one}`);
     if (farmer.reachability !== undefined) {
       output.line('Looking how others can reach this node …');
       if (farmer.reachability.status.checkedAt !== undefined) {
@@ -156,6 +163,7 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
     if (farmer.stats().leaving) await untilEmpty(farmer, stopped, context);
     else await stopped;
   } finally {
+    unfollow();
     await metricsServer?.close();
     await dashboard?.close();
     await farmer.stop();
@@ -170,7 +178,7 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
  * @throws CliError CLI_USAGE when it is told nothing.
  */
 async function checkHidden(
-  { announce = [], host }: FarmOptions,
+  { announce = [], host, browserPort }: FarmOptions,
   proxy: string,
   { config, logger }: Context,
 ): Promise<void> {
@@ -180,6 +188,12 @@ async function checkHidden(
       'CLI_USAGE',
       'behind a proxy a farmer does not announce where it is: name the address of its onion ' +
         'service with --announce https://….onion:PORT (docs/tor.md)',
+    );
+  }
+  if (browserPort !== undefined) {
+    throw new CliError(
+      'CLI_USAGE',
+      '--browser-port with --proxy would tell where this machine is: leave out one of them',
     );
   }
   if (config.portMapping === 'always') {

@@ -19,12 +19,14 @@ export interface NetworkOptions {
   readonly reservation: string;
   readonly price: string;
   readonly egressPrice: string;
+  readonly browsers?: boolean;
 }
 
 interface RunningFarmer {
   readonly child: ChildProcess;
   readonly nodeId: string;
   readonly address: string;
+  readonly browsers: readonly string[];
   readonly directory: string;
 }
 
@@ -105,9 +107,10 @@ export async function network(context: Context, options: NetworkOptions): Promis
       directory: base,
       bootstrap: farmers[0]!.address,
       dashboard: dashboard?.url ?? null,
-      farmers: farmers.map(({ nodeId, address, directory, child }) => ({
+      farmers: farmers.map(({ nodeId, address, browsers, directory, child }) => ({
         nodeId,
         address,
+        browsers,
         directory,
         pid: child.pid,
       })),
@@ -125,6 +128,9 @@ export async function network(context: Context, options: NetworkOptions): Promis
         ]),
       ]),
     );
+    if (options.browsers === true) {
+      output.line(`\nPages join by any of ${farmers[0]!.browsers.join(' and ')}`);
+    }
     output.line(`
 In another terminal, in this directory:
 
@@ -178,6 +184,7 @@ async function startFarmer(
   const args = ['farm', '--json', '--with-parent', '--data', directory, '--port', String(port)];
   args.push('--space', options.space, '--reservation', options.reservation, '--log-level', 'error');
   args.push('--price', options.price, '--egress-price', options.egressPrice, '--no-dashboard');
+  if (options.browsers === true) args.push('--browser-port', '0');
   for (const address of bootstrap) args.push('--bootstrap', address);
   // A group of its own, so that Ctrl-C in the terminal reaches the farmers only through us; the
   // open stdin tells them when we are gone, however that came.
@@ -207,8 +214,8 @@ async function startFarmer(
     createInterface({ input: child.stdout }).once('line', (line) => {
       clearTimeout(timer);
       running = true;
-      const { nodeId, address } = JSON.parse(line) as { nodeId: string; address: string };
-      resolve({ child, nodeId, address, directory });
+      const { nodeId, address, browsers } = JSON.parse(line) as RunningFarmer;
+      resolve({ child, nodeId, address, browsers, directory });
     });
   });
 }
