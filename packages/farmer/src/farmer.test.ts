@@ -372,15 +372,15 @@ describe('deletes', () => {
 describe('a farmer', () => {
   it('drops reservations nobody comes back to, and shards whose contract has ended', async () => {
     await farmer.stop();
-    farmer = await Farmer.open(options({ reservationMs: 600, graceMs: 500 }));
-    const { hash } = await store(randomBytes(1000), { end: Date.now() + 1500 });
+    farmer = await Farmer.open(options({ reservationMs: 4000, graceMs: 500 }));
+    const { hash } = await store(randomBytes(1000), { end: Date.now() + 5000 });
     const client = await Client.open();
     client.send(upload(proposeContract(renter, termsFor(randomBytes(5000)))));
     await client.answer();
     client.send({ type: 'cancel' });
     await client.answer();
     expect(farmer.stats()).toMatchObject({ shards: 1, reservedBytes: 5000 });
-    const end = Date.now() + 15_000;
+    const end = Date.now() + 30_000;
     while ((farmer.stats().shards > 0 || farmer.stats().reservedBytes > 0) && Date.now() < end) {
       await new Promise((resolve) => setTimeout(resolve, 100));
     }

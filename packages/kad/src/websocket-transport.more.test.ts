@@ -703,16 +703,15 @@ describe('who is dialled', () => {
       const { id } = await peer.next();
       peer.send(FrameType.response, id, Uint8Array.of(connections));
     });
-    // Long enough that the handshake fits in on a busy machine: only a connection that stands is pinged.
     const { transport } = await startClient({ limits: { helloMs: 1_500 } });
     const to = { nodeId: expected.nodeId, addresses: [address] };
-    await expect(transport.request(to, random(5), { timeoutMs: 1_500 })).rejects.toMatchObject({
-      code: 'KAD_TIMEOUT',
-    });
-    while (transport.isConnected(expected.nodeId)) {
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
-    expect([...(await transport.request(to, random(5)))]).toEqual([2]);
+    // A question without an answer has the connection pinged. On a busy machine the first may be given up
+    // before the connection stands, so that it takes another one.
+    const ask = () => transport.request(to, random(5), { timeoutMs: 1_500 });
+    await expect(ask()).rejects.toMatchObject({ code: 'KAD_TIMEOUT' });
+    let answer: Uint8Array | undefined;
+    while (answer === undefined) answer = await ask().catch(() => undefined);
+    expect([...answer]).toEqual([2]);
   });
 });
 
