@@ -178,7 +178,13 @@ describe.skipIf(noProxyLab !== undefined)(`over Tor${skipped}`, () => {
 
       await renter.must('init', '--bootstrap', first);
       // A put that is done has a shard with each of the two.
-      await renter.must('put', join(directory, 'file'), 'file', '--scheme', '1/2/2/2');
+      // Tor itself may not have told everybody yet where the onion services are.
+      const put = ['put', join(directory, 'file'), 'file', '--scheme', '1/2/2/2'];
+      const tried = async () => {
+        const { code, stderr } = await renter.granary(...put);
+        return code === 0 ? 'stored' : stderr;
+      };
+      await expect.poll(tried, { timeout: 120_000, interval: 1000 }).toBe('stored');
       await renter.must('get', 'file', join(directory, 'copy-over-tor'));
       expect(await readFile(join(directory, 'copy-over-tor'))).toEqual(content);
       await renter.must('rm', 'file');
