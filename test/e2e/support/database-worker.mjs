@@ -10,8 +10,19 @@ const [mode, database, masterKey, name, ownerId] = process.argv.slice(2);
 const say = (line) => writeSync(1, `${JSON.stringify(line)}\n`);
 const keys = ['a', 'b', 'c', 'd'];
 
+/** The store, as soon as the database can be had. */
+async function opened() {
+  for (;;) {
+    try {
+      return await openMetadataStore({ database, masterKey: Buffer.from(masterKey, 'hex') });
+    } catch (error) {
+      if (error.code !== 'METADATA_UNAVAILABLE') throw error;
+    }
+  }
+}
+
 async function metadata() {
-  const store = await openMetadataStore({ database, masterKey: Buffer.from(masterKey, 'hex') });
+  const store = await opened();
   const details = { headers: {}, metadata: {}, tags: {}, acl: null, encryption: null };
   for (let i = 0; ; i += 1) {
     const key = `${name}/${keys[i % keys.length]}`;
