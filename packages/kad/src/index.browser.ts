@@ -111,6 +111,7 @@ export type {
   PluginHost,
   RemovalReason,
 } from './plugin.js';
+export { LruMap } from './lru-map.js';
 export { TokenBucket, type Rate } from './token-bucket.js';
 export { ContentAddressing } from './plugins/content-addressing.js';
 export { Departures } from './plugins/departures.js';

@@ -17,6 +17,15 @@ export class LruMap<K, V> {
     return value;
   }
 
+  /** The entry of a key; it is made when there is none. */
+  getOrMake(key: K, make: () => V): V {
+    const found = this.get(key);
+    if (found !== undefined) return found;
+    const made = make();
+    this.set(key, made);
+    return made;
+  }
+
   set(key: K, value: V): void {
     this.entries.delete(key);
     this.entries.set(key, value);

@@ -1,8 +1,7 @@
 import { isIPv6 } from 'node:net';
-import type { Clock } from '@granary/kad';
+import { type Clock, LruMap } from '@granary/kad';
 import { RateLimitError } from './rate-limiter.js';
 import type { Rate } from './rate-limits.js';
-import { RecentMap } from './recent-map.js';
 import { TokenBucket } from './token-bucket.js';
 
 /** How often somebody may try to log in. */
@@ -27,8 +26,8 @@ const MOST = 10_000;
  * addresses it remembers the 10,000 that tried last.
  */
 export class LoginThrottle {
-  private readonly names = new RecentMap<TokenBucket>(MOST);
-  private readonly addresses = new RecentMap<TokenBucket>(MOST);
+  private readonly names = new LruMap<string, TokenBucket>(MOST);
+  private readonly addresses = new LruMap<string, TokenBucket>(MOST);
 
   constructor(
     private readonly clock: Clock,
@@ -43,8 +42,8 @@ export class LoginThrottle {
    */
   attempt(name: string, remoteAddress: string): () => void {
     const now = this.clock.now();
-    const byName = this.names.get(name, () => new TokenBucket());
-    const byAddress = this.addresses.get(network(remoteAddress), () => new TokenBucket());
+    const byName = this.names.getOrMake(name, () => new TokenBucket());
+    const byAddress = this.addresses.getOrMake(network(remoteAddress), () => new TokenBucket());
     const { limits } = this;
     const wait = Math.max(byName.wait(limits.name, now, 1), byAddress.wait(limits.address, now, 1));
     if (wait > 0) throw RateLimitError.after('logins', wait);

@@ -1,6 +1,5 @@
-import type { Clock } from '@granary/kad';
+import { type Clock, LruMap } from '@granary/kad';
 import type { Rate, RateLimits } from './rate-limits.js';
-import { RecentMap } from './recent-map.js';
 import { TokenBucket } from './token-bucket.js';
 
 /** Somebody asks for more than they may. */
@@ -51,13 +50,13 @@ interface Account {
  * have limits it knows how fast they went; the one seen longest ago is forgotten first.
  */
 export class RateLimiter {
-  private readonly accounts: RecentMap<Account>;
+  private readonly accounts: LruMap<string, Account>;
 
   constructor(
     private readonly clock: Clock,
     mostUsers = MOST_USERS,
   ) {
-    this.accounts = new RecentMap(mostUsers);
+    this.accounts = new LruMap(mostUsers);
   }
 
   /**
@@ -68,7 +67,7 @@ export class RateLimiter {
    */
   admit(userId: string, { requests, bytes }: RateLimits): Budget | undefined {
     if (requests === null && bytes === null) return undefined;
-    const account = this.accounts.get(userId, () => ({
+    const account = this.accounts.getOrMake(userId, () => ({
       requests: new TokenBucket(),
       bytes: new TokenBucket(),
     }));
