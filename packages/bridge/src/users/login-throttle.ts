@@ -1,7 +1,6 @@
 import { isIPv6 } from 'node:net';
-import { type Clock, LruMap } from '@granary/kad';
+import { type Clock, LruMap, type Rate } from '@granary/kad';
 import { RateLimitError } from './rate-limiter.js';
-import type { Rate } from './rate-limits.js';
 import { TokenBucket } from './token-bucket.js';
 
 /** How often somebody may try to log in. */

@@ -1,5 +1,5 @@
-import { type Clock, LruMap } from '@granary/kad';
-import type { Rate, RateLimits } from './rate-limits.js';
+import { type Clock, LruMap, type Rate } from '@granary/kad';
+import type { RateLimits } from './rate-limits.js';
 import { TokenBucket } from './token-bucket.js';
 
 /** Somebody asks for more than they may. */

@@ -17,12 +17,6 @@ export const rateLimitsSchema = z.strictObject({
   bytes: rate(1024).nullable(),
 });
 
-/** So many a second on average, and so many at once. */
-export interface Rate {
-  readonly perSecond: number;
-  readonly burst: number;
-}
-
 /** How fast a user may go. */
 export type RateLimits = z.infer<typeof rateLimitsSchema>;
 

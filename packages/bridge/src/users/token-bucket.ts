@@ -1,4 +1,4 @@
-import type { Rate } from './rate-limits.js';
+import type { Rate } from '@granary/kad';
 
 /**
  * A token bucket: it holds at most `burst`, and `perSecond` flow into it. It may be overdrawn: who takes
