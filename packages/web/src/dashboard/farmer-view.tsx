@@ -1,10 +1,9 @@
 import { BarPlot } from '../design/bar-plot.js';
 import { bytes, count, counted, date, duration, percent, rate } from '../design/format.js';
 import { Card, Facts, Meter, Tile } from '../design/parts.js';
-import { TimePlot } from '../design/time-plot.js';
 import type { FarmerState } from '../messages/farmer-state.js';
-import { useRows } from './history-context.js';
-import { growth, rates, values } from './model.js';
+import { AuditsCard, StoredCard, TrafficCard } from './farming-cards.js';
+import { rates } from './model.js';
 import { MoneyCard } from './money-card.js';
 import { NeighbourhoodCards } from './neighbourhood.js';
 import type { Row } from '../messages/stream.js';
@@ -22,7 +21,6 @@ export function FarmerView(props: {
 }) {
   const { state, recent } = props;
   const { figures, contracts, neighbourhood, money, time } = state;
-  const rows = useRows();
   const now = rates(recent, 'farmer', ['bytesIn', 'bytesOut']).at(-1)?.values ?? [0, 0];
   const used = figures.usedBytes + figures.reservedBytes;
   const share = figures.quotaBytes === 0 ? 0 : used / figures.quotaBytes;
@@ -69,38 +67,17 @@ export function FarmerView(props: {
       </section>
 
       <section id="history" aria-label="History" class="columns two">
-        <Card
+        <TrafficCard
+          kind="farmer"
           title="Traffic"
           aside={`${bytes(figures.bytesIn)} in, ${bytes(figures.bytesOut)} out since the start`}
-        >
-          <TimePlot
-            title="Traffic"
-            lines={['in', 'out']}
-            points={rates(rows, 'farmer', ['bytesIn', 'bytesOut'])}
-            format={rate}
-          />
-        </Card>
-        <Card title="Stored bytes" aside={`${bytes(figures.freeBytes)} free`}>
-          <TimePlot
-            title="Stored bytes"
-            lines={['stored']}
-            points={values(rows, 'farmer', ['usedBytes'])}
-            format={bytes}
-          />
-        </Card>
-        <Card
+        />
+        <StoredCard kind="farmer" title="Stored bytes" aside={`${bytes(figures.freeBytes)} free`} />
+        <AuditsCard
+          kind="farmer"
           title="Audits"
           aside={counted(figures.auditsLost, 'loss admitted', 'losses admitted')}
-        >
-          <TimePlot
-            title="Audits"
-            lines={['answered', 'lost']}
-            points={growth(rows, 'farmer', ['audits', 'auditsLost'])}
-            format={count}
-            whole
-            firstColour={2}
-          />
-        </Card>
+        />
         <Card title="Contracts by their end" aside="renters renew what they still want">
           {contracts === null ? (
             <p class="soft">They are being counted.</p>

@@ -1,11 +1,10 @@
 import { bytes, count, counted, duration, percent, rate, shortId } from '../design/format.js';
 import { Badge, Card, type Column, Meter, Table, Tile } from '../design/parts.js';
-import { TimePlot } from '../design/time-plot.js';
 import type { NetworkFarmer, NetworkState } from '../messages/network-state.js';
 import type { Row } from '../messages/stream.js';
-import { useRows } from './history-context.js';
+import { AuditsCard, StoredCard, TrafficCard } from './farming-cards.js';
 import { MAP_SIZE, pointAt, positionOf } from './map-layout.js';
-import { growth, rates, values } from './model.js';
+import { rates } from './model.js';
 import { PeerMark } from './neighbourhood.js';
 
 const STATES = {
@@ -66,7 +65,6 @@ export function NetworkView(props: {
   readonly recent: readonly Row[];
 }) {
   const { farmers, home, time } = props.state;
-  const rows = useRows();
   const now = rates(props.recent, 'network', ['bytesIn', 'bytesOut']).at(-1)?.values ?? [0, 0];
   const running = farmers.filter(({ state }) => state === 'running');
   const sum = (of: (figures: NonNullable<NetworkFarmer['figures']>) => number) =>
@@ -176,32 +174,9 @@ export function NetworkView(props: {
       </section>
 
       <section id="history" aria-label="History" class="columns two">
-        <Card title="Traffic of all farmers">
-          <TimePlot
-            title="Traffic"
-            lines={['in', 'out']}
-            points={rates(rows, 'network', ['bytesIn', 'bytesOut'])}
-            format={rate}
-          />
-        </Card>
-        <Card title="Stored bytes">
-          <TimePlot
-            title="Stored bytes"
-            lines={['stored']}
-            points={values(rows, 'network', ['usedBytes'])}
-            format={bytes}
-          />
-        </Card>
-        <Card title="Audits">
-          <TimePlot
-            title="Audits"
-            lines={['answered', 'lost']}
-            points={growth(rows, 'network', ['audits', 'auditsLost'])}
-            format={count}
-            whole
-            firstColour={2}
-          />
-        </Card>
+        <TrafficCard kind="network" title="Traffic of all farmers" />
+        <StoredCard kind="network" title="Stored bytes" />
+        <AuditsCard kind="network" title="Audits" />
         <Card title="Try it" aside="in another terminal">
           <pre class="commands" tabIndex={0} aria-label="Commands to try">
             {commands.join('\n')}
