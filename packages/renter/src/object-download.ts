@@ -8,7 +8,7 @@ import {
   plainSegmentSize,
   segmentOf,
 } from './renter-core.js';
-import type { OnProgress } from './renter-types.js';
+import type { OnProgress, OnShard } from './renter-types.js';
 import { fetchShards } from './segment-download.js';
 import { windowOf } from './segment-job.js';
 import { inOrder } from './segment-pipeline.js';
@@ -21,6 +21,7 @@ export async function* readObject(
   length: number,
   onProgress: OnProgress | undefined,
   outer: AbortSignal,
+  onShard?: OnShard,
 ): AsyncGenerator<Uint8Array> {
   if (length === 0) return;
   const stop = new AbortController();
@@ -48,6 +49,7 @@ export async function* readObject(
         progress();
       },
       signal,
+      onShard && ((move) => onShard({ ...move, segment: index })),
     );
     const place = { index, length: segment.length, salt: fromHex(segment.salt) };
     return core.engine.decode(frame, place, window, shards);

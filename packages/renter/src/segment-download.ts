@@ -4,6 +4,7 @@ import { anySignal } from './any-signal.js';
 import { FarmerRefusal, RenterError, isOwnFault } from './errors.js';
 import type { FarmerDirectory } from './farmer-directory.js';
 import type { RenterCore } from './renter-core.js';
+import type { ShardProgress } from './renter-types.js';
 
 /** The same stretch of every shard of a segment. */
 export interface ShardStretch {
@@ -16,6 +17,7 @@ export interface ShardStretch {
  * competition, whoever fails or lies is replaced, and when k are there the rest are cancelled.
  *
  * @param onBytes - told of verified bytes
+ * @param onMove - told of every step of every shard
  * @throws RenterError RENTER_NOT_ENOUGH_SHARDS when fewer than k could be had.
  */
 export async function fetchShards(
@@ -25,6 +27,7 @@ export async function fetchShards(
   k: number,
   onBytes: (count: number) => void,
   signal: AbortSignal,
+  onMove?: (move: Omit<ShardProgress, 'segment'>) => void,
 ): Promise<Map<number, Uint8Array>> {
   const { pool, directory, store, clock, logger, settings } = core;
   const { hedgeMs, extraReads } = settings;
@@ -40,10 +43,22 @@ export async function fetchShards(
 
   const start = (shard: ShardRecord) => {
     const place = { contract: shard.contract, hash: shard.hash, size: segment.shardSize };
+    let moved = 0;
+    const tell = (state: ShardProgress['state']) =>
+      onMove?.({
+        shard: shard.index,
+        farmer: shard.farmer,
+        bytes: moved,
+        size: range.length,
+        state,
+      });
     const heard = (count: number) => {
       lastHeard.set(task, clock.now());
+      moved += count;
       onBytes(count);
+      tell('moving');
     };
+    tell('moving');
     const task: Promise<void> = Promise.resolve()
       .then(() =>
         pool.use(shard.farmer, stop, (connection) =>
@@ -53,11 +68,13 @@ export async function fetchShards(
       .then(
         (bytes) => {
           const from = stretch.shardOffset - range.offset;
+          tell('done');
           if (got.size < k) got.set(shard.index, cut(bytes, from, stretch.shardLength));
           if (got.size === k) enough.abort(new Error('enough shards'));
           return directory.report(shard.farmer, true);
         },
         async (error: unknown) => {
+          tell(stop.aborted ? 'cancelled' : 'failed');
           if (stop.aborted) return;
           const message = messageOf(error);
           failures.push(message.includes(shard.farmer) ? message : `${shard.farmer}: ${message}`);
