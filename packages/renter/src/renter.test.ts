@@ -238,10 +238,10 @@ describe('a renter', () => {
       onShard: ({ segment, shard, state }: ShardProgress) =>
         void states.set(`${segment}/${shard}`, state),
     };
-    for await (const _ of renter.get(path, options));
-    expect(
-      [...states.values()].filter((state) => state === 'done').length,
-    ).toBeGreaterThanOrEqual(segments * scheme.k);
+    expect(await all(renter.get(path, options))).toHaveLength(segments);
+    expect([...states.values()].filter((state) => state === 'done').length).toBeGreaterThanOrEqual(
+      segments * scheme.k,
+    );
     const health = await renter.healthOf(path, { soon: 0 });
     expect(health).toMatchObject({ name: 'watched', segments, verdict: 'fine', endangered: 0 });
     expect(health.shards.healthy).toBeGreaterThanOrEqual(scheme.success);

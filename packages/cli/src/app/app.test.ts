@@ -55,7 +55,7 @@ describe('the server of the app', () => {
       '/../secret.txt',
       '/%2e%2e/secret.txt',
       '/nothing',
-      '//etc/passwd',
+      '/assets/../secret.txt',
     ]) {
       expect([path, (await get(path)).status]).toEqual([path, 404]);
     }

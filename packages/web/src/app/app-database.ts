@@ -1,5 +1,11 @@
 import { type DBSchema, type IDBPDatabase, openDB } from 'idb';
 
+/** A handle whose permission can be asked for again (WICG File System Access; Chromium). */
+export interface LastingHandle extends FileSystemFileHandle {
+  queryPermission?(options: { mode: 'read' }): Promise<PermissionState>;
+  requestPermission?(options: { mode: 'read' }): Promise<PermissionState>;
+}
+
 /** A transfer that is to go on after a reload. */
 export interface SavedTransfer {
   readonly id: string;
@@ -13,7 +19,7 @@ export interface SavedTransfer {
   readonly created: number;
   /** Of an upload: by what its file is known again, and the way back to it where the browser has one. */
   readonly file?: { readonly name: string; readonly modified: number };
-  readonly handle?: FileSystemFileHandle;
+  readonly handle?: LastingHandle;
   /** Of a download: the content whose pieces are kept. */
   readonly content?: string;
 }

@@ -85,8 +85,9 @@ export function Bar(props: {
           onClose={close}
         >
           <p>
-            The list of your files and unfinished uploads and downloads are removed from this browser.
-            What is stored in the network stays: your 24 words bring it back, here or elsewhere.
+            The list of your files and unfinished uploads and downloads are removed from this
+            browser. What is stored in the network stays: your 24 words bring it back, here or
+            elsewhere.
           </p>
         </Confirm>
       )}
@@ -98,8 +99,9 @@ export function Bar(props: {
           onClose={close}
         >
           <p>
-            This is for when another device has changed your files. The list that this browser has is
-            thrown away, and the one in the network takes its place. Unfinished uploads are given up.
+            This is for when another device has changed your files. The list that this browser has
+            is thrown away, and the one in the network takes its place. Unfinished uploads are given
+            up.
           </p>
         </Confirm>
       )}
@@ -127,8 +129,8 @@ function AccountDialog(props: { readonly session: Session; readonly onClose: () 
         </dd>
       </dl>
       <p class="soft small">
-        While this page is open it audits the farmers, renews contracts and repairs what was lost. Files
-        are safe without it for a while, not for ever: open it at least every few weeks, or
+        While this page is open it audits the farmers, renews contracts and repairs what was lost.
+        Files are safe without it for a while, not for ever: open it at least every few weeks, or
         run <code>granary repair</code> somewhere.
       </p>
     </Dialog>

@@ -64,7 +64,8 @@ export function BucketsView(props: {
               <strong>Nothing is stored yet.</strong>
             </p>
             <p class="soft">
-              Drop files or folders here, or choose some. They go into a bucket called “{FIRST_BUCKET}
+              Drop files or folders here, or choose some. They go into a bucket called “
+              {FIRST_BUCKET}
               ”.
             </p>
             <UploadButtons onFiles={upload} main />

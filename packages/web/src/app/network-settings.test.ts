@@ -12,9 +12,11 @@ describe('the settings', () => {
       downloads: 'resume',
       source: 'host',
     });
-    expect(
-      settingsOf(host, { bootstrap: ['ws://127.0.0.1:2'], scheme: '1/1/2/2' }),
-    ).toMatchObject({ bootstrap: ['ws://127.0.0.1:2'], scheme: { n: 2 }, source: 'own' });
+    expect(settingsOf(host, { bootstrap: ['ws://127.0.0.1:2'], scheme: '1/1/2/2' })).toMatchObject({
+      bootstrap: ['ws://127.0.0.1:2'],
+      scheme: { n: 2 },
+      source: 'own',
+    });
     expect(settingsOf(undefined, {})).toMatchObject({
       bootstrap: [],
       scheme: undefined,
@@ -24,7 +26,9 @@ describe('the settings', () => {
 
   it('take addresses that pages can dial, and no others', () => {
     expect(
-      parseAddresses(` wss://farm.example.org:4601\nws://127.0.0.1:3,  webrtc://127.0.0.1:4/${certificate} `),
+      parseAddresses(
+        ` wss://farm.example.org:4601\nws://127.0.0.1:3,  webrtc://127.0.0.1:4/${certificate} `,
+      ),
     ).toHaveLength(3);
     expect(parseAddresses(' \n ')).toEqual([]);
     expect(() => parseAddresses('https://127.0.0.1:4600')).toThrow(/pages reach nodes at wss/);

@@ -27,10 +27,7 @@ export function contentOf({ sha256, size }: { sha256: string; size: number }): s
  * @param account - whose it is
  * @param content - of what: {@link contentOf}
  */
-export async function openParts(
-  account: string,
-  content: string,
-): Promise<KeptParts> {
+export async function openParts(account: string, content: string): Promise<KeptParts> {
   const mine = await folderOf(account);
   const name = content;
   const folder = await mine.getDirectoryHandle(name, { create: true });
@@ -60,9 +57,7 @@ export async function openParts(
     async add(piece) {
       const own = new Uint8Array(piece);
       const file = `${bytes}-${own.length}-${await hashOf(own.buffer)}`;
-      const writable = await (
-        await folder.getFileHandle(file, { create: true })
-      ).createWritable();
+      const writable = await (await folder.getFileHandle(file, { create: true })).createWritable();
       await writable.write(own);
       // The file has its content from here on.
       await writable.close();

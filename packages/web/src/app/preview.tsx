@@ -129,7 +129,9 @@ export function Preview(props: {
       <div class="dialog-actions">
         <span class="soft small start">
           {bytes(object.size)}
-          {look === 'text' && object.size > MAX_TEXT && `, of which the first ${bytes(MAX_TEXT)} are shown`}
+          {look === 'text' &&
+            object.size > MAX_TEXT &&
+            `, of which the first ${bytes(MAX_TEXT)} are shown`}
         </span>
         <button
           type="button"

@@ -179,8 +179,7 @@ export class Session {
     while (!signal.aborted) {
       try {
         await this.renter.join();
-        const { trouble: _, ...rest } = this.status.get();
-        this.status.set({ ...rest, network: 'joined' });
+        this.change({ network: 'joined' });
         this.transfers.queue.retryNow();
         void this.care();
         return;
@@ -202,7 +201,8 @@ export class Session {
         await this.renter.keepCare(signal, (result) => {
           const at = Date.now();
           this.change({
-            care: 'error' in result ? { at, trouble: troubleOf(result.error) } : { at, report: result },
+            care:
+              'error' in result ? { at, trouble: troubleOf(result.error) } : { at, report: result },
           });
         });
       });

@@ -77,7 +77,8 @@ export function SettingsForm(props: {
           onInput={(event) => setScheme(event.currentTarget.value)}
         />
         <p class="soft small" id={`${ids.scheme}-help`}>
-          Needed / repaired below / safe to stop at / made. {wordsOf(scheme === '' ? usual : scheme)}
+          Needed / repaired below / safe to stop at / made.{' '}
+          {wordsOf(scheme === '' ? usual : scheme)}
         </p>
       </div>
       <div>

@@ -60,9 +60,9 @@ export function SignIn(props: {
         {step === 'start' && (
           <>
             <p>
-              Granary encrypts what you store in this page, cuts it into pieces, and spreads them over
-              farmers. None of them can read it, and most of them may vanish without loss. Your key
-              never leaves this page.
+              Granary encrypts what you store in this page, cuts it into pieces, and spreads them
+              over farmers. None of them can read it, and most of them may vanish without loss. Your
+              key never leaves this page.
             </p>
             <div class="choices">
               <button
@@ -147,8 +147,8 @@ function NewWords(props: {
   return (
     <>
       <p>
-        Write them down in this order, on paper, and keep them safe. Who has them has your files; who
-        loses them has lost their files. Nobody can give them back to you.
+        Write them down in this order, on paper, and keep them safe. Who has them has your files;
+        who loses them has lost their files. Nobody can give them back to you.
       </p>
       <ol class="words" aria-label="Your 24 words">
         {words.split(' ').map((word, i) => (

@@ -136,6 +136,7 @@ describe('the queue of transfers', () => {
       await pass(400);
     }
     runs.get('a')!.fail(unreachable);
+    await settle();
     expect(await states()).toEqual({ a: 'retrying' });
     expect(queue.transfers[0]!.trouble?.code).toBe('RENTER_NETWORK_UNREACHABLE');
     queue.retryNow();

@@ -195,9 +195,13 @@ export class TransferQueue {
     const stop = new AbortController();
     item.stop = stop;
     item.marks = [];
-    const { trouble: _, retryAt: __, note: ___, ...rest } = item.transfer;
-    item.transfer = { ...rest, state: 'running', board: new ShardBoard() };
-    const { board } = item.transfer;
+    const { id, kind, bucket, name, size, bytes: before, resumed: had } = item.transfer;
+    const board = new ShardBoard();
+    // What went wrong the last time is over.
+    item.transfer = {
+      ...{ id, kind, bucket, name, size, board },
+      ...{ state: 'running', bytes: before, resumed: had, rate: 0 },
+    };
     // After a pause an old attempt may still be heard of.
     const ours = () => item.stop === stop;
     const report: TransferReport = {

@@ -65,7 +65,7 @@ export class Transfers {
       if (kind === 'download') this.queue.add(task, paused ? 'paused' : 'queued');
       else {
         this.queue.add(task, 'lost');
-        const allowed = await saved.handle?.queryPermission({ mode: 'read' });
+        const allowed = await saved.handle?.queryPermission?.({ mode: 'read' });
         if (allowed === 'granted' && !paused) await this.resume(id);
       }
     }
@@ -137,7 +137,7 @@ export class Transfers {
     if (saved?.kind === 'upload' && !this.files.has(id)) {
       const { handle } = saved;
       if (handle === undefined) return false;
-      if ((await handle.requestPermission({ mode: 'read' })) !== 'granted') return false;
+      if ((await handle.requestPermission?.({ mode: 'read' })) === 'denied') return false;
       const file = await handle.getFile();
       // Another content than it had is another upload, under the same name.
       this.files.set(id, file);
