@@ -41,33 +41,35 @@ export function Bar(props: {
   const [shown, setShown] = useState<'settings' | 'account' | 'erase' | 'renew' | undefined>();
   const close = () => setShown(undefined);
   return (
-    <header class="bar">
-      <div>
-        <p class="brand">
-          <img src="./favicon.svg" alt="" />
-          <span>Granary</span>
-        </p>
-        {session !== undefined && <Connection session={session} />}
-        <ThemeButton />
-        {session !== undefined && (
-          <Menu
-            label="Account"
-            items={[
-              { text: 'Settings', run: () => setShown('settings') },
-              { text: 'About this account', run: () => setShown('account') },
-              { text: 'Fetch everything anew', run: () => setShown('renew') },
-              { text: 'Sign out', run: () => onSignOut('signed-out') },
-              {
-                text: 'Sign out and erase',
-                run: () => setShown('erase'),
-                danger: true,
-              },
-            ]}
-          >
-            <Icon name="person" />
-          </Menu>
-        )}
-      </div>
+    <>
+      <header class="bar">
+        <div>
+          <p class="brand">
+            <img src="./favicon.svg" alt="" />
+            <span>Granary</span>
+          </p>
+          {session !== undefined && <Connection session={session} />}
+          <ThemeButton />
+          {session !== undefined && (
+            <Menu
+              label="Account"
+              items={[
+                { text: 'Settings', run: () => setShown('settings') },
+                { text: 'About this account', run: () => setShown('account') },
+                { text: 'Fetch everything anew', run: () => setShown('renew') },
+                { text: 'Sign out', run: () => onSignOut('signed-out') },
+                {
+                  text: 'Sign out and erase',
+                  run: () => setShown('erase'),
+                  danger: true,
+                },
+              ]}
+            >
+              <Icon name="person" />
+            </Menu>
+          )}
+        </div>
+      </header>
       {shown === 'settings' && (
         <Dialog title="Settings" onClose={close}>
           <SettingsForm host={host} own={own} onSave={onSettings} />
@@ -105,7 +107,7 @@ export function Bar(props: {
           </p>
         </Confirm>
       )}
-    </header>
+    </>
   );
 }
 
