@@ -245,6 +245,7 @@ describe('a renter', () => {
     const health = await renter.healthOf(path, { soon: 0 });
     expect(health).toMatchObject({ name: 'watched', segments, verdict: 'fine', endangered: 0 });
     expect(health.shards.healthy).toBeGreaterThanOrEqual(scheme.success);
+    expect(await renter.askHolders(path)).toEqual([]);
     await expect(renter.healthOf({ ...path, name: 'x' }, { soon: 0 })).rejects.toMatchObject({
       code: 'RENTER_NOT_FOUND',
     });

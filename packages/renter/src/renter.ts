@@ -491,6 +491,24 @@ export class Renter {
     return healthOfOne(this.core, await this.manifestOf(path), question);
   }
 
+  /**
+   * Ask all farmers that hold shards of an object whether they are there; its health is known by that.
+   *
+   * @returns the node IDs of those that do not answer
+   * @throws RenterError RENTER_NOT_FOUND, RENTER_NETWORK_UNREACHABLE.
+   */
+  async askHolders(path: ObjectPath, options: { signal?: AbortSignal } = {}): Promise<string[]> {
+    const { store, directory } = this.core;
+    const manifest = await this.manifestOf(path);
+    const holders = new Set<string>();
+    for await (const { shards } of store.segments(manifest.objectId)) {
+      for (const { farmer } of shards) holders.add(farmer);
+    }
+    await directory.check(holders, this.signalOf(options.signal));
+    const records = await directory.records([...holders]);
+    return [...holders].filter((id) => records.get(id)?.reputation.offlineSince !== null);
+  }
+
   /** Bring back every object from the network; see {@link recover}. */
   async recover(options: { signal?: AbortSignal } = {}): Promise<RecoveryReport> {
     const signal = this.signalOf(options.signal);

@@ -49,7 +49,7 @@ export function DetailsDialog(props: {
     setAsking(true);
     setFault('');
     try {
-      await renter.farmers({ refresh: true });
+      await renter.askHolders({ bucket, name: object.name });
     } catch (error) {
       setFault(troubleOf(error).text);
     } finally {

@@ -273,9 +273,10 @@ export class Transfers {
             const onShard: OnShard = (step) => report.shard(step);
             const options = { offset, length, onShard, signal: stop };
             for await (const piece of renter.get({ bucket, name }, options)) {
-              yield piece;
+              // What is handed over is not ours any more.
               bytes += piece.length;
               report.bytes(bytes);
+              yield piece;
             }
           } catch (error) {
             end(error);
