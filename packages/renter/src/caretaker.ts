@@ -10,6 +10,7 @@ import type { RenterCore } from './renter-core.js';
 import type { PaymentReport } from './renter-payments.js';
 import { Repairer, healthOf, type FarmersSeen } from './repairer.js';
 import { endangerment } from './segment-health.js';
+import type { ShareCareReport } from './sharing.js';
 import { Throttle } from './throttle.js';
 
 /** What one round of care found and did. */
@@ -27,13 +28,14 @@ export interface CareReport {
   readonly lost: number;
   readonly garbage: DeletionReport;
   readonly payments: PaymentReport;
+  readonly shares: ShareCareReport;
   /** Why the index in the network could not be brought up to date; null when it is. */
   readonly indexFailure: string | null;
 }
 
 /** What a round of care is at. */
 export type CarePhase =
-  'idle' | 'farmers' | 'audits' | 'payments' | 'inspection' | 'repairs' | 'garbage' | 'index';
+  'idle' | 'farmers' | 'audits' | 'payments' | 'inspection' | 'repairs' | 'shares' | 'garbage' | 'index';
 
 /** What the care of a process is doing. Times are milliseconds since the epoch. */
 export interface CareStatus {
@@ -64,6 +66,7 @@ export interface CareParts {
   readonly abandon: () => Promise<void>;
   readonly collect: (signal: AbortSignal) => Promise<DeletionReport>;
   readonly publish: (signal: AbortSignal, renew: boolean) => Promise<void>;
+  readonly shares: (signal: AbortSignal) => Promise<ShareCareReport>;
 }
 
 /** The most endangered segments that are remembered in one round. */
@@ -152,6 +155,9 @@ export class Caretaker {
     const found = await this.inspect(signal);
     this.enter('repairs', { queue: found.queue.length });
     const { repaired, placed, failures } = await this.repair(found.queue, signal);
+    // Links lead to where the shards are now, before those are gone that they led to.
+    this.enter('shares');
+    const shares = await this.parts.shares(signal);
     this.enter('garbage');
     const garbage = await this.parts.collect(signal);
     this.enter('index');
@@ -175,6 +181,7 @@ export class Caretaker {
       lost: found.lost,
       garbage,
       payments,
+      shares,
       indexFailure,
     };
   }
