@@ -80,11 +80,10 @@ export function registerFarmerMethods(node: KademliaNode, parts: MethodParts): v
     return { kept: kept === record };
   });
   // Whoever has the link may ask. Nobody else knows its name, and to them it is sealed.
-  node.registerMethod(GET_SHARE_METHOD, (params) =>
-    Promise.resolve(parseShareQuery(params)).then(({ share, page }) => ({
-      record: shares.get(`${share}/${page}`) ?? null,
-    })),
-  );
+  node.registerMethod(GET_SHARE_METHOD, async (params) => {
+    const { share, page } = parseShareQuery(params);
+    return Promise.resolve({ record: shares.get(`${share}/${page}`) ?? null });
+  });
   node.registerMethod(REVOKE_READER_METHOD, async (params, { sender }) => {
     const revocation = parseRevocation(params);
     // Without a contract here there is nothing that was granted.

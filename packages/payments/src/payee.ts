@@ -609,7 +609,7 @@ export class Payee {
     if (sharedCount < MAX_SHARED && 2n * open <= this.parts.creditLimit * FINE_PARTS) return;
     throw new PaymentError(
       'PAYMENT_UNPAID',
-      'what was read by this owner\'s shares is not paid for: it is, when the owner\'s node runs again',
+      "what was read by this owner's shares is not paid for: it is, when the owner's node runs again",
     );
   }
 

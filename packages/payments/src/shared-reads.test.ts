@@ -96,13 +96,15 @@ it('is not owed without a proof: no grant of ours, another reader, another contr
   await read(contract, grant, 50, { body: { direction: 'upload' } });
   await pair.payee.brokeOff(
     pair.renter.nodeId,
-    { ...signReceipt(pair.farmer, {
-      contract: contractHash(contract.terms),
-      direction: 'download',
-      bytes: 60,
-      token: toHex(systemRandom(16)),
-      time: pair.clock.now(),
-    }).body },
+    {
+      ...signReceipt(pair.farmer, {
+        contract: contractHash(contract.terms),
+        direction: 'download',
+        bytes: 60,
+        token: toHex(systemRandom(16)),
+        time: pair.clock.now(),
+      }).body,
+    },
     true,
   );
   await pair.settle();

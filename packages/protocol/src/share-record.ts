@@ -81,10 +81,7 @@ export function signShareRecord(
 export function parseShareRecord(value: unknown, expected?: ShareQuery): ShareRecord {
   const record = parseWith(recordSchema, value, LABEL);
   const { body } = record;
-  if (
-    expected !== undefined &&
-    (body.share !== expected.share || body.page !== expected.page)
-  ) {
+  if (expected !== undefined && (body.share !== expected.share || body.page !== expected.page)) {
     throw new ProtocolError('PROTOCOL_BAD_SIGNATURE', `${LABEL}: it is of another share or page`);
   }
   checkDocument(LABEL, body, { nodeId: body.share, publicKey: body.shareKey }, record.signature);

@@ -129,7 +129,10 @@ describe('share records', () => {
       expect(codeOf(() => parseShareRecord(altered))).toBe('PROTOCOL_BAD_SIGNATURE');
     }
     // Who can read a share can't write it.
-    const forged = { ...record, signature: signShareRecord(reader, 3, 7, Uint8Array.of(1)).signature };
+    const forged = {
+      ...record,
+      signature: signShareRecord(reader, 3, 7, Uint8Array.of(1)).signature,
+    };
     expect(codeOf(() => parseShareRecord(forged))).toBe('PROTOCOL_BAD_SIGNATURE');
   });
 
@@ -161,7 +164,11 @@ describe('share links', () => {
     share: bytes(32).map(toHex),
     secret: bytes(32),
     addresses,
-    page: fc.constantFrom(null, 'https://app.example.org/share.html', 'http://127.0.0.1:8080/a/s.html'),
+    page: fc.constantFrom(
+      null,
+      'https://app.example.org/share.html',
+      'http://127.0.0.1:8080/a/s.html',
+    ),
   });
 
   it('say what went in, with everything that matters behind the #', () => {

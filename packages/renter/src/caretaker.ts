@@ -35,7 +35,15 @@ export interface CareReport {
 
 /** What a round of care is at. */
 export type CarePhase =
-  'idle' | 'farmers' | 'audits' | 'payments' | 'inspection' | 'repairs' | 'shares' | 'garbage' | 'index';
+  | 'idle'
+  | 'farmers'
+  | 'audits'
+  | 'payments'
+  | 'inspection'
+  | 'repairs'
+  | 'shares'
+  | 'garbage'
+  | 'index';
 
 /** What the care of a process is doing. Times are milliseconds since the epoch. */
 export interface CareStatus {

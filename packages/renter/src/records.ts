@@ -121,6 +121,8 @@ export interface ShareRow {
   readonly farmers: readonly string[];
   /** Farmers that have still to be told that it was taken back. */
   readonly untold: readonly string[];
+  /** Segments that each of its pages tells of, and how many pages there are. */
+  readonly perPage: number;
   readonly pages: number;
   /** Number of the pages placed last. */
   readonly sequence: number;

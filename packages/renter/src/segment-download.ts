@@ -73,7 +73,12 @@ export async function fetchShards(
 
   const start = (shard: ShardToFetch) => {
     const { contract, hash, grant } = shard;
-    const place = { contract, hash, size: segment.shardSize, ...(grant !== undefined && { grant }) };
+    const place = {
+      contract,
+      hash,
+      size: segment.shardSize,
+      ...(grant !== undefined && { grant }),
+    };
     const heard = (count: number) => {
       lastHeard.set(task, clock.now());
       onBytes(count);

@@ -31,6 +31,7 @@ function headOf(size: number, segmentBytes: number): SharedObjectHead {
     expires: null,
     segmentBytes,
     segments: Math.ceil(size / segmentBytes),
+    perPage: 9,
   };
 }
 
@@ -68,9 +69,12 @@ describe('pages of a share', () => {
           for (const { record: made, key } of segments) {
             const found = page.segments.get(made.index)!;
             expect(Buffer.from(found.key).equals(key)).toBe(true);
-            expect(found.shards.map(({ grant, ...shard }) => ({ ...shard, signed: grant !== undefined }))).toEqual(
-              made.shards.map((shard) => ({ ...shard, signed: true })),
-            );
+            expect(
+              found.shards.map(({ grant, ...shard }) => ({
+                ...shard,
+                signed: grant !== undefined,
+              })),
+            ).toEqual(made.shards.map((shard) => ({ ...shard, signed: true })));
             for (const { contract, grant } of found.shards) {
               const party = { renter: renter.nodeId, renterKey: toHex(renter.publicKey) };
               const { body } = parseReadGrant(grant, { renter: party, contract });

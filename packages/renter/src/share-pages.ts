@@ -19,8 +19,6 @@ import { sealBytes, unsealBytes } from './sealed-box.js';
 import type { SegmentToFetch } from './segment-download.js';
 import { type SegmentLayout, type SegmentToRead, shardSizeOf } from './segment-job.js';
 
-/** The most bytes of a page before it is packed, roughly; packed it has to fit a record. */
-const PAGE_BYTES = 96 * 1024;
 /** The most bytes that a page may have when it is unpacked. */
 const MAX_UNPACKED = 2 * 1024 * 1024;
 /** The most bytes of UTF-8 in the name that a share shows. */
@@ -41,9 +39,9 @@ export function shareKeysOf(share: string, secret: Uint8Array): ShareKeys {
   };
 }
 
-/** Segments of which one page tells: the same for all pages of a share. */
-export function segmentsPerPage(n: number): number {
-  return Math.max(1, Math.floor(PAGE_BYTES / (120 + n * 150)));
+/** Segments of which one page of about `bytes` bytes tells: as many on all pages of a share. */
+export function segmentsPerPage(bytes: number, n: number): number {
+  return Math.max(1, Math.floor(bytes / (120 + n * 150)));
 }
 
 const time = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
@@ -77,6 +75,7 @@ const objectSchema = z.strictObject({
     .max(1024 * 1024),
   segmentBytes: z.number().int().min(1).max(MAX_SEGMENT_SIZE),
   segments: z.number().int().min(0),
+  perPage: z.number().int().min(1),
 });
 /** What is shared: the plaintext's name, size and hash, and how it is laid out. */
 export type SharedObjectHead = z.infer<typeof objectSchema>;
@@ -287,5 +286,5 @@ function segmentsOf(
 }
 
 function damaged(cause?: unknown): RenterError {
-  return new RenterError('RENTER_SHARE', 'the share can\'t be read: it is damaged', { cause });
+  return new RenterError('RENTER_SHARE', "the share can't be read: it is damaged", { cause });
 }

@@ -18,6 +18,7 @@ const rowSchema = z.strictObject({
   grantedUntil: time,
   farmers: z.array(z.string()),
   untold: z.array(z.string()),
+  perPage: z.number().int().min(1),
   pages: z.number().int().min(1),
   sequence: time,
   placed: time,

@@ -39,7 +39,6 @@ import {
   type SharedSegment,
   layoutOfShared,
   openSharePage,
-  segmentsPerPage,
   shareKeysOf,
 } from './share-pages.js';
 
@@ -235,7 +234,7 @@ export class SharedObject {
   }
 
   private async segment(index: number, signal: AbortSignal): Promise<SharedSegment> {
-    const number = Math.floor(index / segmentsPerPage(this.head.n));
+    const number = Math.floor(index / this.head.perPage);
     const { page } = await this.pageOf(number, signal);
     const segment = page.segments.get(index);
     if (segment === undefined) {
@@ -248,7 +247,7 @@ export class SharedObject {
   private async moved(index: number, error: unknown, signal: AbortSignal): Promise<boolean> {
     if (!(error instanceof NotEnoughShards)) return false;
     this.checkTime();
-    const number = Math.floor(index / segmentsPerPage(this.head.n));
+    const number = Math.floor(index / this.head.perPage);
     const before = this.pages.get(number);
     const { clock } = this.core;
     if (before === undefined || clock.now() - before.at >= LOOK_AGAIN_MS || isRefusal(error)) {

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { Identity } from '@granary/kad';
 import {
   HttpsTransport,
-  Identity,
   KademliaNode,
   MemoryValueStore,
   createTlsCredentials,
@@ -29,15 +29,15 @@ const nodes: KademliaNode[] = [];
 const content = randomBytes(900_000);
 const file = { bucket: 'test', name: 'folder/file.bin' };
 
-beforeEach(async () => {
+async function start(): Promise<void> {
   granary = await TestGranary.start(6);
   renter = await granary.renter();
   await put(renter, file.name, content);
-});
+}
+const stop = () => granary.stop();
 afterEach(async () => {
   await Promise.all(opened.splice(0).map((shared) => shared.close()));
   await Promise.all(nodes.splice(0).map((node) => node.stop()));
-  await granary.stop();
 });
 
 const linkTo = async (share: ShareInfo) =>
@@ -84,24 +84,8 @@ async function nodeOf(identity: Identity): Promise<KademliaNode> {
 }
 
 describe('a share', () => {
-  it('is read whole and in ranges by whoever has the link, with n - k farmers gone', async () => {
-    const link = await linkTo(await renter.share(file));
-    const { farmers } = await renter.stat(file);
-    for (const { nodeId } of farmers.slice(0, 3)) await granary.remove(granary.farmer(nodeId));
-    const shared = await open(link);
-    expect(shared.info).toMatchObject({ name: 'file.bin', size: content.length, expires: null });
-    expect((await bytesOf(shared)).equals(content)).toBe(true);
-    for (const [from, length] of [
-      [0, 1],
-      [250_000, 300_000],
-      [content.length - 1, 1],
-    ] as const) {
-      const part = await bytesOf(shared, from, length);
-      expect(part.equals(content.subarray(from, from + length))).toBe(true);
-    }
-    expect(await failure(bytesOf(shared, 1, content.length))).toBe('RENTER_RANGE');
-    expect((await bytesOf(shared, content.length)).length).toBe(0);
-  });
+  beforeAll(start);
+  afterAll(stop);
 
   it('of nothing and of several at one time work, each by its own link alone', async () => {
     await put(renter, 'empty', new Uint8Array(0));
@@ -116,23 +100,6 @@ describe('a share', () => {
     expect((await bytesOf(await open(await linkTo(two)))).equals(content)).toBe(true);
   });
 
-  it('that was taken back is refused by its link and by farmers, and says so', async () => {
-    const made = await renter.share(file, { expires: granary.clock.now() + 3_600_000 });
-    const link = await linkTo(made);
-    const before = await open(link);
-    await bytesOf(before, 0, 10);
-    expect(await renter.unshare(made.id.slice(0, 6))).toMatchObject({ state: 'revoked', untold: 0 });
-    expect(await messageOfFailure(open(link))).toMatch(/its owner has taken this share back/);
-    // Whoever had opened it before is refused by the farmers.
-    expect(await failure(bytesOf(before))).toBe('RENTER_SHARE_ENDED');
-    expect((await renter.shares()).map(({ state }) => state)).toEqual(['revoked']);
-    expect((await read(renter, file.name)).equals(content)).toBe(true);
-    // In a month nobody speaks of it any more.
-    granary.clock.shift += 31 * 24 * 3600 * 1000;
-    await renter.care();
-    expect(await renter.shares()).toEqual([]);
-  });
-
   it('that has expired says so, to who opens it then and to who opened it before', async () => {
     const made = await renter.share(file, { expires: granary.clock.now() + 3_600_000 });
     const link = await linkTo(made);
@@ -141,11 +108,16 @@ describe('a share', () => {
     granary.clock.shift += 3_600_001;
     expect(await failure(open(link))).toBe('RENTER_SHARE_EXPIRED');
     expect(await failure(bytesOf(before))).toBe('RENTER_SHARE_EXPIRED');
-    expect((await renter.shares()).map(({ state }) => state)).toEqual(['expired']);
-    expect(await failure(renter.share(file, { expires: granary.clock.now() }))).toBe('RENTER_SHARE');
+    const listed = await renter.shares();
+    expect(listed.find(({ id }) => id === made.id)).toMatchObject({ state: 'expired' });
+    expect(await failure(renter.share(file, { expires: granary.clock.now() }))).toBe(
+      'RENTER_SHARE',
+    );
   });
 
   it('of what is replaced or deleted says so', async () => {
+    const file = { bucket: 'test', name: 'of/versions' };
+    await put(renter, file.name, content);
     const replaced = await linkTo(await renter.share(file));
     const before = await open(replaced);
     await put(renter, file.name, randomBytes(1000));
@@ -169,57 +141,7 @@ describe('a share', () => {
     expect(await failure(renter.share(file, { reads: 0 }))).toBe('RENTER_SHARE');
   });
 
-  it('follows its shards to where repairs put them, also for who has it open', async () => {
-    const made = await renter.share(file);
-    const link = await linkTo(made);
-    const before = await open(link);
-    await bytesOf(before, 0, 10);
-    const gone = new Set<string>();
-    for (let round = 0; round < 2; round += 1) {
-      for (let i = 0; i < 3; i += 1) await granary.addFarmer();
-      const { farmers } = await renter.stat(file);
-      for (const { nodeId } of farmers.filter((one) => !gone.has(one.nodeId)).slice(0, 3)) {
-        gone.add(nodeId);
-        await granary.remove(granary.farmer(nodeId));
-      }
-      granary.clock.shift += 13 * 3600 * 1000;
-      const report = await renter.care();
-      expect(report.repaired).toBeGreaterThan(0);
-      expect(report.shares).toMatchObject({ placed: 1, failures: [] });
-    }
-    expect((await bytesOf(await open(link))).equals(content)).toBe(true);
-    expect((await bytesOf(before)).equals(content)).toBe(true);
-  });
-
-  it('is there again after a recovery from the words, and can be taken back then', async () => {
-    const made = await renter.share(file);
-    const link = await linkTo(made);
-    const other = await granary.renter('other');
-    await other.recover();
-    expect(await other.shares()).toMatchObject([{ id: made.id, state: 'open', placed: 0 }]);
-    expect((await other.care()).shares).toMatchObject({ placed: 1, failures: [] });
-    expect((await bytesOf(await open(link))).equals(content)).toBe(true);
-    await other.unshare(made.id);
-    expect(await failure(open(link))).toBe('RENTER_SHARE_ENDED');
-  });
-
-  it('has its grants renewed in time, and works while its owner is away', async () => {
-    const day = 24 * 3600 * 1000;
-    const lasting = await granary.renter('lasting', { durationMs: 300 * day });
-    await put(lasting, 'kept', content);
-    const made = await lasting.share({ bucket: 'test', name: 'kept' });
-    const link = await linkTo(made);
-    expect(made.grantedUntil - granary.clock.now()).toBeGreaterThan(179 * day);
-    granary.clock.shift += 100 * day;
-    expect((await bytesOf(await open(link))).equals(content)).toBe(true);
-    await lasting.care();
-    const [later] = await lasting.shares();
-    expect(later!.grantedUntil - granary.clock.now()).toBeGreaterThan(179 * day);
-  });
-});
-
-describe('a share’s link', () => {
-  it('lets nobody write the share, list, or take anything back in its owner’s name', async () => {
+  it('lets nobody who has its link write it, list, or take anything back in its owner’s name', async () => {
     const made = await renter.share(file);
     const link = parseShareLink(await linkTo(made));
     const { reader } = shareKeysOf(link.share, link.secret);
@@ -255,15 +177,110 @@ describe('a share’s link', () => {
     expect((await bytesOf(await open(await linkTo(made)))).equals(content)).toBe(true);
   });
 
-  it('opens an object of many pages, in ranges from the middle', async () => {
-    const many = await granary.renter('many', { chunkSize: 1024, segmentSize: 1024 });
-    const long = randomBytes(125_000);
+  it('of an object of many pages is read in ranges from the middle', async () => {
+    // 14 segments, two on each page.
+    const small = { chunkSize: 1024, segmentSize: 1024, sharePageBytes: 2000 };
+    const many = await granary.renter('many', small);
+    const long = randomBytes(14_000);
     await put(many, 'long', long);
     const made = await many.share({ bucket: 'test', name: 'long' });
     const shared = await open(await linkTo(made));
-    expect((await bytesOf(shared, 124_000)).equals(long.subarray(124_000))).toBe(true);
+    expect((await bytesOf(shared, 13_000)).equals(long.subarray(13_000))).toBe(true);
     expect((await bytesOf(shared)).equals(long)).toBe(true);
     await many.unshare(made.id);
     expect(await failure(bytesOf(shared))).toBe('RENTER_SHARE_ENDED');
+  });
+
+  it('that was taken back is refused by its link and by farmers, and says so', async () => {
+    const made = await renter.share(file, { expires: granary.clock.now() + 3_600_000 });
+    const link = await linkTo(made);
+    const before = await open(link);
+    await bytesOf(before, 0, 10);
+    expect(await renter.unshare(made.id.slice(0, 6))).toMatchObject({
+      state: 'revoked',
+      untold: 0,
+    });
+    expect(await messageOfFailure(open(link))).toMatch(/its owner has taken this share back/);
+    // Whoever had opened it before is refused by the farmers.
+    expect(await failure(bytesOf(before))).toBe('RENTER_SHARE_ENDED');
+    const listed = await renter.shares();
+    expect(listed.find(({ id }) => id === made.id)).toMatchObject({ state: 'revoked' });
+    expect((await read(renter, file.name)).equals(content)).toBe(true);
+    // In a month nobody speaks of it any more.
+    granary.clock.shift += 31 * 24 * 3600 * 1000;
+    await renter.care();
+    const later = await renter.shares();
+    expect(later.find(({ id }) => id === made.id)).toBeUndefined();
+  });
+});
+
+describe('a share, when the network changes', () => {
+  beforeEach(start);
+  afterEach(stop);
+
+  it('is read whole and in ranges by whoever has the link, with n - k farmers gone', async () => {
+    const link = await linkTo(await renter.share(file));
+    const { farmers } = await renter.stat(file);
+    for (const { nodeId } of farmers.slice(0, 3)) await granary.remove(granary.farmer(nodeId));
+    const shared = await open(link);
+    expect(shared.info).toMatchObject({ name: 'file.bin', size: content.length, expires: null });
+    expect((await bytesOf(shared)).equals(content)).toBe(true);
+    for (const [from, length] of [
+      [0, 1],
+      [250_000, 300_000],
+      [content.length - 1, 1],
+    ] as const) {
+      const part = await bytesOf(shared, from, length);
+      expect(part.equals(content.subarray(from, from + length))).toBe(true);
+    }
+    expect(await failure(bytesOf(shared, 1, content.length))).toBe('RENTER_RANGE');
+    expect((await bytesOf(shared, content.length)).length).toBe(0);
+  });
+
+  it('follows its shards to where repairs put them, also for who has it open', async () => {
+    const made = await renter.share(file);
+    const link = await linkTo(made);
+    const before = await open(link);
+    await bytesOf(before, 0, 10);
+    for (let i = 0; i < 3; i += 1) await granary.addFarmer();
+    await renter.care();
+    const holders = (await renter.stat(file)).farmers.map(({ nodeId }) => granary.farmer(nodeId));
+    for (const farmer of holders.slice(0, 3)) await granary.remove(farmer);
+    await renter.care();
+    granary.clock.shift += 13 * 3600 * 1000;
+    const report = await renter.care();
+    expect(report.repaired).toBeGreaterThan(0);
+    expect(report.shares).toMatchObject({ placed: 1, failures: [] });
+    expect((await bytesOf(before)).equals(content)).toBe(true);
+    // Of those that the link first led to nobody is left.
+    for (const farmer of holders.slice(3)) await granary.remove(farmer);
+    expect((await bytesOf(await open(link))).equals(content)).toBe(true);
+  });
+
+  it('is there again after a recovery from the words, and can be taken back then', async () => {
+    const made = await renter.share(file);
+    const link = await linkTo(made);
+    const other = await granary.renter('other');
+    await other.recover();
+    expect(await other.shares()).toMatchObject([{ id: made.id, state: 'open', placed: 0 }]);
+    expect((await other.care()).shares).toMatchObject({ placed: 1, failures: [] });
+    expect((await bytesOf(await open(link))).equals(content)).toBe(true);
+    await other.unshare(made.id);
+    expect(await failure(open(link))).toBe('RENTER_SHARE_ENDED');
+  });
+
+  it('has its grants renewed in time, and works while its owner is away', async () => {
+    const day = 24 * 3600 * 1000;
+    const lasting = await granary.renter('lasting', { durationMs: 300 * day });
+    await put(lasting, 'kept', content);
+    const made = await lasting.share({ bucket: 'test', name: 'kept' });
+    const link = await linkTo(made);
+    expect(made.grantedUntil - granary.clock.now()).toBeGreaterThan(179 * day);
+    const shared = await open(link);
+    granary.clock.shift += 100 * day;
+    expect((await bytesOf(shared)).equals(content)).toBe(true);
+    await lasting.care();
+    const [later] = await lasting.shares();
+    expect(later!.grantedUntil - granary.clock.now()).toBeGreaterThan(179 * day);
   });
 });

@@ -112,6 +112,7 @@ export class Sharing {
     if (manifest === undefined) {
       throw new RenterError('RENTER_NOT_FOUND', `there is no object ${path.bucket}/${path.name}`);
     }
+    const perPage = segmentsPerPage(this.core.settings.sharePageBytes, manifest.scheme.n);
     const row: ShareRow = {
       id: toHex(random(8)),
       bucket: path.bucket,
@@ -125,7 +126,8 @@ export class Sharing {
       grantedUntil: grantEnd(expires, now),
       farmers: [],
       untold: [],
-      pages: pagesOf(manifest),
+      perPage,
+      pages: Math.max(1, Math.ceil(manifest.segments / perPage)),
       sequence: 0,
       placed: 0,
       digest: '',
@@ -134,7 +136,7 @@ export class Sharing {
       throw new RenterError(
         'RENTER_SHARE',
         `the object has ${manifest.segments} segments, and a share has room for ` +
-          `${MAX_SHARE_PAGES * segmentsPerPage(manifest.scheme.n)}: split it, and share the parts`,
+          `${MAX_SHARE_PAGES * perPage}: split it, and share the parts`,
       );
     }
     // First it is written down, so that nothing is granted that nobody could take back.
@@ -272,7 +274,7 @@ export class Sharing {
     const { owner, secret } = keys.share(fromHex(row.id));
     const shareKeys = shareKeysOf(owner.nodeId, secret);
     const frame = frameOf(this.core, manifest);
-    const per = segmentsPerPage(manifest.scheme.n);
+    const { perPage: per } = row;
     const digest = await this.digestOf(row);
     const farmers = (await this.holders(row)).slice(0, MAX_FARMERS);
     const sequence = Math.max(clock.now(), row.sequence + 1);
@@ -421,10 +423,6 @@ function grantEnd(expires: number | null, now: number): number {
   return Math.min(expires ?? Infinity, now + Math.min(GRANT_MS, MAX_GRANT_LIFETIME));
 }
 
-function pagesOf({ segments, scheme }: Manifest): number {
-  return Math.max(1, Math.ceil(segments / segmentsPerPage(scheme.n)));
-}
-
 function headOf(row: ShareRow, manifest: Manifest): SharedObjectHead {
   const { size, sha256: hash, created, scheme, chunkSize, cellSize, segments } = manifest;
   return {
@@ -440,6 +438,7 @@ function headOf(row: ShareRow, manifest: Manifest): SharedObjectHead {
     cellSize,
     segmentBytes: plainSegmentSize(manifest),
     segments,
+    perPage: row.perPage,
   };
 }
 

@@ -28,8 +28,7 @@ export async function share(
   if (!Number.isSafeInteger(reads) || reads < 1) {
     throw new CliError('CLI_USAGE', `--reads ${options.reads}: write a whole number from 1 on`);
   }
-  const expires =
-    options.expires === 'never' ? null : Date.now() + parseDuration(options.expires);
+  const expires = options.expires === 'never' ? null : Date.now() + parseDuration(options.expires);
   await withRenter(context, async (renter) => {
     const made = await renter.share(path, { expires, reads, signal });
     const link = await linkOf(renter, made, page);
