@@ -29,6 +29,21 @@ const imports = [
   },
 ];
 
+/** Networks of real processes. */
+const endToEnd = {
+  testTimeout: 300_000,
+  hookTimeout: 120_000,
+  // They share one disk: a stall of the machine may fail a test once. The report says so.
+  retry: 1,
+};
+
+/** End-to-end tests that share the machine with no other: browsers, small internets, what kills at set times. */
+const alone = [
+  'test/e2e/{browser-dht,browser-renter,dashboard,reachability,port-mapping}.test.ts',
+  'test/e2e/{bridge-crash,bridge-database}.test.ts',
+  'test/e2e/{nat-lab,proxy}/**/*.test.ts',
+];
+
 export default defineConfig({
   resolve: {
     alias: [{ find: '@granary/bridge/client', replacement: client }, ...alias, ...imports],
@@ -50,11 +65,19 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
-          testTimeout: 300_000,
-          hookTimeout: 120_000,
+          exclude: alone,
+          ...endToEnd,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'e2e-alone',
+          include: alone,
+          ...endToEnd,
           fileParallelism: false,
-          // Networks of real processes on one disk: a stall of the machine may fail a test once. The report says so.
-          retry: 1,
+          sequence: { groupOrder: 2 },
         },
       },
     ],

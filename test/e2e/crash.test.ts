@@ -8,7 +8,7 @@ import { type HeldShards, TestNetwork, granary, heldBy, kill, until } from './su
 import { seeded } from './support/seeded.js';
 
 /** Processes killed in one run; GRANARY_CRASHES sets another number. */
-const CRASHES = Number(process.env['GRANARY_CRASHES'] ?? 100);
+const CRASHES = Number(process.env['GRANARY_CRASHES'] ?? 40);
 /** What is done and when is drawn from this; GRANARY_SEED sets another. */
 const SEED = Number(process.env['GRANARY_SEED'] ?? 1);
 /** Crashes between two looks at everything. */

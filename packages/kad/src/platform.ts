@@ -3,6 +3,7 @@
 import * as crypto from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import * as secp256k1 from 'tiny-secp256k1';
+import { nativeSecp256k1 } from './native-secp256k1.js';
 
 type OneShot = (algorithm: string, data: Uint8Array, encoding: 'buffer') => Buffer;
 
@@ -72,7 +73,8 @@ export function publicKeyOf(privateKey: Uint8Array): Uint8Array {
 
 /** ECDSA over a 32-byte digest: 64 bytes, low S, nonce by RFC 6979. */
 export function signDigest(digest: Uint8Array, privateKey: Uint8Array): Uint8Array {
-  return secp256k1.sign(digest, privateKey);
+  if (nativeSecp256k1 === undefined) return secp256k1.sign(digest, privateKey);
+  return nativeSecp256k1.ecdsaSign(digest, privateKey).signature;
 }
 
 /** Check a signature; high S is refused. May throw for bytes that are no key or signature. */
@@ -81,7 +83,9 @@ export function verifyDigest(
   publicKey: Uint8Array,
   signature: Uint8Array,
 ): boolean {
-  return secp256k1.verify(digest, publicKey, signature, true);
+  return nativeSecp256k1 === undefined
+    ? secp256k1.verify(digest, publicKey, signature, true)
+    : nativeSecp256k1.ecdsaVerify(signature, digest, publicKey);
 }
 
 /**

@@ -2,7 +2,7 @@ import type { Clock } from '@granary/kad';
 import type { BookStep, PaymentBook } from './payment-book.js';
 
 /** How long a step waits for others at most, in milliseconds. */
-const DELAY_MS = 1_000;
+const DELAY_MS = 5_000;
 /** Steps that are written at the latest. */
 const MAX_STEPS = 256;
 

@@ -11,7 +11,7 @@ import { type ConnectionContext, FarmerConnection, canReach } from './farmer-con
 import type { FarmerDirectory } from './farmer-directory.js';
 
 /** Idle connections kept for each farmer. */
-const MAX_IDLE = 4;
+const MAX_IDLE = 16;
 
 /**
  * Makes direct connections to farmers that can only be dialled through tunnels, where that is
