@@ -326,8 +326,12 @@ export class Payee {
    * shown the proof when it settles its account, and signs for it, too.
    */
   async shared(renter: string, body: ReceiptBody, proof: SharedProof): Promise<void> {
+    const { contract, bytes } = body;
+    const known = this.book.position(renter, contract) ?? this.steps.openingOf(contract);
+    // What is free is not accounted for.
+    if (bytes === 0 || known === undefined) return;
     await this.steps.flush();
-    if (body.bytes > 0) await this.book.addPending(renter, body, proof);
+    await this.book.addPending(renter, body, proof);
   }
 
   /**

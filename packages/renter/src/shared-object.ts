@@ -3,6 +3,7 @@ import {
   type Clock,
   type Contact,
   type Dialer,
+  Identity,
   KademliaNode,
   type Logger,
   MemoryValueStore,
@@ -91,8 +92,8 @@ interface KeptPage {
 }
 
 /**
- * Open a share link: no account, no keys, nothing kept. The node that does so has an identity that comes
- * from the link.
+ * Open a share link: no account, no keys, nothing kept. The node that does so is a new one; farmers it
+ * meets with the identity that comes from the link.
  *
  * @throws ProtocolError PROTOCOL_MALFORMED for a link that is none; RenterError
  * RENTER_NETWORK_UNREACHABLE, RENTER_NOT_FOUND, RENTER_SHARE, RENTER_SHARE_ENDED or
@@ -131,16 +132,19 @@ export class SharedObject {
     const { logger = silentLogger, clock = systemClock, random = systemRandom } = parts;
     const keys = shareKeysOf(link.share, link.secret);
     const identity = keys.reader;
+    // Everybody who has the link is the same reader, and limits of the DHT are for each node.
+    const own = Identity.generate();
     const proxied = parts.dialer?.direct === false;
     const settings = { ...defaultSettings, ...(proxied && proxiedSettings), ...parts.settings };
-    const { transport, ...dialing } = await openNodeTransport({
-      identity,
+    const outwards = {
       clock,
       logger,
       ...(parts.dialer !== undefined && { dialer: parts.dialer }),
-    });
+    };
+    const { transport } = await openNodeTransport({ identity: own, ...outwards });
+    const { credentials, dialer } = await openNodeTransport({ identity, ...outwards });
     const node = new KademliaNode({
-      identity,
+      identity: own,
       transport,
       storage: new MemoryValueStore(),
       plugins: standardPlugins({ difficulty: parts.difficulty ?? 0 }),
@@ -157,7 +161,8 @@ export class SharedObject {
     const pool = new ConnectionPool(
       {
         identity,
-        ...dialing,
+        ...(credentials !== undefined && { credentials }),
+        ...(dialer !== undefined && { dialer }),
         clock,
         random,
         connectTimeoutMs: settings.connectTimeoutMs,

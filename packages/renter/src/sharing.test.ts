@@ -29,8 +29,8 @@ const nodes: KademliaNode[] = [];
 const content = randomBytes(900_000);
 const file = { bucket: 'test', name: 'folder/file.bin' };
 
-async function start(): Promise<void> {
-  granary = await TestGranary.start(6);
+async function start(farmers: number): Promise<void> {
+  granary = await TestGranary.start(farmers);
   renter = await granary.renter();
   await put(renter, file.name, content);
 }
@@ -84,7 +84,7 @@ async function nodeOf(identity: Identity): Promise<KademliaNode> {
 }
 
 describe('a share', () => {
-  beforeAll(start);
+  beforeAll(() => start(6));
   afterAll(stop);
 
   it('of nothing and of several at one time work, each by its own link alone', async () => {
@@ -215,7 +215,8 @@ describe('a share', () => {
 });
 
 describe('a share, when the network changes', () => {
-  beforeEach(start);
+  // As many as shards of a segment: all of them have one of each.
+  beforeEach(() => start(5));
   afterEach(stop);
 
   it('is read whole and in ranges by whoever has the link, with n - k farmers gone', async () => {
