@@ -2,6 +2,7 @@ import { messageOf, randomFraction } from '@granary/kad';
 import type { Manifest } from '@granary/protocol';
 import { all } from './all.js';
 import { type AuditReport, Auditor } from './auditor.js';
+import { breather } from './breather.js';
 import { adoptContractsOf } from './contract-review.js';
 import type { DeletionReport } from './garbage-collector.js';
 import type { Leases } from './leases.js';
@@ -262,9 +263,11 @@ export class Caretaker {
     const farmers: FarmersSeen = new Map();
     let queue: Endangered[] = [];
     let [segments, lost] = [0, 0];
-    for (const manifest of await all(store.allManifests())) {
+    const breathe = breather(clock);
+    for await (const manifest of store.allManifests()) {
       for await (const segment of store.segments(manifest.objectId)) {
         signal.throwIfAborted();
+        await breathe();
         segments += 1;
         for (const { contract } of segment.shards) {
           const record = await store.contract(contract);

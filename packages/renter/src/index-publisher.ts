@@ -1,5 +1,5 @@
 import { gzip } from '#renter/compression';
-import { messageOf, utf8 } from '@granary/kad';
+import { type Contact, messageOf, utf8 } from '@granary/kad';
 import {
   MAX_ROOT_SIZE,
   PUT_ROOT_METHOD,
@@ -26,6 +26,8 @@ const ROOT_COPIES = 3;
 const TIMEOUT_MS = 10_000;
 const WAIT_MS = 100;
 const PATIENCE_MS = 60_000;
+/** How long the nodes that took the last root record are asked again without being looked up, in milliseconds. */
+const NEAREST_FRESH_MS = 60_000;
 /** Puts of all processes wait for as long when one is killed while it writes the index. */
 const LEASE_MS = 12_000;
 
@@ -35,6 +37,9 @@ const LEASE_MS = 12_000;
  * root record, which carries the latest changes and says where the parts are.
  */
 export class IndexPublisher {
+  /** The nodes nearest to the root record's key, when all of them took the last one. */
+  private nearest: { readonly contacts: readonly Contact[]; readonly at: number } | undefined;
+
   constructor(
     private readonly core: RenterCore,
     private readonly leases: Leases,
@@ -64,7 +69,7 @@ export class IndexPublisher {
       if (!force && (await store.indexState()).covered >= target) return new Set();
       const done = await this.leases.alone(
         'index',
-        (lost) => this.publishAlone(AbortSignal.any([signal, lost])),
+        (lost) => this.publishAlone(AbortSignal.any([signal, lost]), renew),
         LEASE_MS,
       );
       if (done !== undefined) return done.result;
@@ -79,10 +84,11 @@ export class IndexPublisher {
     }
   }
 
-  private async publishAlone(signal: AbortSignal): Promise<Set<string>> {
+  private async publishAlone(signal: AbortSignal, renew: boolean): Promise<Set<string>> {
     const { store, random, keys } = this.core;
     const state = await store.indexState();
     const covered = await store.lastLog();
+    if (renew) this.nearest = undefined;
     let parts = [...state.parts];
     // Little enough for the root record alone, perhaps again.
     let lines = await this.inlineLines(0, covered);
@@ -151,10 +157,34 @@ export class IndexPublisher {
   }
 
   private async push(record: RootRecord, signal: AbortSignal): Promise<void> {
-    const { network, keys, logger } = this.core;
+    const { network, keys, clock } = this.core;
     await network.join();
-    const { nodeId } = keys.identity;
-    const { contacts } = await network.node.lookup(rootKeyOf(nodeId), { signal });
+    const { nearest } = this;
+    if (nearest !== undefined && clock.now() - nearest.at < NEAREST_FRESH_MS) {
+      // A put every second need not ask every second who is near.
+      if ((await this.pushTo(nearest.contacts, record, signal)).all) return;
+    }
+    this.nearest = undefined;
+    const at = clock.now();
+    const { contacts } = await network.node.lookup(rootKeyOf(keys.identity.nodeId), { signal });
+    const { all: tookIt, copies, reasons } = await this.pushTo(contacts, record, signal);
+    if (tookIt) this.nearest = { contacts, at };
+    if (copies < Math.min(ROOT_COPIES, Math.max(1, contacts.length))) {
+      throw new RenterError(
+        'RENTER_INDEX',
+        `${copies} of ${contacts.length} nodes took the index's root record` +
+          (reasons.length > 0 ? ` (last: ${reasons.at(-1)})` : ''),
+      );
+    }
+  }
+
+  /** Hand a root record to nodes. @throws RenterError RENTER_INDEX_CONFLICT when one has a newer one. */
+  private async pushTo(
+    contacts: readonly Contact[],
+    record: RootRecord,
+    signal: AbortSignal,
+  ): Promise<{ all: boolean; copies: number; reasons: string[] }> {
+    const { network, keys, logger } = this.core;
     const reasons: string[] = [];
     let [copies, newest] = [0, 0];
     await Promise.all(
@@ -164,7 +194,10 @@ export class IndexPublisher {
           const answer = await network.node.call(contact, PUT_ROOT_METHOD, record, options);
           const { kept, record: other } = answer as { kept?: unknown; record?: unknown };
           if (kept === true) copies += 1;
-          else newest = Math.max(newest, parseRootRecord(other, nodeId).body.sequence);
+          else {
+            const { body } = parseRootRecord(other, keys.identity.nodeId);
+            newest = Math.max(newest, body.sequence);
+          }
         } catch (error) {
           reasons.push(messageOf(error));
           logger.debug({ node: contact.nodeId, error: messageOf(error) }, 'no root record kept');
@@ -180,13 +213,7 @@ export class IndexPublisher {
           'in the network, run "granary recover" into an empty --home',
       );
     }
-    if (copies < Math.min(ROOT_COPIES, Math.max(1, contacts.length))) {
-      throw new RenterError(
-        'RENTER_INDEX',
-        `${copies} of ${contacts.length} nodes took the index's root record` +
-          (reasons.length > 0 ? ` (last: ${reasons.at(-1)})` : ''),
-      );
-    }
+    return { all: contacts.length > 0 && copies === contacts.length, copies, reasons };
   }
 
   /** Parts that the network's root record no longer names go; their contracts. */

@@ -1,4 +1,5 @@
 import { RenterError } from '@granary/renter';
+import { DatabaseError } from '../sql/database-error.js';
 import { RateLimitError } from '../users/rate-limiter.js';
 import { fromMetadataError } from './metadata-errors.js';
 import { S3Error } from './s3-error.js';
@@ -35,7 +36,26 @@ export function toS3Error(thrown: unknown): S3Error {
       },
     );
   }
+  if (isDatabaseAway(error)) {
+    return new S3Error('ServiceUnavailable', undefined, {
+      headers: { 'retry-after': '5' },
+      cause: error,
+    });
+  }
   return new S3Error('InternalError', undefined, { cause: error });
+}
+
+/** Errors that led to one another, looked at. */
+const MAX_CAUSES = 8;
+
+/** Whether the database went away under a part that has errors of its own, as the renter's records have. */
+function isDatabaseAway(thrown: unknown): boolean {
+  let error = thrown;
+  for (let depth = 0; depth < MAX_CAUSES && error instanceof Error; depth += 1) {
+    if (error instanceof DatabaseError && error.code === 'DATABASE_UNAVAILABLE') return true;
+    error = error.cause;
+  }
+  return false;
 }
 
 /** An error as an answer. */
