@@ -101,6 +101,60 @@ describe('objects', () => {
   });
 });
 
+describe('shares', () => {
+  it('are opened by whoever has the link, without keys, with n - k farmers killed', async () => {
+    const content = randomBytes(3_000_000);
+    const source = join(directory, 'shared.bin');
+    await writeFile(source, content);
+    await run(['put', source, 'album/2026/shared.bin']);
+    const base = ['--base', 'https://app.example.org/granary'];
+    const made = await granaryJson<{ id: string; link: string }>(
+      ['share', 'album/2026/shared.bin', '--expires', '7d', ...base],
+      network.home,
+    );
+    expect(made.link).toMatch(/^https:\/\/app\.example\.org\/granary\/share\.html#1\./);
+    const stranger = { home: join(directory, 'stranger') };
+    const victims = network.farmers.slice(2, 5);
+    for (const farmer of victims) await kill(farmer);
+    const out = join(directory, 'shared-out.bin');
+    const got = await granary(['get', made.link, '-o', out], stranger);
+    expect(got.stderr).toBe('');
+    expect(got.stdout.toString()).toMatch(/^Got shared\.bin into .*: 3\.00 MB/);
+    expect((await readFile(out)).equals(content)).toBe(true);
+    const part = await granary(['cat', made.link, '--range', '1000000-1000099'], stranger);
+    expect(part.stdout.equals(content.subarray(1_000_000, 1_000_100))).toBe(true);
+    await fails(['get', made.link, out], 14, /--force/, stranger);
+    await expect(stat(stranger.home)).rejects.toThrow(/ENOENT/);
+    for (const farmer of victims) await network.restart(farmer);
+
+    const listed = (await run(['shares', '--links', ...base])).stdout.toString();
+    expect(listed).toMatch(
+      new RegExp(`^${made.id.slice(0, 8)} +open .* album/2026/shared\\.bin$`, 'm'),
+    );
+    expect(listed).toContain(made.link.split('&')[0]);
+    expect((await run(['unshare', made.id.slice(0, 8)])).code).toBe(0);
+    await fails(['get', made.link, join(directory, 'x')], 3, /taken this share back/, stranger);
+    await fails(['unshare', 'ffff'], 3, /there is no share/);
+  });
+
+  it('say when they have expired, were deleted, or are no links', async () => {
+    await run(['put', '-', 'album/short'], Buffer.from('short'));
+    const link = async (expires: string) =>
+      (await run(['share', 'album/short', '--expires', expires])).stdout.toString().trim();
+    const stranger = { home: join(directory, 'stranger') };
+    const brief = await link('1s');
+    const lasting = await link('never');
+    expect(lasting).toMatch(/^granary:share#1\./);
+    expect((await granary(['cat', lasting], stranger)).stdout.toString()).toBe('short');
+    await until('it has expired', async () => (await granary(['cat', brief], stranger)).code === 3);
+    await fails(['cat', brief], 3, /has expired/, stranger);
+    await run(['rm', 'album/short']);
+    await fails(['cat', lasting], 3, /deleted what was shared/, stranger);
+    await fails(['cat', lasting.slice(0, 60)], 2, /copy the whole link/, stranger);
+    await fails(['share', 'album/short'], 3, /there is no object/);
+  });
+});
+
 describe('the DHT', () => {
   it('is spoken to', async () => {
     const { address, nodeId } = network.farmers[1]!;
@@ -332,6 +386,9 @@ describe('help', () => {
       'ls',
       'stat',
       'rm',
+      'share',
+      'shares',
+      'unshare',
       'gc',
       'status',
       'network',

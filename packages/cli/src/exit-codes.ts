@@ -47,7 +47,7 @@ export const EXIT_MEANINGS: Record<ExitName, string> = {
   pending: 'done here, but farmers that could not be reached have still to delete',
   atRisk: 'some segments have fewer shards than they should, and could not be repaired',
   unpaid: 'a payment could not be made, or is disputed',
-  refused: 'the bridge refused: the key or its user may not do this',
+  refused: 'the bridge refused, or a share was read as often as it may be',
   interrupted: 'stopped by Ctrl-C or a signal',
 };
 
@@ -114,6 +114,10 @@ const BY_CODE: Record<string, ExitName> = {
   RENTER_PASSWORD_NEEDED: 'wrongPassword',
   RENTER_WRONG_PASSWORD: 'wrongPassword',
   RENTER_NOT_FOUND: 'notFound',
+  RENTER_SHARE: 'usage',
+  RENTER_SHARE_ENDED: 'notFound',
+  RENTER_SHARE_EXPIRED: 'notFound',
+  RENTER_SHARE_LIMIT: 'refused',
   RENTER_NETWORK_UNREACHABLE: 'networkUnreachable',
   RENTER_NOT_ENOUGH_FARMERS: 'notEnoughFarmers',
   RENTER_NOT_ENOUGH_SHARDS: 'notEnoughShards',

@@ -11,6 +11,7 @@ import type { FarmOptions } from './commands/farm.js';
 import type { IdentityOptions } from './commands/identity.js';
 import type { NetworkOptions } from './commands/network.js';
 import type { RepairOptions } from './commands/repair.js';
+import type { ShareCommandOptions } from './commands/shares.js';
 import type { BridgeTargetOptions } from './bridge-client-context.js';
 import { CliError } from './cli-error.js';
 import { contextOf } from './context.js';
@@ -357,9 +358,10 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
       },
     );
 
-  add('get', 'read an object into a file')
-    .argument('<object>', 'BUCKET/NAME, or NAME in the bucket "default"')
+  add('get', 'read an object, or what a share link leads to, into a file')
+    .argument('<object>', 'BUCKET/NAME, NAME in the bucket "default", or a share link, in quotes')
     .argument('[file]', 'the file, or - for stdout; the name of the object when not given')
+    .option('-o, --output <file>', 'the same as [file]')
     .option('--range <range>', 'only these bytes: FIRST-LAST, FIRST- or -COUNT')
     .option('--force', 'replace the file when it is there')
     .addHelpText(
@@ -369,27 +371,68 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
         'granary get album/2026/photo.jpg copy.jpg',
         'granary get backups/src.tar - | tar x',
         'granary get big.iso part --range 0-1048575',
+        "granary get 'https://app.example.org/share.html#1.…' -o copy.jpg   # without an account",
       ),
     )
     .action(
       async (
         object: string,
         file: string | undefined,
-        options: { range?: string; force?: boolean },
+        options: { range?: string; force?: boolean; output?: string },
         command: Command,
       ) => {
-        const { get } = await import('./commands/objects.js');
-        await get(await contextOf(command, signal), object, file, options);
+        const { getAny } = await import('./commands/shared.js');
+        await getAny(await contextOf(command, signal), object, file, options);
       },
     );
 
-  add('cat', 'write an object to stdout')
-    .argument('<object>', 'BUCKET/NAME, or NAME in the bucket "default"')
+  add('cat', 'write an object, or what a share link leads to, to stdout')
+    .argument('<object>', 'BUCKET/NAME, NAME in the bucket "default", or a share link, in quotes')
     .option('--range <range>', 'only these bytes: FIRST-LAST, FIRST- or -COUNT')
     .addHelpText('after', examples('granary cat notes.txt', 'granary cat big.log --range -1000'))
     .action(async (object: string, options: { range?: string }, command: Command) => {
-      const { get } = await import('./commands/objects.js');
-      await get(await contextOf(command, signal), object, '-', options);
+      const { getAny } = await import('./commands/shared.js');
+      await getAny(await contextOf(command, signal), object, '-', options);
+    });
+
+  add('share', 'make a link by which anybody can read an object, without an account')
+    .argument('<object>', 'BUCKET/NAME, or NAME in the bucket "default"')
+    .option('--expires <time>', 'how long the link works, or never', '30d')
+    .option('--reads <n>', 'how often every byte may be read before farmers refuse', '1000')
+    .option(
+      '--base <url>',
+      'where the app is, https://HOST/: the link then opens in browsers, too (GRANARY_SHARE_BASE; "shareBase" in config.json)',
+    )
+    .addHelpText(
+      'after',
+      examples(
+        'granary share album/2026/photo.jpg',
+        'granary share photo.jpg --expires 7d --base https://app.example.org/',
+        'granary share talk.mp4 --expires never --reads 5000',
+        'granary shares',
+        'granary unshare 3f2a9c41',
+      ),
+    )
+    .action(async (object: string, options: ShareCommandOptions, command: Command) => {
+      const { share } = await import('./commands/shares.js');
+      await share(await contextOf(command, signal), object, options);
+    });
+
+  add('shares', 'list what is shared')
+    .option('--links', 'with their links: whoever sees one can read the object')
+    .option('--base <url>', 'where the app is, for the links (GRANARY_SHARE_BASE)')
+    .addHelpText('after', examples('granary shares', 'granary shares --links --json'))
+    .action(async (options: { links?: boolean; base?: string }, command: Command) => {
+      const { shares } = await import('./commands/shares.js');
+      await shares(await contextOf(command, signal), options);
+    });
+
+  add('unshare', 'take shares back: their links say so, and farmers serve them no more')
+    .argument('<ids...>', 'as "granary shares" shows them, or the beginning')
+    .addHelpText('after', examples('granary unshare 3f2a9c41'))
+    .action(async (ids: string[], _options: unknown, command: Command) => {
+      const { unshare } = await import('./commands/shares.js');
+      await unshare(await contextOf(command, signal), ids);
     });
 
   add('ls', 'list buckets, or the objects of one')

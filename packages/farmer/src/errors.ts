@@ -18,6 +18,8 @@ export type FarmerErrorCode =
   | 'FARMER_FORBIDDEN'
   | 'FARMER_REPLAYED'
   | 'FARMER_NOT_FOUND'
+  | 'FARMER_REVOKED'
+  | 'FARMER_USED_UP'
   | 'FARMER_GONE'
   | 'FARMER_RANGE'
   | 'FARMER_WRONG_BYTES'

@@ -43,7 +43,12 @@ import {
   TunnelCharges,
   ledgerSettlement,
 } from '@granary/payments';
-import { type FarmerTerms, TRANSFER_PATH } from '@granary/protocol';
+import {
+  type FarmerTerms,
+  type RootRecord,
+  type ShareRecord,
+  TRANSFER_PATH,
+} from '@granary/protocol';
 import { Admission } from './admission.js';
 import {
   type BrowserListener,
@@ -54,9 +59,10 @@ import { AuditAnswers } from './audit-answers.js';
 import { registerFarmerMethods } from './farmer-methods.js';
 import { type FarmerPolicy, defaultPolicy } from './farmer-policy.js';
 import { FarmerError } from './errors.js';
+import { GrantBook } from './grant-book.js';
 import { OfferAnswers } from './offer-answers.js';
-import { RootBook } from './root-book.js';
 import { Scrubber } from './scrubber.js';
+import { type BookLimits, SealedRecordBook } from './sealed-record-book.js';
 import { ShardStore } from './shard-store.js';
 import { TokenGuard } from './token-guard.js';
 import { TransferServer } from './transfer-server.js';
@@ -173,6 +179,9 @@ export interface FarmerStats extends TransferCounters {
   readonly startedAt: number;
 }
 
+const MIB = 1024 * 1024;
+const ROOT_LIMITS: BookLimits = { strangerBytes: 256 * MIB, bytes: 1024 * MIB };
+const SHARE_LIMITS: BookLimits = { strangerBytes: 256 * MIB, bytes: 1024 * MIB };
 const HOUR = 3600 * 1000;
 const SWEEP_MS = 30_000;
 const COLLECT_MS = 600_000;
@@ -181,6 +190,13 @@ const REJOIN_MS = 5_000;
 const PAY_TIMEOUT_MS = 10_000;
 /** For telling the network that we go. */
 const GOODBYE_MS = 1_000;
+
+/** What a farmer keeps for others besides shards. */
+interface FarmerBooks {
+  readonly roots: SealedRecordBook<RootRecord>;
+  readonly shares: SealedRecordBook<ShareRecord>;
+  readonly grants: GrantBook;
+}
 
 /** A storage node: a peer of the DHT that keeps shards under contracts. */
 export class Farmer {
@@ -196,7 +212,8 @@ export class Farmer {
     /** The farmer's node of the DHT. */
     readonly node: KademliaNode,
     private readonly store: ShardStore,
-    private readonly roots: RootBook,
+    /** What is closed with it. */
+    private readonly books: FarmerBooks,
     /** What renters owe this farmer, and what they have promised. */
     readonly payee: Payee,
     private readonly audits: AuditAnswers,
@@ -254,7 +271,7 @@ export class Farmer {
       logger,
     });
     let farmer: Farmer | undefined;
-    let roots: RootBook | undefined;
+    let books: FarmerBooks | undefined;
     let payee: Payee | undefined;
     let tunnelPayments: TunnelPayments | undefined;
     try {
@@ -300,7 +317,7 @@ export class Farmer {
             });
       const purse = tunnelPayments?.spending;
       const audits = new AuditAnswers(identity, store, payee, clock, logger);
-      roots = RootBook.open(join(directory, 'roots.lmdb'), clock);
+      books = openBooks(directory, clock);
       // Behind a proxy nobody is asked how we are reached: no router, and no other node.
       const looked = dialer.direct ? options.reachability : undefined;
       const first = announce ?? (looked === undefined ? undefined : []);
@@ -407,6 +424,7 @@ export class Farmer {
           policy,
           admission,
           payee,
+          grants: books.grants,
           clock,
           logger,
           counters,
@@ -420,7 +438,7 @@ export class Farmer {
       registerFarmerMethods(node, {
         identity,
         store,
-        roots,
+        ...books,
         audits,
         payee,
         admission,
@@ -432,7 +450,7 @@ export class Farmer {
         options,
         node,
         store,
-        roots,
+        books,
         payee,
         audits,
         admission,
@@ -486,7 +504,7 @@ export class Farmer {
     } catch (error) {
       await tunnelPayments?.close();
       await payee?.close();
-      await roots?.close();
+      if (books !== undefined) await closeBooks(books);
       await store.close();
       throw error;
     }
@@ -589,7 +607,7 @@ export class Farmer {
     await this.tunnelPayments?.close();
     await this.charges?.flush();
     await this.payee.close();
-    await this.roots.close();
+    await closeBooks(this.books);
     await this.store.close();
   }
 
@@ -608,7 +626,7 @@ export class Farmer {
     this.sweeper = clock.setTimeout(() => {
       this.store
         .sweep(new Set(this.uploads.keys()))
-        .then(() => (this.stopping.signal.aborted ? undefined : this.roots.sweep()))
+        .then(() => (this.stopping.signal.aborted ? undefined : this.sweepBooks()))
         .catch((error: unknown) =>
           this.options.logger.error({ error: messageOf(error) }, 'sweeping failed'),
         )
@@ -616,6 +634,12 @@ export class Farmer {
           if (!this.stopping.signal.aborted) this.sweep(clock);
         });
     }, pace);
+  }
+
+  private async sweepBooks(): Promise<void> {
+    await this.books.roots.sweep();
+    await this.books.shares.sweep();
+    await this.books.grants.sweep();
   }
 
   /** Write down what a crash has kept out of the book of payments. */
@@ -676,4 +700,28 @@ export class Farmer {
     response.end(body);
     return true;
   }
+}
+
+function openBooks(directory: string, clock: Clock): FarmerBooks {
+  return {
+    roots: SealedRecordBook.open<RootRecord>(
+      join(directory, 'roots.lmdb'),
+      ROOT_LIMITS,
+      clock,
+      'root records',
+    ),
+    shares: SealedRecordBook.open<ShareRecord>(
+      join(directory, 'shares.lmdb'),
+      SHARE_LIMITS,
+      clock,
+      'share records',
+    ),
+    grants: GrantBook.open(join(directory, 'grants.lmdb'), clock),
+  };
+}
+
+async function closeBooks({ roots, shares, grants }: FarmerBooks): Promise<void> {
+  await roots.close();
+  await shares.close();
+  await grants.close();
 }

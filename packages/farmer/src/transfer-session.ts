@@ -4,6 +4,7 @@ import {
   type ContractProposal,
   type ContractTerms,
   MAX_DATA_FRAME,
+  type ReadGrant,
   type Receipt,
   type TransferAnswer,
   type TransferRequest,
@@ -17,6 +18,7 @@ import {
   fromHex,
   nodeSpan,
   parseProposal,
+  parseReadGrant,
   signReceipt,
   toHex,
 } from '@granary/protocol';
@@ -24,6 +26,7 @@ import type { Admission } from './admission.js';
 import { FarmerError } from './errors.js';
 import { type FarmerPolicy, checkPolicy } from './farmer-policy.js';
 import { FrameQueue } from './frame-queue.js';
+import type { GrantBook } from './grant-book.js';
 import type { RenterSocket } from './renter-socket.js';
 import type { ShardStore } from './shard-store.js';
 import type { TokenGuard } from './token-guard.js';
@@ -56,6 +59,7 @@ export interface TransferContext {
   readonly policy: FarmerPolicy;
   readonly admission: Admission;
   readonly payee: Payee;
+  readonly grants: GrantBook;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly counters: TransferCounters;
@@ -71,6 +75,8 @@ type DownloadRequest = Extract<TransferRequest, { type: 'download' }>;
 interface GivenReceipt {
   readonly receipt: Receipt;
   readonly token: TransferToken;
+  /** By whose leave it was, when it was not the renter itself. */
+  readonly shared?: { readonly renter: string; readonly grant: ReadGrant };
   /** Called when it is written down. */
   readonly settled: () => void;
 }
@@ -252,12 +258,13 @@ export class TransferSession {
   }
 
   private async download(request: DownloadRequest): Promise<void> {
-    const { store, tokens, counters, payee } = this.context;
+    const { store, tokens, counters, payee, grants } = this.context;
     const token = tokens.take(request.token, 'download', this.peer);
     const { contract: hash, offset, length } = token.body;
     const terms = store.contract(hash)?.terms;
+    const grant = this.grantOf(request, terms, token);
     // The same answer for what is not there and for what is somebody else's.
-    if (terms === undefined || terms.renter !== token.body.renter) {
+    if (terms === undefined || (grant === undefined && terms.renter !== token.body.renter)) {
       throw new FarmerError('FARMER_NOT_FOUND', 'there is no such shard here');
     }
     const span = nodeSpan(request.level);
@@ -273,12 +280,22 @@ export class TransferSession {
     const last = Math.max(first, Math.ceil(end / span) - 1);
     if (last - first >= 65_536)
       throw new FarmerError('FARMER_RANGE', 'the range has too many nodes');
-    const settled = whenPaid(() => payee.admitDownload(terms.renter, hash, length));
-    const shard = await store.openShard(hash).catch((error: unknown) => {
+    const shared = grant && { renter: terms.renter, grant };
+    const used = grant && grants.admit(terms.renter, grant, length);
+    let settled: () => void = () => undefined;
+    let shard: Awaited<ReturnType<ShardStore['openShard']>>;
+    try {
+      settled = whenPaid(() =>
+        payee.admitDownload(terms.renter, hash, length, grant !== undefined),
+      );
+      shard = await store.openShard(hash);
+    } catch (error) {
       settled();
+      await used?.(0);
       throw error;
-    });
+    }
     let gone = 0;
+    const receipt = (bytes: number) => this.receipt(token, hash, bytes, settled, shared);
     try {
       const proof = (await shard.tree()).rangeProof(request.level, first, last);
       this.answer({
@@ -293,20 +310,44 @@ export class TransferSession {
         await shard.readFully(bytes, at);
         await sent;
         gone = at - offset;
-        if (this.frames.takeCancel()) throw new Cancelled(this.receipt(token, hash, gone, settled));
+        if (this.frames.takeCancel()) throw new Cancelled(receipt(gone));
         sent = this.send(bytes);
         counters.bytesOut += size;
         at += size;
       }
       await sent;
+      gone = length;
       counters.downloads += 1;
-      this.answer({ type: 'sent', receipt: this.receipt(token, hash, length, settled) });
+      this.answer({ type: 'sent', receipt: receipt(length) });
     } catch (error) {
       if (error instanceof Cancelled) throw error;
-      this.receipt(token, hash, gone, settled);
+      receipt(gone);
       throw new BrokenTransfer(error);
     } finally {
+      await used?.(gone);
       await shard.close();
+    }
+  }
+
+  /** The leave that somebody else than the renter reads by; undefined when there is none that is good. */
+  private grantOf(
+    request: DownloadRequest,
+    terms: ContractTerms | undefined,
+    { body }: TransferToken,
+  ): ReadGrant | undefined {
+    if (request.grant === undefined || terms === undefined) return undefined;
+    const { clock } = this.context;
+    try {
+      return parseReadGrant(request.grant, {
+        renter: terms,
+        contract: body.contract,
+        reader: body.renter,
+        now: clock.now(),
+      });
+    } catch (error) {
+      // Only who was granted something is told more than that there is nothing.
+      if (error instanceof ProtocolError && error.code === 'PROTOCOL_EXPIRED') throw error;
+      return undefined;
     }
   }
 
@@ -345,6 +386,7 @@ export class TransferSession {
       request.signature,
     );
     this.lastReceipt = undefined;
+    if (last.shared !== undefined) return this.keepShared(last, last.shared, request.signature);
     const terms = this.context.store.contract(request.contract)?.terms;
     await this.context.store.putCountersignature(
       request.contract,
@@ -361,19 +403,31 @@ export class TransferSession {
       );
   }
 
+  /** A reader has signed for what it was sent: the renter signs, too, when it settles its account. */
+  private async keepShared(
+    { receipt, settled }: GivenReceipt,
+    { renter, grant }: NonNullable<GivenReceipt['shared']>,
+    readerSignature: string,
+  ): Promise<void> {
+    const { payee } = this.context;
+    await payee.shared(renter, receipt.body, { grant, readerSignature });
+    settled();
+  }
+
   /** @param settled - called when the receipt is written down, countersigned or not */
   private receipt(
     token: TransferToken,
     contract: string,
     bytes: number,
     settled: () => void = () => undefined,
+    shared?: GivenReceipt['shared'],
   ): Receipt {
     const { identity, clock } = this.context;
     const { direction, nonce } = token.body;
     const body = { contract, direction, bytes, token: nonce, time: clock.now() };
     const receipt = signReceipt(identity, body);
     this.noteUnsigned();
-    this.lastReceipt = { receipt, token, settled };
+    this.lastReceipt = { receipt, token, settled, ...(shared !== undefined && { shared }) };
     return receipt;
   }
 
@@ -382,10 +436,10 @@ export class TransferSession {
     const { lastReceipt } = this;
     this.lastReceipt = undefined;
     if (lastReceipt?.receipt.body.direction !== 'download') return;
-    const { receipt, token, settled } = lastReceipt;
+    const { receipt, token, settled, shared } = lastReceipt;
     const { payee, logger } = this.context;
     this.noted = payee
-      .brokeOff(token.body.renter, receipt.body)
+      .brokeOff(shared?.renter ?? token.body.renter, receipt.body, shared !== undefined)
       .then(settled)
       .catch((error: unknown) =>
         logger.error({ error: messageOf(error) }, 'an unsigned transfer was not written down'),

@@ -33,7 +33,7 @@ import { FINE_PARTS, storageCharge, trafficCharge, wholeUnits } from './amounts.
 import { type Channel, promisedIn } from './channel.js';
 import { withinCredit } from './credit.js';
 import { PaymentError } from './errors.js';
-import type { BookStep, PaymentBook } from './payment-book.js';
+import type { BookStep, PaymentBook, SharedProof } from './payment-book.js';
 import { egressPriceAt } from './position.js';
 import type { ChannelParties, ChannelView, Settlement } from './settlement.js';
 import { StepQueue } from './step-queue.js';
@@ -80,10 +80,16 @@ export interface StoredContract {
   readonly signed?: { readonly receipt: Receipt; readonly renterSignature: string };
 }
 
+/** The most transfers to readers that wait for their renter's signature, for each renter. */
+const MAX_SHARED = 4096;
+
 /** How a renter stands: fine parts owed and not signed for, and units promised. */
 interface Standing {
   readonly owedFine: bigint;
   readonly unproved: bigint;
+  /** Of what is not signed for: what went to readers, and how many transfers that was. */
+  readonly shared: bigint;
+  readonly sharedCount: number;
   readonly promised: bigint;
 }
 
@@ -140,6 +146,8 @@ export class Payee {
   private readonly looked = new Map<string, number>();
   /** Fine parts for what is being served now, by renter. */
   private readonly serving = new Map<string, bigint>();
+  /** Of that, what goes to readers that the renter has granted it. */
+  private readonly servingShared = new Map<string, bigint>();
   private readonly steps: StepQueue;
   /** Whether the book has everything that is not in `steps`. */
   private recovered = false;
@@ -182,10 +190,12 @@ export class Payee {
    * Let a renter read bytes of a shard, if its credit is good for them. They count against it until they
    * are written down otherwise: countersigned, or broken off.
    *
+   * @param shared - somebody else reads by the renter's leave: half the credit is for that, so that
+   * readers can't keep the renter itself from being served
    * @returns to be called when they are
    * @throws PaymentError PAYMENT_UNPAID.
    */
-  admitDownload(renter: string, contract: string, bytes: number): () => void {
+  admitDownload(renter: string, contract: string, bytes: number, shared = false): () => void {
     const position = this.book.position(renter, contract);
     const terms = this.steps.openingOf(contract)?.terms;
     const currency = position?.currency ?? terms?.currency;
@@ -196,14 +206,18 @@ export class Payee {
         : egressPriceAt(position, this.parts.clock.now());
     const charge = trafficCharge(price, bytes);
     this.check(renter, currency, charge);
-    this.serving.set(renter, (this.serving.get(renter) ?? 0n) + charge);
+    if (shared) this.checkShared(renter, currency, charge);
+    const counts = shared ? [this.serving, this.servingShared] : [this.serving];
+    for (const count of counts) count.set(renter, (count.get(renter) ?? 0n) + charge);
     let done = false;
     return () => {
       if (done) return;
       done = true;
-      const left = (this.serving.get(renter) ?? 0n) - charge;
-      if (left > 0n) this.serving.set(renter, left);
-      else this.serving.delete(renter);
+      for (const count of counts) {
+        const left = (count.get(renter) ?? 0n) - charge;
+        if (left > 0n) count.set(renter, left);
+        else count.delete(renter);
+      }
     };
   }
 
@@ -297,10 +311,27 @@ export class Payee {
     return found;
   }
 
-  /** A download broke off before the renter could sign for these bytes. */
-  async brokeOff(renter: string, body: ReceiptBody): Promise<void> {
+  /**
+   * A download broke off before the renter could sign for these bytes.
+   *
+   * @param shared - somebody else read by the renter's leave, and did not sign either
+   */
+  async brokeOff(renter: string, body: ReceiptBody, shared = false): Promise<void> {
     await this.steps.flush();
-    if (body.bytes > 0) await this.book.addPending(renter, body);
+    if (body.bytes > 0) await this.book.addPending(renter, body, shared ? null : undefined);
+  }
+
+  /**
+   * Somebody has read by the renter's leave and signed for it (checked by the caller): the renter is
+   * shown the proof when it settles its account, and signs for it, too.
+   */
+  async shared(renter: string, body: ReceiptBody, proof: SharedProof): Promise<void> {
+    const { contract, bytes } = body;
+    const known = this.book.position(renter, contract) ?? this.steps.openingOf(contract);
+    // What is free is not accounted for.
+    if (bytes === 0 || known === undefined) return;
+    await this.steps.flush();
+    await this.book.addPending(renter, body, proof);
   }
 
   /**
@@ -344,13 +375,18 @@ export class Payee {
       await this.takeSigned(renter, sender.publicKey, parseReceiptBody(body), signature);
     }
     const channels = this.book.channelsWith(renter, request.currency);
+    const pending = this.book.pending(renter);
+    const shared = pending.flatMap(({ body, shared: proof }) =>
+      proof === undefined || proof === null ? [] : [{ body, ...proof }],
+    );
     return {
       claim: this.claim(renter, request.currency),
       receipts: this.book.receipts(renter, request.currency, request.after, RECEIPT_PAGE),
-      pending: this.book
-        .pending(renter)
+      pending: pending
+        .filter((row) => row.shared === undefined)
         .slice(0, RECEIPT_PAGE)
         .map(({ body }) => body),
+      ...(shared.length > 0 && { shared: shared.slice(0, RECEIPT_PAGE) }),
       vouchers: channels
         .filter(({ voucher }) => voucher !== null)
         .slice(-RECEIPT_PAGE)
@@ -570,6 +606,17 @@ export class Payee {
     );
   }
 
+  private checkShared(renter: string, currency: string, next: bigint): void {
+    if (next === 0n) return;
+    const { shared, sharedCount } = this.standing(renter, currency);
+    const open = shared + (this.servingShared.get(renter) ?? 0n) + next;
+    if (sharedCount < MAX_SHARED && 2n * open <= this.parts.creditLimit * FINE_PARTS) return;
+    throw new PaymentError(
+      'PAYMENT_UNPAID',
+      "what was read by this owner's shares is not paid for: it is, when the owner's node runs again",
+    );
+  }
+
   private tunnelReceipts(client: string, currency: string, after: string): TunnelReceipt[] {
     const found: TunnelReceipt[] = [];
     for (const { receipt } of this.book.tunnels(client, after)) {
@@ -597,9 +644,12 @@ export class Payee {
     const fresh = known?.version === version && now - known.at < STANDING_MS && now >= known.at;
     if (fresh) return known.standing;
     const account = this.book.account(renter, currency);
+    const toReaders = this.book.pending(renter).filter((row) => row.shared !== undefined);
     const standing = {
       owedFine: account === undefined ? 0n : owedFine(account),
       unproved: this.book.unproved(renter),
+      shared: toReaders.reduce((sum, { charge }) => sum + charge, 0n),
+      sharedCount: toReaders.length,
       promised: this.good(renter, currency),
     };
     if (this.standings.size >= MAX_REMEMBERED) this.standings.clear();

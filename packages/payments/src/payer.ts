@@ -6,6 +6,7 @@ import {
   PAY_METHOD,
   type PaymentClaim,
   type PaymentTerms,
+  ProtocolError,
   RECEIPT_PAGE,
   type ReceiptBody,
   type Renewal,
@@ -16,6 +17,7 @@ import {
   parseAccountAnswer,
   parseAnyReceipt,
   parseClaim,
+  parseReadGrant,
   parseReceiptBody,
   parseStatement,
   parseTunnelReceipt,
@@ -519,6 +521,13 @@ export class Payer {
       }
       await this.adoptVouchers(farmer, currency, answer.vouchers);
       signed = answer.pending.flatMap((value) => this.signPending(farmer.nodeId, value));
+      for (const shared of answer.shared ?? []) {
+        const body = await this.adoptShared(farmer.nodeId, shared);
+        if (body !== undefined) {
+          signed.push({ body, signature: signReceiptBody(identity, body) });
+        }
+      }
+      signed = signed.slice(0, RECEIPT_PAGE);
       if (answer.receipts.length < RECEIPT_PAGE && signed.length === 0) return claim;
     }
     throw new PaymentError('PAYMENT_DISPUTED', 'the farmer has no end of receipts');
@@ -575,6 +584,36 @@ export class Payer {
     }
     const body = { ...theirs, bytes: Math.min(ours.bytes, theirs.bytes) };
     return [{ body, signature: signReceiptBody(this.parts.identity, body) }];
+  }
+
+  /**
+   * What somebody has read by our leave: it bears the reader's signature, and the grant ours. We pay
+   * for it as if we had read it ourselves, up to the limit of the grant.
+   */
+  private async adoptShared(
+    farmer: string,
+    shared: { body?: unknown; grant?: unknown; readerSignature: string },
+  ): Promise<ReceiptBody | undefined> {
+    const { identity, logger } = this.parts;
+    try {
+      const body = parseReceiptBody(shared.body);
+      const grant = parseReadGrant(shared.grant, {
+        renter: { renter: identity.nodeId, renterKey: toHex(identity.publicKey) },
+        contract: body.contract,
+      });
+      const { reader, readerKey, expires } = grant.body;
+      if (body.direction !== 'download' || body.time >= expires) return undefined;
+      checkCountersignature(
+        { body, farmerSignature: '' },
+        { nodeId: reader, publicKey: readerKey },
+        shared.readerSignature,
+      );
+      return (await this.book.adoptShared(farmer, body, grant.body)) ? body : undefined;
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      logger.warn({ farmer, error: messageOf(error) }, 'a share was claimed that is none');
+      return undefined;
+    }
   }
 
   /** A contract that we have signed to be stored and have no position of: our book was lost. */

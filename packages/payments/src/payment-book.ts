@@ -1,6 +1,7 @@
 import type { Clock } from '@granary/kad';
 import type {
   ContractTerms,
+  ReadGrant,
   Receipt,
   ReceiptBody,
   TunnelReceipt,
@@ -49,11 +50,23 @@ export interface BookStep {
   readonly ended?: { readonly contract: string; readonly why: 'deleted' | 'failed' };
 }
 
-/** A transfer that broke off before the renter could sign: what this side knows of it. */
+/** What shows that a reader has had bytes of a shard, and that the renter has granted it that. */
+export interface SharedProof {
+  readonly grant: ReadGrant;
+  /** The reader's signature on the receipt, in hex. */
+  readonly readerSignature: string;
+}
+
+/**
+ * A transfer that the renter has not signed for: it broke off before, or somebody read by the renter's
+ * leave. What this side knows of it.
+ */
 export interface PendingRow {
   readonly body: ReceiptBody;
   /** Fine parts that it comes to. */
   readonly charge: bigint;
+  /** Of a transfer to somebody else than the renter: the proof, or null when the reader did not sign. */
+  readonly shared?: SharedProof | null;
 }
 
 const WHOLE_KEY = 'meta/whole';
@@ -65,6 +78,7 @@ const receiptPrefix = (peer: string, currency: string) => `receipt/${peer}/${cur
 const receiptKey = (peer: string, currency: string, number: number) =>
   `${receiptPrefix(peer, currency)}${number.toString(16).padStart(13, '0')}`;
 const pendingKey = (peer: string, nonce: string) => `pending/${peer}/${nonce}`;
+const grantedKey = (contract: string, reader: string) => `granted/${contract}/${reader}`;
 const tunnelKey = (peer: string, session: string) => `tunnel/${peer}/${session}`;
 
 const isFree = ({ storagePrice, egressPrice }: ContractTerms) =>
@@ -77,6 +91,10 @@ const KEEP_RECEIPTS_MS = 180 * 24 * 3600 * 1000;
 
 /** How long a transfer that broke off may still be signed for; then its farmer has written it off. */
 const KEEP_PENDING_MS = 24 * 3600 * 1000;
+/** How long what a reader has signed for waits for the renter's signature, in milliseconds. */
+const KEEP_SHARED_MS = 30 * 24 * 3600 * 1000;
+/** How long what was read under a grant is remembered: longer than any grant is good for. */
+const KEEP_GRANTED_MS = 800 * 24 * 3600 * 1000;
 
 /**
  * One side's book of accounts, positions, channels and receipts. The same on both sides: each writes
@@ -340,15 +358,49 @@ export class PaymentBook {
     });
   }
 
-  /** A download broke off before the renter could sign: keep what went through. */
-  async addPending(peer: string, body: ReceiptBody): Promise<void> {
+  /**
+   * The renter has not signed for a download: keep what went through.
+   *
+   * @param shared - when somebody else read: the proof, or null when the reader did not sign
+   */
+  async addPending(peer: string, body: ReceiptBody, shared?: SharedProof | null): Promise<void> {
     const { contract, bytes, time, token } = body;
     if (this.position(peer, contract) === undefined) return;
     await this.transaction((t) => {
       const position = this.position(peer, contract);
       if (position === undefined || this.rows.get(seenKey(peer, token)) !== undefined) return;
       const charge = trafficCharge(egressPriceAt(position, time), bytes);
+      if (shared !== undefined && charge === 0n) return;
+      const row: PendingRow = { body, charge, ...(shared !== undefined && { shared }) };
+      t.put(pendingKey(peer, token), row);
+    });
+  }
+
+  /**
+   * What a reader has signed for becomes a download of our own that waits for its receipt, as long as
+   * the reader stays within what it was granted. Counted once, however often it is told.
+   *
+   * @param limit - the most bytes of the contract's shard that the reader may have
+   * @returns whether this is now to be signed for
+   */
+  async adoptShared(
+    peer: string,
+    body: ReceiptBody,
+    { reader, limit }: { reader: string; limit: number },
+  ): Promise<boolean> {
+    const { contract, bytes, time, token } = body;
+    return this.transaction((t) => {
+      const position = this.position(peer, contract);
+      if (position === undefined || this.rows.get(seenKey(peer, token)) !== undefined) return false;
+      const known = this.pendingOne(peer, token);
+      if (known !== undefined) return JSON.stringify(known.body) === JSON.stringify(body);
+      const key = grantedKey(contract, reader);
+      const had = (this.rows.get(key) as { bytes: number } | undefined)?.bytes ?? 0;
+      if (had + bytes > limit) return false;
+      const charge = trafficCharge(egressPriceAt(position, time), bytes);
+      t.put(key, { bytes: had + bytes, at: this.clock.now() });
       t.put(pendingKey(peer, token), { body, charge } satisfies PendingRow);
+      return true;
     });
   }
 
@@ -518,7 +570,13 @@ export class PaymentBook {
       if ((row as { at: number }).at < before) old.push(key);
     }
     for (const [key, row] of this.rows.range('pending/')) {
-      if ((row as PendingRow).body.time < this.clock.now() - KEEP_PENDING_MS) old.push(key);
+      const { body, shared } = row as PendingRow;
+      const proved = shared !== undefined && shared !== null;
+      const keep = proved ? KEEP_SHARED_MS : KEEP_PENDING_MS;
+      if (body.time < this.clock.now() - keep) old.push(key);
+    }
+    for (const [key, row] of this.rows.range('granted/')) {
+      if ((row as { at: number }).at < this.clock.now() - KEEP_GRANTED_MS) old.push(key);
     }
     for (const [key, row] of this.rows.range('position/')) {
       const { ended, accruedUntil, periods } = row as Position;

@@ -173,6 +173,35 @@ export {
   type RootRecord,
 } from './root-record.js';
 export {
+  MAX_GRANT_LIFETIME,
+  REVOKE_READER_METHOD,
+  parseReadGrant,
+  parseRevocation,
+  readerOf,
+  signReadGrant,
+  type ReadGrant,
+  type ReadGrantBody,
+  type ReaderRevocation,
+} from './read-grant.js';
+export {
+  GET_SHARE_METHOD,
+  MAX_SHARE_PAGES,
+  PUT_SHARE_METHOD,
+  parseShareQuery,
+  parseShareRecord,
+  shareKeyOf,
+  signShareRecord,
+  type ShareQuery,
+  type ShareRecord,
+} from './share-record.js';
+export {
+  MAX_LINK_ADDRESSES,
+  formatShareLink,
+  isShareLink,
+  parseShareLink,
+  type ShareLink,
+} from './share-link.js';
+export {
   MAX_OFFER_MS,
   MAX_RELAYS,
   OFFERS_TOPIC,

@@ -103,6 +103,10 @@ const accountAnswerSchema = z.object({
     )
     .max(RECEIPT_PAGE),
   pending: z.array(z.unknown()).max(RECEIPT_PAGE),
+  shared: z
+    .array(z.strictObject({ body: z.unknown(), grant: z.unknown(), readerSignature: signatureHex }))
+    .max(RECEIPT_PAGE)
+    .optional(),
   vouchers: z
     .array(z.strictObject({ channel: z.string().min(1).max(256), voucher: z.unknown() }))
     .max(RECEIPT_PAGE),
@@ -110,7 +114,8 @@ const accountAnswerSchema = z.object({
 });
 /**
  * A farmer's answer: its claim; in order of their numbers, receipts that both have signed; bodies of
- * receipts for downloads that broke off before the renter could sign; and the highest voucher of every
+ * receipts for downloads that broke off before the renter could sign; `shared`, what readers have signed
+ * for that the renter has granted the shards to, with the grants; and the highest voucher of every
  * channel, with the channel's description, and, where it was asked for them, the last receipts of tunnel
  * sessions, for a renter that has lost its book.
  */

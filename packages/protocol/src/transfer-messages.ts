@@ -35,6 +35,7 @@ const requestSchema = z.discriminatedUnion('type', [
     type: z.literal('download'),
     token: z.unknown(),
     level: z.number().int().min(0).max(16),
+    grant: z.unknown().optional(),
   }),
   z.strictObject({ type: z.literal('delete'), token: z.unknown() }),
   z.strictObject({ type: z.literal('cancel') }),
@@ -48,7 +49,8 @@ const requestSchema = z.discriminatedUnion('type', [
  *   the shard's bytes from that offset in binary frames) or, when it holds the shard, `stored`.
  * - `download` asks for the token's range, which must begin and end on nodes of `level` (or at the
  *   shard's end); the farmer answers `data`, one binary frame of proof (node hashes, then sibling
- *   hashes), binary frames with the bytes, and `sent`.
+ *   hashes), binary frames with the bytes, and `sent`. With a `grant` of the contract's renter the
+ *   token, and the countersignature after it, are those of the reader that the grant names.
  * - `delete` is answered with `deleted`.
  * - `cancel` stops a running upload or download; it is answered with `cancelled`, with a receipt
  *   for what a download has sent. A cancelled

@@ -2,6 +2,7 @@ import { messageOf, randomFraction } from '@granary/kad';
 import type { Manifest } from '@granary/protocol';
 import { all } from './all.js';
 import { type AuditReport, Auditor } from './auditor.js';
+import { breather } from './breather.js';
 import { adoptContractsOf } from './contract-review.js';
 import type { DeletionReport } from './garbage-collector.js';
 import type { Leases } from './leases.js';
@@ -10,6 +11,7 @@ import type { RenterCore } from './renter-core.js';
 import type { PaymentReport } from './renter-payments.js';
 import { Repairer, healthOf, type FarmersSeen } from './repairer.js';
 import { endangerment } from './segment-health.js';
+import type { ShareCareReport } from './sharing.js';
 import { Throttle } from './throttle.js';
 
 /** What one round of care found and did. */
@@ -27,13 +29,22 @@ export interface CareReport {
   readonly lost: number;
   readonly garbage: DeletionReport;
   readonly payments: PaymentReport;
+  readonly shares: ShareCareReport;
   /** Why the index in the network could not be brought up to date; null when it is. */
   readonly indexFailure: string | null;
 }
 
 /** What a round of care is at. */
 export type CarePhase =
-  'idle' | 'farmers' | 'audits' | 'payments' | 'inspection' | 'repairs' | 'garbage' | 'index';
+  | 'idle'
+  | 'farmers'
+  | 'audits'
+  | 'payments'
+  | 'inspection'
+  | 'repairs'
+  | 'shares'
+  | 'garbage'
+  | 'index';
 
 /** What the care of a process is doing. Times are milliseconds since the epoch. */
 export interface CareStatus {
@@ -64,6 +75,7 @@ export interface CareParts {
   readonly abandon: () => Promise<void>;
   readonly collect: (signal: AbortSignal) => Promise<DeletionReport>;
   readonly publish: (signal: AbortSignal, renew: boolean) => Promise<void>;
+  readonly shares: (signal: AbortSignal) => Promise<ShareCareReport>;
 }
 
 /** The most endangered segments that are remembered in one round. */
@@ -152,6 +164,9 @@ export class Caretaker {
     const found = await this.inspect(signal);
     this.enter('repairs', { queue: found.queue.length });
     const { repaired, placed, failures } = await this.repair(found.queue, signal);
+    // Links lead to where the shards are now, before those are gone that they led to.
+    this.enter('shares');
+    const shares = await this.parts.shares(signal);
     this.enter('garbage');
     const garbage = await this.parts.collect(signal);
     this.enter('index');
@@ -175,6 +190,7 @@ export class Caretaker {
       lost: found.lost,
       garbage,
       payments,
+      shares,
       indexFailure,
     };
   }
@@ -247,9 +263,11 @@ export class Caretaker {
     const farmers: FarmersSeen = new Map();
     let queue: Endangered[] = [];
     let [segments, lost] = [0, 0];
-    for (const manifest of await all(store.allManifests())) {
+    const breathe = breather(clock);
+    for await (const manifest of store.allManifests()) {
       for await (const segment of store.segments(manifest.objectId)) {
         signal.throwIfAborted();
+        await breathe();
         segments += 1;
         for (const { contract } of segment.shards) {
           const record = await store.contract(contract);

@@ -35,7 +35,7 @@ export class ConnectionPool {
 
   constructor(
     private readonly context: ConnectionContext,
-    private readonly directory: FarmerDirectory,
+    private readonly directory: Pick<FarmerDirectory, 'contactOf'>,
     /** Pays a farmer that wants to be paid first; whether it is worth trying again. */
     private readonly onUnpaid: (nodeId: string, signal: AbortSignal) => Promise<boolean>,
     private readonly logger: Logger,

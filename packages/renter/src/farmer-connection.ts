@@ -16,6 +16,7 @@ import {
   HASH_SIZE,
   MAX_CONTROL_FRAME,
   MAX_DATA_FRAME,
+  type ReadGrant,
   type Receipt,
   type ReceiptBody,
   type TransferAnswer,
@@ -60,6 +61,8 @@ export interface ShardPlace {
   readonly contract: string;
   readonly hash: string;
   readonly size: number;
+  /** The renter's leave, for whoever is not the renter. */
+  readonly grant?: ReadGrant;
 }
 
 /** Told of what transfers have moved; it must not hold them up. */
@@ -236,7 +239,8 @@ export class FarmerConnection {
       const token = this.token('download', place.contract, offset, length);
       const running = { token, proof: 0, received: 0 };
       this.running = running;
-      this.send({ type: 'download', token, level });
+      const { grant } = place;
+      this.send({ type: 'download', token, level, ...(grant !== undefined && { grant }) });
       const head = await this.answer(signal);
       if (head.type !== 'data') throw this.unexpected(head.type);
       const span = nodeSpan(level);

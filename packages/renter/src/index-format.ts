@@ -12,28 +12,36 @@ import { RenterError } from './errors.js';
 import type { RenterKeys } from './renter-keys.js';
 import { INDEX_BUCKET } from './record-keys.js';
 import type { RenterStore } from './renter-store.js';
+import type { ShareRow } from './records.js';
+import { parseShareRow } from './share-rows.js';
 import { sealBytes, unsealBytes } from './sealed-box.js';
 import { textLines } from './text-lines.js';
 
 /**
  * One line of the index. Applied in order, the lines of its parts and of the root record give the
- * renter's manifests: an object, a segment of one, or that there is nothing of a name any more.
+ * renter's manifests and shares: an object, a segment of one, or that there is nothing of a name any more; a
+ * share, or that it is no more.
  */
 export type IndexLine =
   | { readonly t: 'object'; readonly manifest: Manifest }
   | { readonly t: 'segment'; readonly objectId: string; readonly segment: SegmentRecord }
-  | { readonly t: 'gone'; readonly bucket: string; readonly name: string };
+  | { readonly t: 'gone'; readonly bucket: string; readonly name: string }
+  | { readonly t: 'share'; readonly share: ShareRow }
+  | { readonly t: 'unshared'; readonly id: string };
 
 const lineSchema = z.discriminatedUnion('t', [
   z.strictObject({ t: z.literal('object'), manifest: z.unknown() }),
   z.strictObject({ t: z.literal('segment'), objectId: z.string(), segment: z.unknown() }),
   z.strictObject({ t: z.literal('gone'), bucket: z.string(), name: z.string() }),
+  z.strictObject({ t: z.literal('share'), share: z.unknown() }),
+  z.strictObject({ t: z.literal('unshared'), id: z.string() }),
 ]);
 
 function parseLine(value: unknown): IndexLine {
   const line = lineSchema.parse(value);
   if (line.t === 'object') return { t: 'object', manifest: parseManifest(line.manifest) };
-  if (line.t === 'gone') return line;
+  if (line.t === 'gone' || line.t === 'unshared') return line;
+  if (line.t === 'share') return { t: 'share', share: parseShareRow(line.share) };
   return { ...line, segment: parseSegmentRecord(line.segment) };
 }
 
@@ -47,11 +55,17 @@ export async function* indexLines(
     for await (const manifest of store.allManifests()) {
       if (manifest.bucket !== INDEX_BUCKET) yield* objectLines(store, manifest);
     }
+    for await (const share of store.shares()) yield { t: 'share', share };
     return;
   }
   const done = new Set<string>();
   for await (const [, change] of store.log(from, to)) {
     if (change.op === 'root') continue;
+    if (change.op === 'share') {
+      const share = await store.share(change.id);
+      yield share === undefined ? { t: 'unshared', id: change.id } : { t: 'share', share };
+      continue;
+    }
     const { bucket, name } = change;
     const manifest = await store.manifest({ bucket, name });
     if (change.op === 'object') {

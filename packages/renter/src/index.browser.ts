@@ -68,5 +68,17 @@ export type {
   ShardProgress,
   TransferProgress,
 } from './renter-types.js';
+export {
+  SharedObject,
+  openShare,
+  type SharedObjectInfo,
+  type SharedObjectParts,
+} from './shared-object.js';
+export {
+  DEFAULT_SHARE_READS,
+  type ShareCareReport,
+  type ShareInfo,
+  type ShareOptions,
+} from './sharing.js';
 export type { DirectPaths } from './connection-pool.js';
 export { FarmerConnection, type ConnectionContext, type ShardPlace } from './farmer-connection.js';

@@ -10,7 +10,8 @@ export class NetworkAccess {
 
   constructor(
     readonly node: KademliaNode,
-    private readonly bootstrap: readonly string[],
+    /** Addresses to join by. */
+    readonly bootstrap: readonly string[],
     private readonly known: () => Promise<Contact[]>,
     private readonly logger: Logger,
     /** Whether nodes can be reached at an address from here. */

@@ -9,16 +9,57 @@ import {
   segmentOf,
 } from './renter-core.js';
 import type { OnProgress, OnShard } from './renter-types.js';
-import { fetchShards } from './segment-download.js';
-import { windowOf } from './segment-job.js';
+import { segmentKey } from './segment-cipher.js';
+import { type SegmentToFetch, type ShardFetching, fetchShards } from './segment-download.js';
+import type { SegmentEngine } from './segment-engine.js';
+import { type SegmentLayout, type SegmentToRead, windowOf } from './segment-job.js';
 import { inOrder } from './segment-pipeline.js';
+import type { RenterSettings } from './settings.js';
+
+/** An object whose segments can be read. */
+export interface SegmentedObject {
+  readonly layout: SegmentLayout;
+  /** Plaintext bytes of a full segment. */
+  readonly segmentBytes: number;
+  /** Where a segment is, and its key. */
+  segment(index: number): Promise<SegmentToFetch & SegmentToRead>;
+  /**
+   * A segment could not be read: whether its shards may be elsewhere by now, so that it is worth
+   * another try. May throw what tells more than the error. Not there: no.
+   */
+  moved?(index: number, error: unknown): Promise<boolean>;
+}
 
 /** Read `length` bytes from `offset` of an object, segments ahead in parallel, bytes in order. */
-export async function* readObject(
+export function readObject(
   core: RenterCore,
   manifest: Manifest,
   offset: number,
   length: number,
+  onProgress: OnProgress | undefined,
+  signal: AbortSignal,
+  onShard?: OnShard,
+): AsyncGenerator<Uint8Array> {
+  const frame = frameOf(core, manifest);
+  const object: SegmentedObject = {
+    layout: frame,
+    segmentBytes: plainSegmentSize(manifest),
+    segment: async (index) => {
+      const segment = await segmentOf(core, manifest, index);
+      return { ...segment, key: segmentKey(frame.objectKey, fromHex(segment.salt)) };
+    },
+  };
+  return readSegments(core, object, { offset, length }, onProgress, signal, onShard);
+}
+
+/** Read a range of an object, segments ahead in parallel, bytes in order. */
+export async function* readSegments(
+  core: ShardFetching & {
+    readonly engine: Pick<SegmentEngine, 'decode'>;
+    readonly settings: Pick<RenterSettings, 'parallelSegments'>;
+  },
+  object: SegmentedObject,
+  { offset, length }: { offset: number; length: number },
   onProgress: OnProgress | undefined,
   outer: AbortSignal,
   onShard?: OnShard,
@@ -26,8 +67,7 @@ export async function* readObject(
   if (length === 0) return;
   const stop = new AbortController();
   const signal = anySignal([outer, stop.signal]);
-  const frame = frameOf(core, manifest);
-  const step = plainSegmentSize(manifest);
+  const { layout, segmentBytes: step } = object;
   const first = Math.floor(offset / step);
   const last = Math.floor((offset + length - 1) / step);
   const counts = { bytes: 0, networkBytes: 0, segments: 0, shards: 0 };
@@ -35,15 +75,24 @@ export async function* readObject(
 
   const readSegment = async (i: number): Promise<Uint8Array> => {
     const index = first + i;
-    const segment = await segmentOf(core, manifest, index);
+    try {
+      return await readOnce(index);
+    } catch (error) {
+      if (signal.aborted || (await object.moved?.(index, error)) !== true) throw error;
+      return readOnce(index);
+    }
+  };
+
+  const readOnce = async (index: number): Promise<Uint8Array> => {
+    const segment = await object.segment(index);
     const from = Math.max(0, offset - index * step);
     const to = Math.min(segment.length, offset + length - index * step);
-    const window = windowOf(frame, segment.length, from, to - from);
+    const window = windowOf(layout, segment.length, from, to - from);
     const shards = await fetchShards(
       core,
       segment,
       window,
-      manifest.scheme.k,
+      layout.k,
       (count) => {
         counts.networkBytes += count;
         progress();
@@ -51,8 +100,8 @@ export async function* readObject(
       signal,
       onShard && ((move) => onShard({ ...move, segment: index })),
     );
-    const place = { index, length: segment.length, salt: fromHex(segment.salt) };
-    return core.engine.decode(frame, place, window, shards);
+    const { key } = segment;
+    return core.engine.decode(layout, { index, length: segment.length, key }, window, shards);
   };
 
   try {
@@ -74,7 +123,7 @@ export async function* readObject(
 }
 
 /** Check that a range lies in an object. @throws RenterError RENTER_RANGE. */
-export function checkRange({ size }: Manifest, offset: number, length: number): void {
+export function checkRange({ size }: Pick<Manifest, 'size'>, offset: number, length: number): void {
   const whole = Number.isSafeInteger(offset) && Number.isSafeInteger(length);
   if (!whole || offset < 0 || length < 0 || offset + length > size) {
     throw new RenterError(

@@ -1,4 +1,5 @@
 import type { Manifest, RedundancyScheme } from '@granary/protocol';
+import { breather } from './breather.js';
 import { contractEnd } from './contract-end.js';
 import { INDEX_BUCKET } from './record-keys.js';
 import type { RenterCore } from './renter-core.js';
@@ -55,19 +56,6 @@ export interface HealthQuestion {
   readonly signal?: AbortSignal;
 }
 
-/** Work in one go, in milliseconds: then others have their turn. */
-const BREATH_MS = 10;
-
-/** A store on this machine answers at once, and a walk over all of it would leave no turn for others. */
-function breather({ clock }: RenterCore): () => Promise<void> {
-  let begun = clock.now();
-  return async () => {
-    if (clock.now() - begun < BREATH_MS) return;
-    await new Promise<void>((resolve) => clock.setTimeout(resolve, 0));
-    begun = clock.now();
-  };
-}
-
 /** The health of every object, those of the index among them. Holds one segment in memory at a time. */
 export async function* healthOfObjects(
   core: RenterCore,
@@ -75,7 +63,7 @@ export async function* healthOfObjects(
 ): AsyncGenerator<ObjectHealth> {
   const farmers: FarmersSeen = new Map();
   const isAway = question.isAway ?? isAwayIn(farmers);
-  const breathe = breather(core);
+  const breathe = breather(core.clock);
   for await (const manifest of core.store.allManifests()) {
     question.signal?.throwIfAborted();
     yield await healthOfObject(core, manifest, farmers, isAway, question.soon, breathe);
@@ -95,7 +83,7 @@ export async function healthOfOne(
     farmers,
     question.isAway ?? isAwayIn(farmers),
     question.soon,
-    breather(core),
+    breather(core.clock),
   );
 }
 

@@ -99,8 +99,45 @@ export interface AuditSchedule {
   readonly next: number;
 }
 
+/** An object that somebody was given a link to. Times are milliseconds since the epoch. */
+export interface ShareRow {
+  /** 16 hex digits, from which its keys come. */
+  readonly id: string;
+  readonly bucket: string;
+  readonly name: string;
+  /** The version that is shared. */
+  readonly objectId: string;
+  readonly created: number;
+  /** Null when it has no end. */
+  readonly expires: number | null;
+  /** How often every byte may be read. */
+  readonly reads: number;
+  readonly state: 'open' | ShareEnd;
+  /** When it came to its end; null while it is open. */
+  readonly ended: number | null;
+  /** Until when farmers have leave to serve it. */
+  readonly grantedUntil: number;
+  /** Farmers that were ever granted it. */
+  readonly farmers: readonly string[];
+  /** Farmers that have still to be told that it was taken back. */
+  readonly untold: readonly string[];
+  /** Segments that each of its pages tells of, and how many pages there are. */
+  readonly perPage: number;
+  readonly pages: number;
+  /** Number of the pages placed last. */
+  readonly sequence: number;
+  /** When its pages were last placed, all of them; 0 when that is still to be done. */
+  readonly placed: number;
+  /** Of where its shards were then. */
+  readonly digest: string;
+}
+
+/** Why a share came to its end. */
+export type ShareEnd = 'revoked' | 'deleted' | 'replaced';
+
 /** A change that the index in the network has still to learn of. */
 export type LogRecord =
+  | { readonly op: 'share'; readonly id: string }
   | { readonly op: 'object'; readonly bucket: string; readonly name: string }
   | {
       readonly op: 'segment';

@@ -130,6 +130,12 @@ class Restorer {
       return;
     }
     await this.flush();
+    // Whoever has the words makes its pages anew.
+    if (line.t === 'share') return store.restoreShare({ ...line.share, placed: 0, digest: '' });
+    if (line.t === 'unshared') {
+      const share = await store.share(line.id);
+      return share && store.removeShare(share);
+    }
     if (line.t === 'object') return store.restoreObject(line.manifest);
     const manifest = await store.manifest(line);
     if (manifest !== undefined) await store.forgetObject(manifest);

@@ -73,6 +73,14 @@ export class RenterKeys {
     );
   }
 
+  /** What belongs to one share: who signs its pages, and the secret of its link. */
+  share(id: Uint8Array): { owner: Identity; secret: Uint8Array } {
+    return {
+      owner: Identity.fromPrivateKey(deriveKey(this.master, id, 'share owner')),
+      secret: deriveKey(this.master, id, 'share secret'),
+    };
+  }
+
   /** The key of one object, from which its segments' keys come. */
   objectKey(objectId: Uint8Array): Uint8Array {
     return deriveKey(this.master, objectId, 'object');

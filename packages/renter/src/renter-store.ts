@@ -9,6 +9,7 @@ import { keys, within } from './record-keys.js';
 import type { ProposalRecord } from './records.js';
 import { SealedRecords } from './sealed-records.js';
 import { appendObject, putHoldings } from './store-changes.js';
+import { type ShareRows, shareRows } from './share-rows.js';
 import { type UploadRecords, uploadRecords } from './upload-records.js';
 
 /** The form of the store: what has to be made up for when an older one is opened. */
@@ -20,7 +21,14 @@ const STORE_VERSION = 2;
  * promise resolves (leases need not be).
  */
 export interface RenterStore
-  extends ObjectRecords, ContractRecords, UploadRecords, FarmerRecords, LeaseRecords, IndexRecords {
+  extends
+    ObjectRecords,
+    ContractRecords,
+    UploadRecords,
+    FarmerRecords,
+    LeaseRecords,
+    IndexRecords,
+    ShareRows {
   /** See {@link RecordDatabase.reach}. */
   readonly reach: RecordDatabase['reach'];
   /** Every row but those that are of this place and time alone, for an export. */
@@ -50,6 +58,7 @@ export async function openRenterStore(
     ...farmerRecords(records),
     ...leaseRecords(records),
     ...indexRecords(records),
+    ...shareRows(records),
     reach: database.reach,
 
     async *dump() {

@@ -41,6 +41,7 @@ import {
   healthOfOne,
 } from './object-health.js';
 import { checkRange, readObject } from './object-download.js';
+import { addressesForLink } from './link-addresses.js';
 import { checkBucket, checkPath } from './object-path.js';
 import { abandonUploads, abandonUploadsOf, putObject } from './object-upload.js';
 import type { FileTarget, PutSource } from './put-source.js';
@@ -65,6 +66,7 @@ import type {
   RenterStatus,
 } from './renter-types.js';
 import { type SegmentEngine, defaultEngine } from './segment-engine.js';
+import { type ShareInfo, type ShareOptions, Sharing } from './sharing.js';
 import {
   type RenterSettings,
   defaultSettings,
@@ -115,6 +117,7 @@ export class Renter {
   private readonly active = new Set<string>();
   private readonly closing = new AbortController();
   private readonly index: IndexPublisher;
+  private readonly sharing: Sharing;
   private readonly caretaker: Caretaker;
 
   private constructor(
@@ -125,11 +128,13 @@ export class Renter {
     this.index = new IndexPublisher(core, leases, (name, bytes, signal) =>
       this.storePart(name, bytes, signal),
     );
+    this.sharing = new Sharing(core);
     this.caretaker = new Caretaker(core, {
       leases,
       abandon: () => abandonUploads(core, { active: this.active, leases }, false),
       collect: (signal) => this.collect(signal),
       publish: (signal, renew) => this.publishOrThrow(signal, renew),
+      shares: (signal) => this.sharing.care(signal),
     });
   }
 
@@ -302,6 +307,7 @@ export class Renter {
       active: this.active,
       leases: this.leases,
     });
+    await this.sharing.objectChanged(path, signal);
     const indexFailure = await this.publish(signal);
     return { ...stored, garbage: await this.collect(signal), indexFailure };
   }
@@ -420,6 +426,7 @@ export class Renter {
     if (!(await this.core.store.removeObject(path))) throw notFound(path);
     const signal = this.signalOf(options.signal);
     // First nobody may be led to the shards any more, then they go.
+    await this.sharing.objectChanged(path, signal);
     const indexFailure = await this.publish(signal);
     return { ...(await this.collect(signal, contracts)), indexFailure };
   }
@@ -454,6 +461,44 @@ export class Renter {
     await this.core.directory.available();
     const review = await reviewContracts(this.core, signal);
     return { ...(await this.collect(signal)), review };
+  }
+
+  /**
+   * Share an object: whoever has the link can read the version that is there now, without an account,
+   * until the share ends. See {@link openShare}.
+   *
+   * @throws RenterError RENTER_NOT_FOUND, RENTER_SHARE, RENTER_NETWORK_UNREACHABLE.
+   */
+  async share(path: ObjectPath, options: ShareOptions = {}): Promise<ShareInfo> {
+    checkPath(path);
+    const signal = this.signalOf(options.signal);
+    const shared = await this.sharing.share(path, options, signal);
+    await this.publish(signal);
+    return shared;
+  }
+
+  /** Every share, those that ended of late among them, oldest first. */
+  shares(): Promise<ShareInfo[]> {
+    return this.sharing.list();
+  }
+
+  /**
+   * Take a share back. Farmers that can't be told now are told by care; until then they may serve it to
+   * who knows where the shards are.
+   *
+   * @param id - or the beginning of it
+   * @throws RenterError RENTER_NOT_FOUND.
+   */
+  async unshare(id: string, options: { signal?: AbortSignal } = {}): Promise<ShareInfo> {
+    const signal = this.signalOf(options.signal);
+    const ended = await this.sharing.unshare(id, signal);
+    await this.publish(signal);
+    return ended;
+  }
+
+  /** Addresses to put into a link: nodes to join by, those that pages can dial among them when there are. */
+  async linkAddresses(): Promise<string[]> {
+    return addressesForLink(this.network.bootstrap, await this.core.directory.known());
   }
 
   /** Look after everything once: audits, renewals, repair, garbage, index. See {@link Caretaker}. */

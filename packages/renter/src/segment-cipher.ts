@@ -33,10 +33,15 @@ export function segmentSalt(
   return hmac(key, place, plainHash);
 }
 
+/** The key of a segment. It opens that one, and nothing else comes from it. */
+export function segmentKey(objectKey: Uint8Array, salt: Uint8Array): Uint8Array {
+  return deriveKey(objectKey, salt, 'segment');
+}
+
 /** What fixes the encryption of a segment. */
 export interface SegmentCipher {
-  readonly objectKey: Uint8Array;
-  readonly salt: Uint8Array;
+  /** See {@link segmentKey}. */
+  readonly key: Uint8Array;
   readonly index: number;
   readonly chunkSize: number;
 }
@@ -62,7 +67,7 @@ export async function encryptSegment(
   cipher: SegmentCipher,
   plain: Uint8Array,
 ): Promise<Uint8Array> {
-  const gcm = await chunkCipher(deriveKey(cipher.objectKey, cipher.salt, 'segment'));
+  const gcm = await chunkCipher(cipher.key);
   const step = cipher.chunkSize - TAG_SIZE;
   const out = new Uint8Array(cipherLength(plain.length, cipher.chunkSize));
   const chunks = Math.ceil(plain.length / step);
@@ -95,7 +100,7 @@ export async function decryptChunks(
   firstChunk: number,
   chunks: number,
 ): Promise<Uint8Array> {
-  const gcm = await chunkCipher(deriveKey(cipher.objectKey, cipher.salt, 'segment'));
+  const gcm = await chunkCipher(cipher.key);
   const tail = bytes.length % cipher.chunkSize;
   if (tail !== 0 && tail <= TAG_SIZE) throw damaged(cipher.index, firstChunk);
   const out = new Uint8Array(plainLength(bytes.length, cipher.chunkSize));

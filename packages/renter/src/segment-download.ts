@@ -1,10 +1,42 @@
-import { type Clock, messageOf } from '@granary/kad';
-import { LEAF_SIZE, STREAM_LEVEL, type SegmentRecord, type ShardRecord } from '@granary/protocol';
+import { type Clock, type Logger, messageOf } from '@granary/kad';
+import {
+  LEAF_SIZE,
+  type ReadGrant,
+  STREAM_LEVEL,
+  type SegmentRecord,
+  type ShardRecord,
+} from '@granary/protocol';
 import { anySignal } from './any-signal.js';
+import type { ConnectionPool } from './connection-pool.js';
 import { FarmerRefusal, RenterError, isOwnFault } from './errors.js';
 import type { FarmerDirectory } from './farmer-directory.js';
-import type { RenterCore } from './renter-core.js';
+import type { FarmerRecord } from './records.js';
+import type { RenterStore } from './renter-store.js';
 import type { ShardProgress } from './renter-types.js';
+import type { RenterSettings } from './settings.js';
+
+/** What fetching shards needs of a renter, or of somebody who reads by a renter's leave. */
+export interface ShardFetching {
+  readonly pool: Pick<ConnectionPool, 'use'>;
+  readonly directory: Pick<FarmerDirectory, 'report'> & {
+    /** How farmers are to be ranked, of those that are known. */
+    records(
+      nodeIds: readonly string[],
+    ): Promise<ReadonlyMap<string, Pick<FarmerRecord, 'failures' | 'latencyMs'>>>;
+  };
+  readonly store: Pick<RenterStore, 'changeContract'>;
+  readonly settings: Pick<RenterSettings, 'hedgeMs' | 'extraReads'>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** A shard, and the leave to read it where it is not our own. */
+export type ShardToFetch = ShardRecord & { readonly grant?: ReadGrant };
+
+/** Where the shards of a segment are. */
+export type SegmentToFetch = Pick<SegmentRecord, 'index' | 'shardSize'> & {
+  readonly shards: readonly ShardToFetch[];
+};
 
 /** The same stretch of every shard of a segment. */
 export interface ShardStretch {
@@ -21,8 +53,8 @@ export interface ShardStretch {
  * @throws RenterError RENTER_NOT_ENOUGH_SHARDS when fewer than k could be had.
  */
 export async function fetchShards(
-  core: RenterCore,
-  segment: SegmentRecord,
+  core: ShardFetching,
+  segment: SegmentToFetch,
   stretch: ShardStretch,
   k: number,
   onBytes: (count: number) => void,
@@ -35,14 +67,21 @@ export async function fetchShards(
   const range = alignedRange(segment.shardSize, stretch);
   const got = new Map<number, Uint8Array>();
   const failures: string[] = [];
+  const reasons: unknown[] = [];
   const enough = new AbortController();
   const stop = anySignal([signal, enough.signal]);
   const running = new Set<Promise<void>>();
   const lastHeard = new Map<Promise<void>, number>();
   const hedged = new Set<Promise<void>>();
 
-  const start = (shard: ShardRecord) => {
-    const place = { contract: shard.contract, hash: shard.hash, size: segment.shardSize };
+  const start = (shard: ShardToFetch) => {
+    const { contract, hash, grant } = shard;
+    const place = {
+      contract,
+      hash,
+      size: segment.shardSize,
+      ...(grant !== undefined && { grant }),
+    };
     let moved = 0;
     const tell = (state: ShardProgress['state']) =>
       onMove?.({
@@ -77,6 +116,7 @@ export async function fetchShards(
           tell(stop.aborted ? 'cancelled' : 'failed');
           if (stop.aborted) return;
           const message = messageOf(error);
+          reasons.push(error);
           failures.push(message.includes(shard.farmer) ? message : `${shard.farmer}: ${message}`);
           logger.info({ farmer: shard.farmer, error: message }, 'a shard could not be read');
           if (!isOwnFault(error)) await directory.report(shard.farmer, false);
@@ -109,13 +149,27 @@ export async function fetchShards(
   for (const task of running) task.catch(() => undefined);
   signal.throwIfAborted();
   if (got.size < k) {
-    throw new RenterError(
-      'RENTER_NOT_ENOUGH_SHARDS',
+    throw new NotEnoughShards(
+      reasons,
+      segment.shards.length - k,
       `segment ${segment.index}: ${got.size} of the ${k} shards needed could be read ` +
         `(of ${segment.shards.length}; last: ${failures.slice(-2).join('; ')})`,
     );
   }
   return got;
+}
+
+/** Fewer than k shards could be read. */
+export class NotEnoughShards extends RenterError {
+  constructor(
+    /** Why each of those that were asked did not give its shard. */
+    readonly reasons: readonly unknown[],
+    /** Of so many it would not have mattered. */
+    readonly spare: number,
+    message: string,
+  ) {
+    super('RENTER_NOT_ENOUGH_SHARDS', message);
+  }
 }
 
 /** Whether an error shows that a farmer has not got the shard, and not only that it did not answer. */
@@ -128,10 +182,10 @@ function showsLoss(error: unknown): boolean {
 
 /** Shards in the order to ask for them: reliable farmers first, then near ones, then data shards. */
 async function rank(
-  shards: readonly ShardRecord[],
-  directory: FarmerDirectory,
+  shards: readonly ShardToFetch[],
+  directory: ShardFetching['directory'],
   k: number,
-): Promise<ShardRecord[]> {
+): Promise<ShardToFetch[]> {
   const farmers = await directory.records(shards.map(({ farmer }) => farmer));
   return shards
     .map((shard) => {

@@ -4,6 +4,8 @@ import {
   type EncodedSegment,
   type EncodedShard,
   type SegmentFrame,
+  type SegmentLayout,
+  type SegmentToRead,
   type SegmentWindow,
   decodeJob,
   encodeJob,
@@ -16,8 +18,8 @@ export interface SegmentEngine {
   encode(frame: SegmentFrame, index: number, plain: Uint8Array): Promise<EncodedSegment>;
   /** Decode and decrypt. The shards must own their buffers, which are given away. */
   decode(
-    frame: SegmentFrame,
-    segment: { index: number; length: number; salt: Uint8Array },
+    frame: SegmentLayout,
+    segment: SegmentToRead,
     window: SegmentWindow,
     shards: ReadonlyMap<number, Uint8Array>,
   ): Promise<Uint8Array>;

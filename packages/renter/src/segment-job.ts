@@ -15,6 +15,7 @@ import {
   cipherLength,
   decryptChunks,
   encryptSegment,
+  segmentKey,
   segmentSalt,
 } from './segment-cipher.js';
 
@@ -27,6 +28,16 @@ export interface SegmentFrame {
   readonly n: number;
   /** Precomputed audits of every new contract. */
   readonly audits: number;
+}
+
+/** What reading needs of the layout. */
+export type SegmentLayout = Pick<SegmentFrame, 'chunkSize' | 'cellSize' | 'k' | 'n'>;
+
+/** What reading needs of one segment: its place, its plaintext bytes, its key. */
+export interface SegmentToRead {
+  readonly index: number;
+  readonly length: number;
+  readonly key: Uint8Array;
 }
 
 /**
@@ -73,7 +84,7 @@ function codecFor(k: number, n: number): Promise<Codec> {
   return codec;
 }
 
-function layoutOf(frame: SegmentFrame, length: number) {
+function layoutOf(frame: SegmentLayout, length: number) {
   return stripeLayout({
     k: frame.k,
     n: frame.n,
@@ -83,8 +94,8 @@ function layoutOf(frame: SegmentFrame, length: number) {
 }
 
 /** Bytes of each shard of a segment of `length` plaintext bytes. */
-export function shardSizeOf(frame: Omit<SegmentFrame, 'objectKey'>, length: number): number {
-  return layoutOf({ ...frame, objectKey: new Uint8Array(0) }, length).shardLength;
+export function shardSizeOf(frame: SegmentLayout, length: number): number {
+  return layoutOf(frame, length).shardLength;
 }
 
 /** The salt that a segment's bytes will have, without coding it. */
@@ -104,7 +115,9 @@ export async function encodeJob(
 ): Promise<EncodedSegment> {
   const codec = await codecFor(frame.k, frame.n);
   const salt = await saltOfSegment(frame, index, plain);
-  const cipher = await encryptSegment({ ...frame, salt, index }, plain);
+  const { objectKey, chunkSize } = frame;
+  const key = segmentKey(objectKey, salt);
+  const cipher = await encryptSegment({ key, index, chunkSize }, plain);
   const layout = layoutOf(frame, plain.length);
   const auditSalt = salt.subarray(0, AUDIT_SALT_SIZE);
   const shards: EncodedShard[] = [];
@@ -158,7 +171,7 @@ export async function rebuildJob(
  * @param segmentLength - plaintext bytes in the segment; the range lies within
  */
 export function windowOf(
-  frame: Omit<SegmentFrame, 'objectKey'>,
+  frame: SegmentLayout,
   segmentLength: number,
   offset: number,
   length: number,
@@ -169,7 +182,7 @@ export function windowOf(
   const total = cipherLength(segmentLength, frame.chunkSize);
   const from = firstChunk * frame.chunkSize;
   const to = Math.min((lastChunk + 1) * frame.chunkSize, total);
-  const layout = layoutOf({ ...frame, objectKey: new Uint8Array(0) }, segmentLength);
+  const layout = layoutOf(frame, segmentLength);
   const range = stripesForRange(layout, from, to - from);
   return {
     shardOffset: range.shardOffset,
@@ -188,8 +201,8 @@ export function windowOf(
  * @throws RenterError RENTER_DECRYPT when what comes out was not what went in.
  */
 export async function decodeJob(
-  frame: SegmentFrame,
-  segment: { index: number; length: number; salt: Uint8Array },
+  frame: SegmentLayout,
+  segment: SegmentToRead,
   window: SegmentWindow,
   shards: ReadonlyMap<number, Uint8Array>,
 ): Promise<Uint8Array> {
@@ -201,7 +214,7 @@ export async function decodeJob(
   const cipher = stripes.subarray(at, at + window.cipherLength);
   const chunks = Math.ceil(cipherLength(segment.length, frame.chunkSize) / frame.chunkSize);
   const plain = await decryptChunks(
-    { ...frame, salt: segment.salt, index: segment.index },
+    { key: segment.key, index: segment.index, chunkSize: frame.chunkSize },
     cipher,
     window.firstChunk,
     chunks,

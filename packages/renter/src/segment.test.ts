@@ -6,6 +6,7 @@ import {
   cipherLength,
   decryptChunks,
   encryptSegment,
+  segmentKey,
   plainLength,
 } from './segment-cipher.js';
 import { decodeJob, encodeJob, saltOfSegment, shardSizeOf, windowOf } from './segment-job.js';
@@ -18,7 +19,8 @@ const pattern = (length: number) =>
 const same = (a: Uint8Array, b: Uint8Array) => Buffer.from(a).equals(Buffer.from(b));
 
 describe('the segment cipher', () => {
-  const cipher = { objectKey, salt: new Uint8Array(32).fill(1), index: 3, chunkSize: 64 };
+  const salt = new Uint8Array(32).fill(1);
+  const cipher = { key: segmentKey(objectKey, salt), index: 3, chunkSize: 64 };
 
   it('gives back what it took, and lengths fit', async () => {
     await fc.assert(
@@ -51,10 +53,10 @@ describe('the segment cipher', () => {
     await expect(open(swapped)).rejects.toThrow(/chunk 0/);
     await expect(open(sealed.subarray(0, 192), {}, 0, 3)).rejects.toThrow(/chunk 2/);
     await expect(open(sealed, { index: 4 })).rejects.toThrow(/segment 4/);
-    await expect(open(sealed, { salt: new Uint8Array(32) })).rejects.toThrow(/does not decrypt/);
-    await expect(open(sealed, { objectKey: new Uint8Array(32) })).rejects.toThrow(
-      /does not decrypt/,
-    );
+    const otherSalt = segmentKey(objectKey, new Uint8Array(32));
+    await expect(open(sealed, { key: otherSalt })).rejects.toThrow(/does not decrypt/);
+    const otherObject = segmentKey(new Uint8Array(32), salt);
+    await expect(open(sealed, { key: otherObject })).rejects.toThrow(/does not decrypt/);
     await expect(open(sealed.subarray(0, 70))).rejects.toThrow(/does not decrypt/);
   });
 });
@@ -90,7 +92,8 @@ describe('segments', () => {
             shards[index]!.bytes.slice(window.shardOffset, window.shardOffset + window.shardLength),
           ]),
         );
-        const out = await decodeJob(frame, { index: 5, length, salt }, window, some);
+        const key = segmentKey(objectKey, salt);
+        const out = await decodeJob(frame, { index: 5, length, key }, window, some);
         expect(same(out, plain.subarray(offset, offset + count))).toBe(true);
       }),
       { numRuns: 120 },

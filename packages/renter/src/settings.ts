@@ -46,6 +46,8 @@ export interface RenterSettings {
   readonly paying: PayerLimits;
   /** Between two rounds of the repair daemon. */
   readonly roundMs: number;
+  /** Bytes of one record of a share, roughly. */
+  readonly sharePageBytes: number;
   readonly reputation: ReputationSettings;
 }
 
@@ -71,6 +73,7 @@ export const defaultSettings: RenterSettings = {
   maxEgressPrice: 0n,
   paying: defaultPayerLimits,
   roundMs: 10 * 60 * 1000,
+  sharePageBytes: 96 * 1024,
   reputation: defaultReputationSettings,
 };
 

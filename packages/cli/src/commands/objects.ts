@@ -106,14 +106,15 @@ export async function put(
 }
 
 /** Write to stdout, as fast as the reader reads. False when the reader has gone. */
-async function writeOut(bytes: Uint8Array): Promise<boolean> {
+export async function writeOut(bytes: Uint8Array): Promise<boolean> {
   if (process.stdout.destroyed || process.stdout.writableEnded) return false;
   if (process.stdout.write(bytes)) return true;
   await Promise.race([once(process.stdout, 'drain'), once(process.stdout, 'close')]);
   return !process.stdout.destroyed;
 }
 
-function parseRange(text: string, size: number): { offset: number; length: number } {
+/** A range as users write it. @throws CliError CLI_USAGE. */
+export function parseRange(text: string, size: number): { offset: number; length: number } {
   const match = /^(\d*)-(\d*)$/.exec(text);
   if (match === null || (match[1] === '' && match[2] === '')) {
     throw new CliError(
@@ -129,6 +130,17 @@ function parseRange(text: string, size: number): { offset: number; length: numbe
   return { offset: first, length: last - first + 1 };
 }
 
+/** @throws CliError CLI_EXISTS when the file is there and is not to be replaced. */
+export async function checkFree(target: string, force: boolean | undefined): Promise<void> {
+  if (target === '-' || force === true) return;
+  const taken = await access(target).then(
+    () => true,
+    () => false,
+  );
+  if (taken)
+    throw new CliError('CLI_EXISTS', `${target} is there already: use --force to replace it`);
+}
+
 /** `granary get` and `granary cat` */
 export async function get(
   context: Context,
@@ -139,14 +151,7 @@ export async function get(
   const { output, signal } = context;
   const path = parseRemotePath(remote);
   const target = file ?? basename(path.name);
-  if (target !== '-' && options.force !== true) {
-    const taken = await access(target).then(
-      () => true,
-      () => false,
-    );
-    if (taken)
-      throw new CliError('CLI_EXISTS', `${target} is there already: use --force to replace it`);
-  }
+  await checkFree(target, options.force);
   await withRenter(context, async (renter) => {
     const begun = Date.now();
     const { size, sha256 } = await renter.head(path);
@@ -188,7 +193,7 @@ export async function get(
 }
 
 /** Write a file that takes its name only when it is whole: what had the name stays till then. */
-async function writeWhole(target: string, source: AsyncIterable<Uint8Array>): Promise<void> {
+export async function writeWhole(target: string, source: AsyncIterable<Uint8Array>): Promise<void> {
   const part = `${target}.${process.pid}.granary-part`;
   const file = await open(part, 'wx').catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT' && error.code !== 'ENOTDIR') throw error;

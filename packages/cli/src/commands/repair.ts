@@ -59,7 +59,7 @@ export async function repair(context: Context, options: RepairOptions): Promise<
 
 function show({ output }: Context, report: CareReport): void {
   output.result({ event: 'round', time: new Date().toISOString(), ...report });
-  const { audits, renewals, garbage, payments } = report;
+  const { audits, renewals, garbage, payments, shares } = report;
   const parts = [
     `${report.segments} segments`,
     report.endangered === 0
@@ -73,6 +73,7 @@ function show({ output }: Context, report: CareReport): void {
     ...(payments.waiting.length > 0
       ? [`${payments.waiting.length} payments wait for the chain`]
       : []),
+    ...(shares.placed > 0 ? [`${shares.placed} shares renewed`] : []),
     ...(garbage.confirmed > 0 ? [`${garbage.confirmed} shards deleted`] : []),
   ];
   output.line(`${new Date().toISOString().slice(0, 19)}  ${parts.join('; ')}`);
@@ -87,6 +88,9 @@ function show({ output }: Context, report: CareReport): void {
   }
   for (const { object, reason } of report.failures) {
     output.note(`  ${printable(object)}: ${printable(reason)}`);
+  }
+  for (const { share, reason } of shares.failures) {
+    output.note(`  share ${share} is not up to date: ${printable(reason)}`);
   }
   if (report.indexFailure !== null) {
     output.note(`  the index in the network is not up to date: ${printable(report.indexFailure)}`);

@@ -17,6 +17,7 @@ const PHASES: Record<BridgeState['care']['phase'], string> = {
   payments: 'paying',
   inspection: 'inspecting',
   repairs: 'repairing',
+  shares: 'keeping share links up',
   garbage: 'clearing up',
   index: 'publishing',
 };

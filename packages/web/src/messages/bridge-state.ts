@@ -142,6 +142,7 @@ export const bridgeStateSchema = z.object({
       'payments',
       'inspection',
       'repairs',
+      'shares',
       'garbage',
       'index',
     ]),
