@@ -100,8 +100,10 @@ describe.skipIf(noBrowser !== undefined)(`the web app in Chromium ${noBrowser ??
     opened.setDefaultTimeout(30_000);
     opened.on('pageerror', (error) => problems.push(`${error.message} ${error.stack ?? ''}`));
     opened.on('console', (message) => {
-      // Farmers that were killed, and the network that was taken away; the browser says so by itself.
-      if (/ERR_CONNECTION|ERR_INTERNET_DISCONNECTED/.test(message.text())) return;
+      // Farmers that were killed, dials that were given up, and the network that was taken away: the
+      // browser says so by itself.
+      const known = /ERR_CONNECTION|ERR_INTERNET_DISCONNECTED|closed before the connection is est/;
+      if (known.test(message.text())) return;
       // What the test asks the service worker for by itself, and should not get.
       if (/status of 4/.test(message.text()) && message.location().url.includes('/stream/')) return;
       if (message.type() === 'error' || message.type() === 'warning') problems.push(message.text());
