@@ -65,7 +65,7 @@ const dialRules = {
     ...dialing,
     'packages/nat/src/**',
     // Pages: all that they may speak to is where they came from, and the browser sees to that.
-    'packages/web/src/{design,dashboard}/**',
+    'packages/web/src/{design,dashboard,app,stream-worker}/**',
     '**/*.test.ts',
     '**/*.test-support.ts',
   ],

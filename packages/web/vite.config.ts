@@ -19,7 +19,12 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
     rolldownOptions: {
-      input: { dashboard: fileURLToPath(new URL('dashboard.html', import.meta.url)) },
+      input: Object.fromEntries(
+        ['dashboard', 'app'].map((page) => [
+          page,
+          fileURLToPath(new URL(`${page}.html`, import.meta.url)),
+        ]),
+      ),
     },
   },
 });

@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander';
 import type { AddKeyOptions, ChangeKeyOptions, ListKeysOptions } from './commands/access-keys.js';
 import type { AccountOptions } from './commands/accounts.js';
+import type { AppOptions } from './commands/app.js';
 import type { BridgeOptions } from './commands/bridge.js';
 import type { RecoverBridgeOptions } from './commands/recover-bridge.js';
 import type { AddUserOptions, ChangeUserOptions } from './commands/bridge-users.js';
@@ -826,7 +827,8 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
     .option('--reservation <time>', 'how long a broken-off upload is kept to go on', '1h')
     .option('--price <amount>', 'that each farmer asks for a GB-month', '0')
     .option('--egress-price <amount>', 'that each farmer asks for a GB of egress', '0')
-    .option('--browsers', 'have renters in browsers reach the farmers, too')
+    .option('--browsers', 'have renters in browsers reach the farmers, and serve the app for them')
+    .option('--app <host:port>', 'where to serve the app, with --browsers', '127.0.0.1:0')
     .addHelpText(
       'after',
       examples('granary network', 'granary network -n 30 --dir ./network --port-base 4600'),
@@ -834,6 +836,20 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
     .action(async (options: NetworkOptions, command: Command) => {
       const { network } = await import('./commands/network.js');
       await network(await contextOf(command, signal), options);
+    });
+
+  add('app', 'serve the app for those who store files from a browser, until Ctrl-C')
+    .option('--listen <host:port>', 'address to listen on; port 0 takes any', '127.0.0.1:9080')
+    .addHelpText(
+      'after',
+      examples(
+        'granary app',
+        'granary app --bootstrap wss://farm.example.org:4601 --listen 127.0.0.1:9080',
+      ),
+    )
+    .action(async (options: AppOptions, command: Command) => {
+      const { app } = await import('./commands/app.js');
+      await app(await contextOf(command, signal), options);
     });
 
   const dht = program.command('dht').description('speak to the DHT itself');

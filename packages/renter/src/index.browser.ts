@@ -61,9 +61,11 @@ export type {
   ObjectStat,
   ObjectSummary,
   OnProgress,
+  OnShard,
   PutOptions,
   PutResult,
   RenterStatus,
+  ShardProgress,
   TransferProgress,
 } from './renter-types.js';
 export {

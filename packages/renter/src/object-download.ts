@@ -8,7 +8,7 @@ import {
   plainSegmentSize,
   segmentOf,
 } from './renter-core.js';
-import type { OnProgress } from './renter-types.js';
+import type { OnProgress, OnShard } from './renter-types.js';
 import { segmentKey } from './segment-cipher.js';
 import { type SegmentToFetch, type ShardFetching, fetchShards } from './segment-download.js';
 import type { SegmentEngine } from './segment-engine.js';
@@ -38,6 +38,7 @@ export function readObject(
   length: number,
   onProgress: OnProgress | undefined,
   signal: AbortSignal,
+  onShard?: OnShard,
 ): AsyncGenerator<Uint8Array> {
   const frame = frameOf(core, manifest);
   const object: SegmentedObject = {
@@ -48,7 +49,7 @@ export function readObject(
       return { ...segment, key: segmentKey(frame.objectKey, fromHex(segment.salt)) };
     },
   };
-  return readSegments(core, object, { offset, length }, onProgress, signal);
+  return readSegments(core, object, { offset, length }, onProgress, signal, onShard);
 }
 
 /** Read a range of an object, segments ahead in parallel, bytes in order. */
@@ -61,6 +62,7 @@ export async function* readSegments(
   { offset, length }: { offset: number; length: number },
   onProgress: OnProgress | undefined,
   outer: AbortSignal,
+  onShard?: OnShard,
 ): AsyncGenerator<Uint8Array> {
   if (length === 0) return;
   const stop = new AbortController();
@@ -96,6 +98,7 @@ export async function* readSegments(
         progress();
       },
       signal,
+      onShard && ((move) => onShard({ ...move, segment: index })),
     );
     const { key } = segment;
     return core.engine.decode(layout, { index, length: segment.length, key }, window, shards);

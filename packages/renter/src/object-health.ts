@@ -62,14 +62,34 @@ export async function* healthOfObjects(
   question: HealthQuestion,
 ): AsyncGenerator<ObjectHealth> {
   const farmers: FarmersSeen = new Map();
-  const isAway =
-    question.isAway ??
-    ((nodeId: string) => (farmers.get(nodeId)?.reputation.offlineSince ?? null) !== null);
+  const isAway = question.isAway ?? isAwayIn(farmers);
   const breathe = breather(core.clock);
   for await (const manifest of core.store.allManifests()) {
     question.signal?.throwIfAborted();
     yield await healthOfObject(core, manifest, farmers, isAway, question.soon, breathe);
   }
+}
+
+/** The health of one object; see {@link healthOfObjects}. */
+export async function healthOfOne(
+  core: RenterCore,
+  manifest: Manifest,
+  question: HealthQuestion,
+): Promise<ObjectHealth> {
+  const farmers: FarmersSeen = new Map();
+  return healthOfObject(
+    core,
+    manifest,
+    farmers,
+    question.isAway ?? isAwayIn(farmers),
+    question.soon,
+    breather(core.clock),
+  );
+}
+
+/** Whether a farmer did not answer the last time it was asked. */
+function isAwayIn(farmers: FarmersSeen) {
+  return (nodeId: string) => (farmers.get(nodeId)?.reputation.offlineSince ?? null) !== null;
 }
 
 async function healthOfObject(

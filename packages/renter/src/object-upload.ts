@@ -10,7 +10,7 @@ import { type PutSource, type SourceReader, openSource } from './put-source.js';
 import type { FarmerRecord, ObjectPath, UploadRecord } from './records.js';
 import { type RenterCore, abortError, frameOf, plainSegmentSize } from './renter-core.js';
 import type { RenterStore } from './renter-store.js';
-import type { OnProgress, PutOptions, PutResult } from './renter-types.js';
+import type { PutOptions, PutResult } from './renter-types.js';
 import { type SegmentFrame, saltOfSegment, shardSizeOf } from './segment-job.js';
 import { Slots } from './segment-pipeline.js';
 import { placeShards } from './segment-upload.js';
@@ -40,7 +40,7 @@ export async function putObject(
     const { upload, work } = await beginUpload(core, context, path, reader, scheme);
     active.add(upload.id);
     try {
-      return await performUpload(core, upload, reader, durationMs, options.onProgress, signal);
+      return await performUpload(core, upload, reader, durationMs, options, signal);
     } catch (error) {
       // A stream can't be read again, so what it stored is of no use.
       if (reader.mark === null && !isClosed(signal)) await abandon(core, upload);
@@ -64,6 +64,23 @@ export async function abandonUploads(
     const unwanted = all || upload.source === null || upload.abandoned === true;
     if (unwanted && !(await isActive(store, upload, worked))) await store.abandonUpload(upload);
   }
+}
+
+/** Give up uploads of one path that nobody works on. @returns how many there were */
+export async function abandonUploadsOf(
+  { store }: RenterCore,
+  worked: Worked,
+  { bucket, name }: ObjectPath,
+): Promise<number> {
+  let count = 0;
+  for (const upload of await allOf(store.uploads())) {
+    const { manifest } = upload;
+    if (manifest.bucket !== bucket || manifest.name !== name) continue;
+    if (await isActive(store, upload, worked)) continue;
+    await store.abandonUpload(upload);
+    count += 1;
+  }
+  return count;
 }
 
 /** Give an upload up; when the store does not take that now, the next round of care does it. */
@@ -165,7 +182,7 @@ async function performUpload(
   upload: UploadRecord,
   reader: SourceReader,
   durationMs: number,
-  onProgress: OnProgress | undefined,
+  { onProgress, onShard }: Pick<PutOptions, 'onProgress' | 'onShard'>,
   outer: AbortSignal,
 ): Promise<StoredObject> {
   const { manifest: head } = upload;
@@ -214,6 +231,7 @@ async function performUpload(
           counts.shards += 1;
           progress();
         },
+        ...(onShard !== undefined && { onMove: (move) => onShard({ ...move, segment: at }) }),
       },
       signal,
     );

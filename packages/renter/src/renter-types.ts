@@ -20,12 +20,30 @@ export interface TransferProgress {
 /** Called on every step; cheap calls only. */
 export type OnProgress = (progress: TransferProgress) => void;
 
+/** How one shard is doing that is on its way to a farmer (put) or from one (get). */
+export interface ShardProgress {
+  /** Segment of the object, and index of the shard in it. */
+  readonly segment: number;
+  readonly shard: number;
+  /** The farmer's node ID. A shard that one farmer failed to take may go to another. */
+  readonly farmer: string;
+  /** Bytes that have moved, and bytes to move in all. */
+  readonly bytes: number;
+  readonly size: number;
+  /** `cancelled`: enough others were faster. */
+  readonly state: 'moving' | 'done' | 'failed' | 'cancelled';
+}
+
+/** Called on every step of every shard; cheap calls only. */
+export type OnShard = (progress: ShardProgress) => void;
+
 /** Options of a put. */
 export interface PutOptions {
   readonly scheme?: RedundancyScheme;
   /** How long the contracts run, in milliseconds. */
   readonly durationMs?: number;
   readonly onProgress?: OnProgress;
+  readonly onShard?: OnShard;
   readonly signal?: AbortSignal;
 }
 
@@ -52,6 +70,7 @@ export interface GetOptions {
   /** Bytes to read; to the end when not given. */
   readonly length?: number;
   readonly onProgress?: OnProgress;
+  readonly onShard?: OnShard;
   readonly signal?: AbortSignal;
 }
 

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Farmer } from '@granary/farmer';
 import { Identity, silentLogger } from '@granary/kad';
 import { all } from './all.js';
-import { Renter, RenterKeys } from './index.js';
+import { Renter, RenterKeys, type ShardProgress } from './index.js';
 
 const scheme = { k: 2, repair: 3, success: 4, n: 5 };
 const settings = { scheme, segmentSize: 256 * 1024, hedgeMs: 200, tailMs: 300 };
@@ -192,6 +192,63 @@ describe('a renter', () => {
     await renter.delete(path);
     await renter.collectGarbage();
     expect((await renter.status()).pendingDeletes).toBe(0);
+  });
+
+  it('gives up a put that was cut off, and leaves no shard of it', async () => {
+    const before = shardsHeld();
+    const path = { bucket: 'test', name: 'given up' };
+    const file = join(directory, 'given-up');
+    await writeFile(file, randomBytes(1_500_000));
+    const stop = new AbortController();
+    await expect(
+      renter.put(
+        path,
+        { kind: 'file', path: file },
+        { signal: stop.signal, onProgress: ({ segments }) => segments > 0 && stop.abort() },
+      ),
+    ).rejects.toMatchObject({ code: 'RENTER_ABORTED' });
+    const unfinished = async () => (await renter.status()).unfinishedUploads.length;
+    expect(await unfinished()).toBe(1);
+    expect(await renter.giveUp({ ...path, name: 'another' })).toBe(0);
+    expect(await renter.giveUp(path)).toBe(1);
+    expect(await unfinished()).toBe(0);
+    await renter.collectGarbage();
+    expect(shardsHeld()).toBe(before);
+  });
+
+  it('tells of every shard on its way, and how an object is', async () => {
+    const path = { bucket: 'test', name: 'watched' };
+    const content = randomBytes(400_000);
+    const last = new Map<string, ShardProgress>();
+    const onShard = (step: ShardProgress) => {
+      expect(step.bytes).toBeLessThanOrEqual(step.size);
+      last.set(`${step.segment}/${step.shard}`, step);
+    };
+    await renter.put(path, { kind: 'stream', stream: stream(content) }, { onShard });
+    const { segments, farmers: holders } = await renter.stat(path);
+    expect(last.size).toBe(segments * scheme.n);
+    const done = [...last.values()].filter(({ state }) => state === 'done');
+    expect(done.length).toBeGreaterThanOrEqual(segments * scheme.success);
+    for (const { bytes, size, farmer } of done) {
+      expect(bytes).toBe(size);
+      expect(holders.map(({ nodeId }) => nodeId)).toContain(farmer);
+    }
+    const states = new Map<string, ShardProgress['state']>();
+    const options = {
+      onShard: ({ segment, shard, state }: ShardProgress) =>
+        void states.set(`${segment}/${shard}`, state),
+    };
+    expect(await all(renter.get(path, options))).toHaveLength(segments);
+    expect([...states.values()].filter((state) => state === 'done').length).toBeGreaterThanOrEqual(
+      segments * scheme.k,
+    );
+    const health = await renter.healthOf(path, { soon: 0 });
+    expect(health).toMatchObject({ name: 'watched', segments, verdict: 'fine', endangered: 0 });
+    expect(health.shards.healthy).toBeGreaterThanOrEqual(scheme.success);
+    expect(await renter.askHolders(path)).toEqual([]);
+    await expect(renter.healthOf({ ...path, name: 'x' }, { soon: 0 })).rejects.toMatchObject({
+      code: 'RENTER_NOT_FOUND',
+    });
   });
 
   it('says what is wrong with a source', async () => {

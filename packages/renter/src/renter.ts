@@ -34,11 +34,16 @@ import { IndexPublisher } from './index-publisher.js';
 import { Leases } from './leases.js';
 import { OfferRound } from './offer-round.js';
 import { NetworkAccess } from './network-access.js';
-import { type HealthQuestion, type ObjectHealth, healthOfObjects } from './object-health.js';
+import {
+  type HealthQuestion,
+  type ObjectHealth,
+  healthOfObjects,
+  healthOfOne,
+} from './object-health.js';
 import { checkRange, readObject } from './object-download.js';
 import { addressesForLink } from './link-addresses.js';
 import { checkBucket, checkPath } from './object-path.js';
-import { abandonUploads, putObject } from './object-upload.js';
+import { abandonUploads, abandonUploadsOf, putObject } from './object-upload.js';
 import type { FileTarget, PutSource } from './put-source.js';
 import type { FarmerRecord, ObjectPath } from './records.js';
 import { type RecoveryReport, recover } from './recovery.js';
@@ -320,7 +325,8 @@ export class Renter {
       const offset = options.offset ?? 0;
       const length = options.length ?? manifest.size - offset;
       checkRange(manifest, offset, length);
-      yield* readObject(this.core, manifest, offset, length, options.onProgress, signal);
+      const { onProgress, onShard } = options;
+      yield* readObject(this.core, manifest, offset, length, onProgress, signal, onShard);
     } finally {
       await end();
     }
@@ -426,6 +432,20 @@ export class Renter {
   }
 
   /**
+   * Give up the puts of a path that were cut off: they will not go on, and what they have stored is
+   * deleted, now or by {@link Renter.collectGarbage}. A put that is at work is left alone.
+   *
+   * @returns how many were given up
+   */
+  async giveUp(path: ObjectPath, options: { signal?: AbortSignal } = {}): Promise<number> {
+    checkPath(path);
+    const { active, leases } = this;
+    const count = await abandonUploadsOf(this.core, { active, leases }, path);
+    if (count > 0) await this.collect(this.signalOf(options.signal));
+    return count;
+  }
+
+  /**
    * Have deleted what earlier deletes, replaced versions and failed attempts have left. Uploads of
    * streams whose process is no more count as failed; with `unfinished` those of files do, too. Every
    * farmer that can be reached is asked what it holds of ours, so that nothing is overlooked.
@@ -505,6 +525,33 @@ export class Renter {
    */
   health(question: HealthQuestion): AsyncIterable<ObjectHealth> {
     return healthOfObjects(this.core, question);
+  }
+
+  /**
+   * The health of one object, from this renter's own store.
+   *
+   * @throws RenterError RENTER_NOT_FOUND.
+   */
+  async healthOf(path: ObjectPath, question: HealthQuestion): Promise<ObjectHealth> {
+    return healthOfOne(this.core, await this.manifestOf(path), question);
+  }
+
+  /**
+   * Ask all farmers that hold shards of an object whether they are there; its health is known by that.
+   *
+   * @returns the node IDs of those that do not answer
+   * @throws RenterError RENTER_NOT_FOUND, RENTER_NETWORK_UNREACHABLE.
+   */
+  async askHolders(path: ObjectPath, options: { signal?: AbortSignal } = {}): Promise<string[]> {
+    const { store, directory } = this.core;
+    const manifest = await this.manifestOf(path);
+    const holders = new Set<string>();
+    for await (const { shards } of store.segments(manifest.objectId)) {
+      for (const { farmer } of shards) holders.add(farmer);
+    }
+    await directory.check(holders, this.signalOf(options.signal));
+    const records = await directory.records([...holders]);
+    return [...holders].filter((id) => records.get(id)?.reputation.offlineSince !== null);
   }
 
   /** Bring back every object from the network; see {@link recover}. */

@@ -12,6 +12,7 @@ import { FarmerRefusal, RenterError, isOwnFault } from './errors.js';
 import type { FarmerDirectory } from './farmer-directory.js';
 import type { FarmerRecord } from './records.js';
 import type { RenterStore } from './renter-store.js';
+import type { ShardProgress } from './renter-types.js';
 import type { RenterSettings } from './settings.js';
 
 /** What fetching shards needs of a renter, or of somebody who reads by a renter's leave. */
@@ -48,6 +49,7 @@ export interface ShardStretch {
  * competition, whoever fails or lies is replaced, and when k are there the rest are cancelled.
  *
  * @param onBytes - told of verified bytes
+ * @param onMove - told of every step of every shard
  * @throws RenterError RENTER_NOT_ENOUGH_SHARDS when fewer than k could be had.
  */
 export async function fetchShards(
@@ -57,6 +59,7 @@ export async function fetchShards(
   k: number,
   onBytes: (count: number) => void,
   signal: AbortSignal,
+  onMove?: (move: Omit<ShardProgress, 'segment'>) => void,
 ): Promise<Map<number, Uint8Array>> {
   const { pool, directory, store, clock, logger, settings } = core;
   const { hedgeMs, extraReads } = settings;
@@ -79,10 +82,22 @@ export async function fetchShards(
       size: segment.shardSize,
       ...(grant !== undefined && { grant }),
     };
+    let moved = 0;
+    const tell = (state: ShardProgress['state']) =>
+      onMove?.({
+        shard: shard.index,
+        farmer: shard.farmer,
+        bytes: moved,
+        size: range.length,
+        state,
+      });
     const heard = (count: number) => {
       lastHeard.set(task, clock.now());
+      moved += count;
       onBytes(count);
+      tell('moving');
     };
+    tell('moving');
     const task: Promise<void> = Promise.resolve()
       .then(() =>
         pool.use(shard.farmer, stop, (connection) =>
@@ -92,11 +107,13 @@ export async function fetchShards(
       .then(
         (bytes) => {
           const from = stretch.shardOffset - range.offset;
+          tell('done');
           if (got.size < k) got.set(shard.index, cut(bytes, from, stretch.shardLength));
           if (got.size === k) enough.abort(new Error('enough shards'));
           return directory.report(shard.farmer, true);
         },
         async (error: unknown) => {
+          tell(stop.aborted ? 'cancelled' : 'failed');
           if (stop.aborted) return;
           const message = messageOf(error);
           reasons.push(error);

@@ -12,6 +12,7 @@ import { anySignal } from './any-signal.js';
 import { RenterError, isOwnFault } from './errors.js';
 import type { ContractRecord, FarmerRecord } from './records.js';
 import type { RenterCore } from './renter-core.js';
+import type { ShardProgress } from './renter-types.js';
 import type { EncodedShard } from './segment-job.js';
 
 /** Shards of one segment, ready to go out. */
@@ -36,6 +37,8 @@ export interface UploadObserver {
   /** Bytes of shards handed to sockets. */
   onBytes(count: number): void;
   onShard(): void;
+  /** Every step of every shard. */
+  onMove?(move: Omit<ShardProgress, 'segment'>): void;
 }
 
 interface Placed {
@@ -180,10 +183,20 @@ async function placeShard(
   for (let proposal = proposals.assigned.get(index); proposal !== undefined;) {
     const { farmer } = proposal.terms;
     const current = proposal;
+    let moved = 0;
+    const tell = (state: ShardProgress['state']) =>
+      observer.onMove?.({ shard: index, farmer, bytes: moved, size: shard.bytes.length, state });
+    const onBytes = (count: number) => {
+      moved += count;
+      observer.onBytes(count);
+      tell('moving');
+    };
     try {
+      tell('moving');
       const contract = await pool.use(farmer, signal, (connection) =>
-        connection.upload(current, shard, (count) => observer.onBytes(count), signal),
+        connection.upload(current, shard, onBytes, signal),
       );
+      tell('done');
       await directory.report(farmer, true);
       const hash = contractHash(current.terms);
       return {
@@ -197,6 +210,7 @@ async function placeShard(
         contract,
       };
     } catch (error) {
+      tell(signal.aborted ? 'cancelled' : 'failed');
       if (signal.aborted) return undefined;
       const message = messageOf(error);
       failures.push(message.includes(farmer) ? message : `farmer ${farmer}: ${message}`);

@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
+import type { AppServer } from '../app/app-server.js';
 import { CliError } from '../cli-error.js';
 import type { Context } from '../context.js';
 import type { DashboardServer } from '../dashboard/dashboard-server.js';
@@ -20,6 +21,7 @@ export interface NetworkOptions {
   readonly price: string;
   readonly egressPrice: string;
   readonly browsers?: boolean;
+  readonly app: string;
 }
 
 interface RunningFarmer {
@@ -56,6 +58,7 @@ export async function network(context: Context, options: NetworkOptions): Promis
   let stopping = false;
   let dashboard: DashboardServer | undefined;
   let shown: NetworkSource | undefined;
+  let app: AppServer | undefined;
   try {
     const begun = Date.now();
     const first = await startFarmer(base, 0, [], options, signal);
@@ -101,12 +104,14 @@ export async function network(context: Context, options: NetworkOptions): Promis
       }));
       return (shown = new NetworkSource(members, { home, directory: base }, systemClock));
     });
+    if (options.browsers === true) app = await serveApp(context, options.app, farmers);
     output.result({
       event: 'ready',
       home,
       directory: base,
       bootstrap: farmers[0]!.address,
       dashboard: dashboard?.url ?? null,
+      app: app?.url ?? null,
       farmers: farmers.map(({ nodeId, address, browsers, directory, child }) => ({
         nodeId,
         address,
@@ -142,7 +147,8 @@ In another terminal, in this directory:
   npx granary get README.md copy.md  # read it back
   npx granary status                 # the farmers that are left
 
-${dashboard === undefined ? '' : `Dashboard, in a browser: ${dashboard.url}\n\n`}Ctrl-C stops them all${options.dir === undefined ? ' and removes their data' : ''}.`);
+${app === undefined ? '' : `The app for your files, in a browser: ${app.url}\n`}${dashboard === undefined ? '' : `Dashboard, in a browser: ${dashboard.url}\n`}
+Ctrl-C stops them all${options.dir === undefined ? ' and removes their data' : ''}.`);
     await new Promise<void>((done) => {
       if (signal.aborted) return done();
       signal.addEventListener('abort', () => done(), { once: true });
@@ -150,10 +156,36 @@ ${dashboard === undefined ? '' : `Dashboard, in a browser: ${dashboard.url}\n\n`
   } finally {
     stopping = true;
     await dashboard?.close();
+    await app?.close();
     output.note('stopping the farmers…');
     await Promise.all(farmers.map(({ child }) => stopChild(child)));
     if (options.dir === undefined) await rm(base, { recursive: true, force: true, maxRetries: 3 });
   }
+}
+
+/** Serve the app for renters, which knows these farmers. */
+async function serveApp(
+  { logger }: Context,
+  listen: string,
+  farmers: readonly RunningFarmer[],
+): Promise<AppServer> {
+  const { AppServer } = await import('../app/app-server.js');
+  const { fittingScheme } = await import('../app/fitting-scheme.js');
+  const { parseListen } = await import('./app.js');
+  const { formatScheme } = await import('@granary/protocol');
+  const { siteDirectory } = await import('@granary/web');
+  const scheme = fittingScheme(farmers.length);
+  // Several, and the last ones: whoever plays with the network kills the first ones first.
+  const bootstrap = farmers.slice(-4).flatMap(({ browsers }) => browsers);
+  return AppServer.start({
+    ...parseListen(listen, '--app'),
+    site: siteDirectory,
+    network: async () => ({
+      bootstrap,
+      ...(scheme !== undefined && { scheme: formatScheme(scheme) }),
+    }),
+    logger,
+  });
 }
 
 /** A renter's home that knows the network. Keys that are there already are kept. */

@@ -1,0 +1,492 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type Axe from 'axe-core';
+import type { Browser, BrowserContext, Download, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { launchBrowser, noBrowser } from './support/browser.js';
+import { GRANARY } from './support/granary.js';
+
+// Less than other networks of processes have: what hangs here is to be heard of soon.
+vi.setConfig({ testTimeout: 120_000 });
+
+/** What `granary network` says when it is ready. */
+interface Ready {
+  readonly app: string;
+  readonly farmers: readonly { readonly nodeId: string; readonly pid: number }[];
+}
+
+const MB = 1_000_000;
+/** Of 8 farmers any 3 are enough, and an upload has all 8. */
+const SCHEME = { k: 3, n: 8, text: '3/4/8/8' };
+const hashOf = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
+
+/** Bytes that don't compress, the same for the same seed. */
+function pattern(size: number, seed: number): Buffer {
+  const words = new Uint32Array(Math.ceil(size / 4));
+  let x = seed;
+  for (let i = 0; i < words.length; i += 1) {
+    x ^= x << 13;
+    x ^= x >>> 17;
+    x ^= x << 5;
+    words[i] = x;
+  }
+  return Buffer.from(words.buffer, 0, size);
+}
+
+/** A minute of a tone that rises: a WAV file, which can be sought through. */
+function wav(): Buffer {
+  const [rate, seconds] = [22_050, 60];
+  const data = Buffer.alloc(rate * seconds * 2);
+  let phase = 0;
+  for (let i = 0; i < rate * seconds; i += 1) {
+    phase += (2 * Math.PI * (200 + (600 * i) / (rate * seconds))) / rate;
+    data.writeInt16LE(Math.round(8000 * Math.sin(phase)), i * 2);
+  }
+  const head = Buffer.alloc(44);
+  head.write('RIFF', 0);
+  head.writeUInt32LE(36 + data.length, 4);
+  head.write('WAVEfmt ', 8);
+  head.writeUInt32LE(16, 16);
+  head.writeUInt16LE(1, 20);
+  head.writeUInt16LE(1, 22);
+  head.writeUInt32LE(rate, 24);
+  head.writeUInt32LE(rate * 2, 28);
+  head.writeUInt16LE(2, 32);
+  head.writeUInt16LE(16, 34);
+  head.write('data', 36);
+  head.writeUInt32LE(data.length, 40);
+  return Buffer.concat([head, data]);
+}
+
+describe.skipIf(noBrowser !== undefined)(`the web app in Chromium ${noBrowser ?? ''}`, () => {
+  let directory: string;
+  let network: ChildProcess;
+  let ready: Ready;
+  let launched: { browser: Browser; close(): Promise<void> };
+  let context: BrowserContext;
+  let page: Page;
+  let axe: string;
+  let words = '';
+  const problems: string[] = [];
+  const big = pattern(40 * MB, 1);
+  const tone = wav();
+
+  async function cleanContext(): Promise<BrowserContext> {
+    const made = await launched.browser.newContext({ colorScheme: 'light', acceptDownloads: true });
+    const { origin } = new URL(ready.app);
+    made.on('request', (request) => {
+      const url = request.url();
+      if (!url.startsWith(`${origin}/`) && !url.startsWith(`blob:${origin}/`)) {
+        problems.push(`asks ${url}`);
+      }
+    });
+    await made.exposeFunction('noteViolation', (what: string) => problems.push(what));
+    await made.addInitScript(() => {
+      document.addEventListener('securitypolicyviolation', (event) => {
+        const { noteViolation } = globalThis as unknown as { noteViolation(what: string): void };
+        noteViolation(`policy: ${event.violatedDirective} ${event.blockedURI} ${event.sample}`);
+      });
+    });
+    return made;
+  }
+
+  async function open(from = context): Promise<Page> {
+    const opened = await from.newPage();
+    opened.setDefaultTimeout(30_000);
+    opened.on('pageerror', (error) => problems.push(`${error.message} ${error.stack ?? ''}`));
+    opened.on('console', (message) => {
+      // Farmers that were killed, and the network that was taken away; the browser says so by itself.
+      if (/ERR_CONNECTION|ERR_INTERNET_DISCONNECTED/.test(message.text())) return;
+      // What the test asks the service worker for by itself, and should not get.
+      if (/status of 4/.test(message.text()) && message.location().url.includes('/stream/')) return;
+      if (message.type() === 'error' || message.type() === 'warning') problems.push(message.text());
+    });
+    await opened.goto(ready.app);
+    return opened;
+  }
+
+  /** Drop files on the list, as a mouse would. */
+  async function drop(on: Page, files: readonly { name: string; bytes: Buffer }[]): Promise<void> {
+    const made = files.map(({ name, bytes }) => ({ name, base64: bytes.toString('base64') }));
+    const transfer = await on.evaluateHandle((some) => {
+      const dropped = new DataTransfer();
+      for (const { name, base64 } of some) {
+        const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+        dropped.items.add(new File([bytes], name, { lastModified: 1_700_000_000_000 }));
+      }
+      return dropped;
+    }, made);
+    for (const event of ['dragenter', 'dragover', 'drop']) {
+      await on.dispatchEvent('.drop-zone', event, { dataTransfer: transfer });
+    }
+  }
+
+  const row = (on: Page, name: string) =>
+    on.locator('table.files tr').filter({ has: on.getByRole('button', { name, exact: true }) });
+  const transferOf = (on: Page, name: string) =>
+    on.locator('.transfer').filter({ hasText: name }).last();
+  /** Wait until a transfer is so far, in per cent. */
+  const isAt = (on: Page, verb: string, name: string, share: number) =>
+    on.waitForFunction(
+      ([label, least]) => {
+        const bars = document.querySelectorAll(`[role="progressbar"][aria-label="${label}"]`);
+        return Number([...bars].at(-1)?.getAttribute('aria-valuenow') ?? 0) >= Number(least);
+      },
+      [`${verb} of ${name}`, share] as const,
+    );
+  const isDone = (on: Page, name: string) =>
+    transferOf(on, name)
+      .locator('.badge', { hasText: /^done$/ })
+      .waitFor({ timeout: 120_000 });
+  const act = async (on: Page, name: string, action: string) => {
+    await on.getByRole('button', { name: `Actions for ${name}`, exact: true }).click();
+    await on.getByRole('menuitem', { name: action, exact: true }).click();
+  };
+  const bytesOf = async (download: Download) => readFile(await download.path());
+
+  /** What axe finds, and whether anything sticks out to the side, in both themes and widths. */
+  async function check(on: Page, view: string): Promise<void> {
+    await on.evaluate(axe);
+    for (const [width, colorScheme] of [
+      [1280, 'light'],
+      [390, 'dark'],
+      [1280, 'dark'],
+      [390, 'light'],
+    ] as const) {
+      await on.setViewportSize({ width, height: 900 });
+      await on.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+      const violations = await on.evaluate(async () => {
+        const { axe: checker } = globalThis as unknown as { axe: typeof Axe };
+        const { violations: found } = await checker.run();
+        return found.map(({ id, nodes }) => `${id}: ${nodes.map((n) => n.html).join(' | ')}`);
+      });
+      expect([view, width, colorScheme, violations]).toEqual([view, width, colorScheme, []]);
+      const overflow = await on.evaluate(
+        () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+      );
+      expect([view, width, overflow]).toEqual([view, width, 0]);
+    }
+    await on.setViewportSize({ width: 1280, height: 900 });
+    await on.emulateMedia({ colorScheme: 'light' });
+  }
+
+  beforeAll(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'granary-web-app-'));
+    await writeFile(join(directory, 'big.bin'), big);
+    const require = createRequire(import.meta.url);
+    axe = await readFile(require.resolve('axe-core/axe.min.js'), 'utf8');
+    const launching = launchBrowser();
+    const args = ['network', '--browsers', '--farmers', String(SCHEME.n), '--no-dashboard'];
+    network = spawn(process.execPath, [GRANARY, ...args, '--json', '--log-level', 'error'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, GRANARY_HOME: '/nonexistent', GRANARY_BOOTSTRAP: '' },
+    });
+    ready = await new Promise<Ready>((resolve, reject) => {
+      network.once('exit', (code) => reject(new Error(`the network ended with ${code}`)));
+      createInterface({ input: network.stdout! }).once('line', (line) => {
+        resolve(JSON.parse(line) as Ready);
+      });
+    });
+    launched = await launching;
+    context = await cleanContext();
+    page = await open();
+  });
+
+  afterAll(async () => {
+    await launched?.close();
+    if (network !== undefined && network.exitCode === null) {
+      // Some of them stand still.
+      for (const { pid } of ready?.farmers ?? []) {
+        try {
+          process.kill(pid, 'SIGCONT');
+        } catch {
+          // It was killed.
+        }
+      }
+      const gone = new Promise((resolve) => network.once('exit', resolve));
+      network.kill('SIGTERM');
+      await gone;
+    }
+    if (directory !== undefined) await rm(directory, { recursive: true, force: true });
+  });
+
+  it('makes new words, and goes on when they were written down', async () => {
+    await page.locator('summary').click();
+    await check(page, 'start');
+    await page.getByLabel('Redundancy of new files').fill(SCHEME.text);
+    await page.getByRole('button', { name: 'Save settings' }).click();
+    await page.getByText('Saved on this device.').waitFor();
+    await page.getByRole('button', { name: 'I am new here' }).click();
+    words = (await page.locator('.words li').allTextContents()).join(' ');
+    expect(words.split(' ')).toHaveLength(24);
+    await check(page, 'new words');
+    await page.getByRole('button', { name: 'I have written them down' }).click();
+    const asked = await page.locator('.asked label').allTextContents();
+    for (const label of asked) await page.getByLabel(label, { exact: true }).fill('nonsense');
+    await page.getByRole('button', { name: 'Begin' }).click();
+    await page.getByText(/Word \d+ is another one/).waitFor();
+    await check(page, 'asked for words');
+    for (const label of asked) {
+      const place = Number(/\d+/.exec(label)![0]);
+      await page.getByLabel(label, { exact: true }).fill(words.split(' ')[place - 1]!);
+    }
+    await page.getByLabel('Keep me signed in on this device').check();
+    await page.getByRole('button', { name: 'Begin' }).click();
+    await page.getByRole('heading', { name: 'Buckets' }).waitFor();
+    await page.locator('.live', { hasText: /^\d+ nodes$/ }).waitFor();
+    // The words are nowhere in the page any more.
+    expect(await page.content()).not.toContain(words.split(' ').slice(0, 3).join(' '));
+    await check(page, 'nothing stored');
+  });
+
+  it('stores what is dropped, and shows it', async () => {
+    await drop(page, [
+      { name: 'hello.txt', bytes: Buffer.from('Hello, farmers!\n') },
+      { name: 'tone.wav', bytes: tone },
+    ]);
+    await isDone(page, 'hello.txt');
+    await isDone(page, 'tone.wav');
+    await row(page, 'hello.txt').getByText('16 B').waitFor();
+    await row(page, 'tone.wav')
+      .getByText(`${SCHEME.n - SCHEME.k} farmers`)
+      .waitFor();
+    await page.getByRole('button', { name: 'hello.txt', exact: true }).click();
+    await page.locator('.preview pre', { hasText: 'Hello, farmers!' }).waitFor();
+    await check(page, 'text');
+    await page.keyboard.press('Escape');
+    await act(page, 'tone.wav', 'Details');
+    await page.getByText(`any ${SCHEME.k} of ${SCHEME.n} farmers are enough`).waitFor();
+    expect(await page.locator('dialog tbody tr').count()).toBe(SCHEME.n);
+    await check(page, 'details');
+    await page.keyboard.press('Escape');
+  });
+
+  it('plays and seeks: ranges come through the service worker', async () => {
+    await page.getByRole('button', { name: 'tone.wav', exact: true }).click();
+    const audio = page.locator('.preview audio');
+    await audio.waitFor();
+    const sought = await audio.evaluate(async (element: HTMLAudioElement) => {
+      const heard = (event: string) =>
+        new Promise((resolve) => element.addEventListener(event, resolve, { once: true }));
+      if (element.readyState < 1) await heard('loadedmetadata');
+      const done = heard('seeked');
+      element.currentTime = 45;
+      await done;
+      if (element.readyState < 2) await heard('canplay');
+      return { duration: element.duration, at: element.currentTime, error: element.error };
+    });
+    expect(sought).toMatchObject({ at: 45, error: null });
+    expect(sought.duration).toBeCloseTo(60, 1);
+    const url = (await audio.getAttribute('src'))!;
+    expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/stream\//);
+    const ask = (range: string) =>
+      page.evaluate(
+        async ([address, header]) => {
+          const answer = await fetch(address, { headers: { range: header } });
+          return {
+            status: answer.status,
+            range: answer.headers.get('content-range'),
+            policy: answer.headers.get('content-security-policy'),
+            bytes: [...new Uint8Array(await answer.arrayBuffer())],
+          };
+        },
+        [url, range] as const,
+      );
+    const part = await ask('bytes=1000000-1000999');
+    expect(part).toMatchObject({
+      status: 206,
+      range: `bytes 1000000-1000999/${tone.length}`,
+      bytes: [...tone.subarray(1_000_000, 1_001_000)],
+    });
+    // Whatever a file has in it, it can't be a page of this origin.
+    expect(part.policy).toContain('sandbox');
+    expect((await ask('bytes=-10')).bytes).toEqual([...tone.subarray(-10)]);
+    expect((await ask(`bytes=${tone.length}-`)).status).toBe(416);
+    const visit = await context.newPage();
+    expect((await visit.goto(url))?.status()).toBe(403);
+    await visit.close();
+    await check(page, 'audio');
+    await page.keyboard.press('Escape');
+    await audio.waitFor({ state: 'detached' });
+    // And it is over with the window.
+    expect((await ask('bytes=0-1')).status).toBe(404);
+  });
+
+  it('can be used by keyboard alone, with the focus to be seen', async () => {
+    await page.bringToFront();
+    await page.evaluate(() => {
+      (document.activeElement as HTMLElement | null)?.blur();
+      document
+        .querySelectorAll<HTMLElement>('a[href], button:not(:disabled), input, [tabindex="0"]')
+        .forEach((element) => {
+          if (element.tabIndex >= 0 && element.checkVisibility()) element.dataset['unreached'] = '';
+        });
+    });
+    const count = await page.locator('[data-unreached]').count();
+    expect(count).toBeGreaterThan(12);
+    for (let i = 0; i < count + 20; i += 1) {
+      await page.keyboard.press('Tab');
+      const outline = await page.evaluate(() => {
+        const active = document.activeElement as HTMLElement;
+        delete active.dataset['unreached'];
+        return active === document.body ? 'body' : getComputedStyle(active).outlineStyle;
+      });
+      expect(outline).not.toBe('none');
+    }
+    const left = await page
+      .locator('[data-unreached]')
+      .evaluateAll((elements) => elements.map((element) => element.outerHTML.slice(0, 200)));
+    expect(left).toEqual([]);
+    // A menu, a question, and the focus where it was.
+    const actions = page.getByRole('button', { name: 'Actions for hello.txt' });
+    await actions.focus();
+    await page.keyboard.press('ArrowDown');
+    await page.locator('[role="menuitem"]:focus', { hasText: 'Open' }).waitFor();
+    await page.keyboard.press('d');
+    await page.locator('[role="menuitem"]:focus', { hasText: 'Download' }).waitFor();
+    await page.keyboard.press('End');
+    await page.locator('[role="menuitem"]:focus', { hasText: 'Delete' }).waitFor();
+    await check(page, 'menu');
+    await page.keyboard.press('Escape');
+    expect(await actions.evaluate((element) => element === document.activeElement)).toBe(true);
+    await page.keyboard.press('Enter');
+    await page.keyboard.press('End');
+    await page.keyboard.press('Enter');
+    await page.locator('button:focus', { hasText: 'Cancel' }).waitFor();
+    await check(page, 'question');
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Enter');
+    await row(page, 'hello.txt').waitFor({ state: 'detached' });
+    await page
+      .locator('[role="status"]', { hasText: 'Every farmer has confirmed it' })
+      .waitFor({ state: 'attached' });
+  });
+
+  it('is one in two tabs', async () => {
+    const other = await open();
+    // Kept on this device: the other tab is in without words.
+    await other.getByRole('button', { name: 'files', exact: true }).click();
+    await row(other, 'tone.wav').waitFor();
+    await drop(other, [{ name: 'from tab two.txt', bytes: Buffer.from('two') }]);
+    await row(page, 'from tab two.txt').waitFor();
+    // What a tab moves is on its own list only.
+    expect(await transferOf(page, 'from tab two.txt').count()).toBe(0);
+    await isDone(other, 'from tab two.txt');
+    // The app's own files are there without a connection, too, and the list as it was.
+    await context.setOffline(true);
+    await other.reload();
+    await row(other, 'from tab two.txt').waitFor();
+    await context.setOffline(false);
+    await other.close();
+  });
+
+  it('waits while there is no connection, and goes on when there is', async () => {
+    await page.locator('input[data-picks="files"]').setInputFiles(join(directory, 'big.bin'));
+    await isAt(page, 'upload', 'big.bin', 1);
+    await context.setOffline(true);
+    await page.getByText('You are offline.').waitFor();
+    await transferOf(page, 'big.bin').getByText('tries again soon').waitFor();
+    await check(page, 'offline');
+    await context.setOffline(false);
+    await page.getByText('You are offline.').waitFor({ state: 'detached' });
+    await isAt(page, 'upload', 'big.bin', 20);
+  });
+
+  it('goes on with an upload whose tab was killed in the middle', async () => {
+    const crashed = new Promise((resolve) => page.once('crash', resolve));
+    await page.goto('chrome://crash').catch(() => undefined);
+    await crashed;
+    page = await open();
+    await page.getByRole('button', { name: 'files', exact: true }).click();
+    await row(page, 'tone.wav').waitFor();
+    await transferOf(page, 'big.bin').getByText('choose the file again').waitFor();
+    await page.locator('input[data-picks="again"]').setInputFiles(join(directory, 'big.bin'));
+    await isDone(page, 'big.bin');
+    await transferOf(page, 'big.bin')
+      .getByText(/were there already/)
+      .waitFor();
+    await row(page, 'big.bin').getByText('40.0 MB').waitFor();
+    expect(await page.locator('.transfer').count()).toBe(1);
+    await transferOf(page, 'big.bin')
+      .getByRole('button', { name: /farmers/ })
+      .click();
+    expect(await page.locator('.farmers ul li').count()).toBe(SCHEME.n);
+    await check(page, 'farmers of an upload');
+  });
+
+  it('brings everything back in a clean browser, from the words alone', async () => {
+    const clean = await cleanContext();
+    const other = await open(clean);
+    await other.getByRole('button', { name: 'I have my 24 words' }).click();
+    await other.getByLabel(/24 words/).fill('abandon abandon');
+    await other.getByRole('button', { name: 'Open', exact: true }).click();
+    await other.getByText('These are not 24 words').waitFor();
+    await check(other, 'words');
+    await other.getByLabel(/24 words/).fill(words);
+    await other.getByRole('button', { name: 'Open', exact: true }).click();
+    await other.getByRole('button', { name: 'files', exact: true }).click();
+    await row(other, 'big.bin').waitFor();
+    await row(other, 'from tab two.txt').waitFor();
+    // Straight to the disk, as the browser's own download through the service worker.
+    await other.getByRole('button', { name: 'Account' }).click();
+    await other.getByRole('menuitem', { name: 'Settings' }).click();
+    await check(other, 'settings');
+    await other.getByLabel('Downloads').selectOption('straight');
+    await other.getByRole('button', { name: 'Save settings' }).click();
+    await other.getByText('Saved on this device.').waitFor();
+    await other.keyboard.press('Escape');
+    const saving = other.waitForEvent('download');
+    await act(other, 'tone.wav', 'Download');
+    const download = await saving;
+    expect(download.suggestedFilename()).toBe('tone.wav');
+    expect(hashOf(await bytesOf(download))).toBe(hashOf(tone));
+    await isDone(other, 'tone.wav');
+    // Nothing is left behind of who wants to leave nothing behind.
+    await other.getByRole('button', { name: 'Account' }).click();
+    await other.getByRole('menuitem', { name: 'Sign out and erase' }).click();
+    await Promise.all([
+      other.waitForEvent('load'),
+      other.getByRole('button', { name: 'Sign out and erase' }).click(),
+    ]);
+    await other.getByRole('button', { name: 'I am new here' }).waitFor();
+    const databases = await other.evaluate(async () =>
+      (await indexedDB.databases()).map(({ name }) => name),
+    );
+    expect(databases.filter((name) => name !== 'granary-app')).toEqual([]);
+    await clean.close();
+  });
+
+  it('downloads with n - k farmers gone, and goes on after a reload', async () => {
+    const survivors = ready.farmers.slice(-SCHEME.k);
+    for (const { pid } of ready.farmers.slice(0, SCHEME.n - SCHEME.k)) process.kill(pid, 'SIGKILL');
+    await page.reload();
+    await act(page, 'big.bin', 'Details');
+    await page.getByRole('button', { name: 'Ask them now' }).click();
+    await page.locator('dialog', { hasText: 'can lose 0 farmers' }).waitFor({ timeout: 60_000 });
+    await page.keyboard.press('Escape');
+    await act(page, 'big.bin', 'Download');
+    await isAt(page, 'download', 'big.bin', 10);
+    // So that it is in the middle when the page goes, however fast this machine is.
+    for (const { pid } of survivors) process.kill(pid, 'SIGSTOP');
+    page.on('dialog', (dialog) => void dialog.accept());
+    const saving = page.waitForEvent('download', { timeout: 120_000 });
+    await page.reload();
+    for (const { pid } of survivors) process.kill(pid, 'SIGCONT');
+    const download = await saving;
+    expect(download.suggestedFilename()).toBe('big.bin');
+    const saved = await bytesOf(download);
+    expect([saved.length, hashOf(saved)]).toEqual([big.length, hashOf(big)]);
+    await transferOf(page, 'big.bin')
+      .getByText(/were there already/)
+      .waitFor();
+  });
+
+  it('met no error, no breach of the policy, and asked nobody else', () => {
+    expect(problems).toEqual([]);
+  });
+});
