@@ -90,10 +90,12 @@ export function SharePage() {
           </section>
         )}
       </main>
-      <footer class="share-foot soft small">
-        It was decrypted in this page, which got it straight from those who keep it. The key is in
-        the address after the “#”, and is sent to nobody.
-      </footer>
+      {state.kind === 'open' && (
+        <footer class="share-foot soft small">
+          It is decrypted in this page, which gets it straight from those who keep it. The key is in
+          the address after the “#”, and is sent to nobody.
+        </footer>
+      )}
       <Announcer />
     </>
   );
