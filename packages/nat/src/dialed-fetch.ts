@@ -1,4 +1,3 @@
-import { Agent, buildConnector, fetch as fetchOf } from 'undici';
 import type { Socket } from 'node:net';
 import type { Dialer } from '@granary/kad';
 
@@ -12,6 +11,17 @@ const CONNECT_MS = 10_000;
  * Connections are kept for a few seconds, and do not keep the process alive.
  */
 export function dialedFetch(dialer: Dialer): typeof fetch {
+  let client: ReturnType<typeof openClient> | undefined;
+  return (async (input: string, init: object) => {
+    client ??= openClient(dialer);
+    const { fetch: fetchOf, agent } = await client;
+    return fetchOf(input, { ...init, dispatcher: agent });
+  }) as unknown as typeof fetch;
+}
+
+/** The HTTP client is loaded when it is used: it is 20 MB of memory, and most have no proxy. */
+async function openClient(dialer: Dialer) {
+  const { Agent, buildConnector, fetch: fetchOf } = await import('undici');
   const timeout = CONNECT_MS + dialer.slackMs;
   const secure = buildConnector({ timeout });
   const agent = new Agent({
@@ -30,8 +40,7 @@ export function dialedFetch(dialer: Dialer): typeof fetch {
       );
     },
   });
-  return ((input: string, init: object) =>
-    fetchOf(input, { ...init, dispatcher: agent })) as unknown as typeof fetch;
+  return { fetch: fetchOf, agent };
 }
 
 /**

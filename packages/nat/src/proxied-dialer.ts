@@ -1,6 +1,5 @@
 import { BlockList, isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { SocksClient } from 'socks';
 import {
   type DialLimits,
   type Dialer,
@@ -144,6 +143,8 @@ async function negotiate(stream: Duplex, options: Negotiation): Promise<void> {
   }, timeoutMs);
   try {
     if (signal?.aborted === true) onAbort();
+    // Loaded by who has a proxy, and by nobody else.
+    const { SocksClient } = await import('socks');
     await SocksClient.createConnection({
       proxy: {
         host: '127.0.0.1', // not dialled: the connection is there
