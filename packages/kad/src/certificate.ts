@@ -1,6 +1,6 @@
-import 'reflect-metadata';
-import { X509Certificate as NodeCertificate, webcrypto } from 'node:crypto';
-import * as x509 from '@peculiar/x509';
+import { X509Certificate, createPrivateKey, generateKeyPair } from 'node:crypto';
+import { promisify } from 'node:util';
+import { extensionOf, selfSignedCertificate } from './certificate-der.js';
 import { type Clock, systemClock } from './clock.js';
 import { KadError } from './errors.js';
 import { type Identity, verifySignature } from './identity.js';
@@ -30,14 +30,13 @@ export interface PeerIdentity {
 export const IDENTITY_EXTENSION = '1.3.6.1.3.47261.1';
 
 const LABEL = Buffer.from('granary/1 tls\0');
-const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
 const YEAR_MS = 365 * 24 * 3600 * 1000;
 
 function bindingDigest(spki: Uint8Array): Uint8Array {
   return sha256(Buffer.concat([LABEL, spki]));
 }
 
-function pem(label: string, der: ArrayBuffer): string {
+function pem(label: string, der: Uint8Array): string {
   const body = Buffer.from(der)
     .toString('base64')
     .match(/.{1,64}/g)!
@@ -50,26 +49,29 @@ export async function createTlsCredentials(
   identity: Identity,
   clock: Clock = systemClock,
 ): Promise<TlsCredentials> {
-  const { subtle } = webcrypto;
-  const keys = await subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
-  const spki = new Uint8Array(await subtle.exportKey('spki', keys.publicKey));
-  const binding = Buffer.concat([identity.publicKey, identity.sign(bindingDigest(spki))]);
-  const certificate = await x509.X509CertificateGenerator.createSelfSigned(
+  // Off the event loop.
+  const pair = await promisify(generateKeyPair)('ec', {
+    namedCurve: 'P-256',
+    publicKeyEncoding: { type: 'spki', format: 'der' },
+    privateKeyEncoding: { type: 'pkcs8', format: 'der' },
+  });
+  const spki = new Uint8Array(pair.publicKey);
+  const value = Buffer.concat([identity.publicKey, identity.sign(bindingDigest(spki))]);
+  const certificate = selfSignedCertificate(
     {
-      serialNumber: '01',
-      name: `CN=${identity.nodeId.slice(0, 32)}`,
-      notBefore: new Date(clock.now() - 24 * 3600 * 1000),
-      notAfter: new Date(clock.now() + 10 * YEAR_MS),
-      signingAlgorithm: ALGORITHM,
-      keys,
-      extensions: [new x509.Extension(IDENTITY_EXTENSION, false, binding)],
+      name: identity.nodeId.slice(0, 32),
+      notBefore: wholeSeconds(clock.now() - 24 * 3600 * 1000),
+      notAfter: wholeSeconds(clock.now() + 10 * YEAR_MS),
+      spki,
+      extension: { oid: IDENTITY_EXTENSION, value },
     },
-    webcrypto,
+    createPrivateKey({ key: pair.privateKey, type: 'pkcs8', format: 'der' }),
   );
-  return {
-    key: pem('PRIVATE KEY', await subtle.exportKey('pkcs8', keys.privateKey)),
-    cert: certificate.toString('pem'),
-  };
+  return { key: pem('PRIVATE KEY', pair.privateKey), cert: pem('CERTIFICATE', certificate) };
+}
+
+function wholeSeconds(time: number): Date {
+  return new Date(Math.floor(time / 1000) * 1000);
 }
 
 const known = new LruMap<string, PeerIdentity & { until: number }>(4096);
@@ -93,21 +95,19 @@ export function identityOfCertificate(der: Uint8Array, clock: Clock = systemCloc
   let from: number;
   let until: number;
   try {
-    const parsed = new x509.X509Certificate(der as Uint8Array<ArrayBuffer>);
-    const extension = parsed.getExtension(IDENTITY_EXTENSION);
-    binding = extension === null ? undefined : new Uint8Array(extension.value);
-    from = parsed.notBefore.getTime();
-    until = parsed.notAfter.getTime();
-    const native = new NodeCertificate(der);
-    spki = native.publicKey.export({ type: 'spki', format: 'der' });
-    if (!native.verify(native.publicKey)) throw new Error('its self-signature is not valid');
+    const parsed = new X509Certificate(der);
+    binding = extensionOf(der, IDENTITY_EXTENSION);
+    from = Date.parse(parsed.validFrom);
+    until = Date.parse(parsed.validTo);
+    spki = parsed.publicKey.export({ type: 'spki', format: 'der' });
+    if (!parsed.verify(parsed.publicKey)) throw new Error('its self-signature is not valid');
   } catch (error) {
     throw bad('cannot be read', error);
   }
   if (binding === undefined) throw bad('is not bound to a node identity');
   if (binding.length !== 97) throw bad('has a malformed identity extension');
   const now = clock.now();
-  if (now < from || now > until) throw bad('is not valid at this time: check the clocks');
+  if (!(now >= from && now <= until)) throw bad('is not valid at this time: check the clocks');
   const publicKey = binding.slice(0, 33);
   if (!verifySignature(publicKey, bindingDigest(spki), binding.subarray(33))) {
     throw bad('claims an identity that did not sign it');

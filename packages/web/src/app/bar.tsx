@@ -17,7 +17,7 @@ export function connectionOf({ network, online, nodes }: SessionStatus): {
   if (!online) return { good: false, text: 'offline' };
   if (network === 'joining') return { good: false, text: 'connecting' };
   if (network === 'unreachable') return { good: false, text: 'network not reached' };
-  return { good: true, text: counted(nodes, 'node') };
+  return { good: true, text: nodes === 0 ? 'connected' : counted(nodes, 'node') };
 }
 
 function Connection({ session }: { readonly session: Session }) {

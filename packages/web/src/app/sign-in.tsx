@@ -114,7 +114,7 @@ export function SignIn(props: {
             onDone={(secret, keep) => enter({ secret, keep, recover: 'must' })}
           />
         )}
-        <div role="alert">
+        <div role="alert" class="alert">
           {trouble !== undefined && (
             <div class="banner bad">
               <strong>{trouble.text}</strong> {trouble.advice}
