@@ -20,7 +20,7 @@ export default defineConfig({
     reportCompressedSize: false,
     rolldownOptions: {
       input: Object.fromEntries(
-        ['dashboard', 'app'].map((page) => [
+        ['dashboard', 'app', 'share'].map((page) => [
           page,
           fileURLToPath(new URL(`${page}.html`, import.meta.url)),
         ]),

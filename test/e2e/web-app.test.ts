@@ -72,6 +72,7 @@ describe.skipIf(noBrowser !== undefined)(`the web app in Chromium ${noBrowser ??
   let page: Page;
   let axe: string;
   let words = '';
+  let link = '';
   const problems: string[] = [];
   const big = pattern(40 * MB, 1);
   const tone = wav();
@@ -95,20 +96,20 @@ describe.skipIf(noBrowser !== undefined)(`the web app in Chromium ${noBrowser ??
     return made;
   }
 
-  async function open(from = context): Promise<Page> {
+  async function open(from = context, url = ready.app): Promise<Page> {
     const opened = await from.newPage();
     opened.setDefaultTimeout(30_000);
     opened.on('pageerror', (error) => problems.push(`${error.message} ${error.stack ?? ''}`));
     opened.on('console', (message) => {
-      // Farmers that were killed, dials that were given up, and the network that was taken away: the
-      // browser says so by itself.
-      const known = /ERR_CONNECTION|ERR_INTERNET_DISCONNECTED|closed before the connection is est/;
-      if (known.test(message.text())) return;
+      // Farmers that were killed, and the network that was taken away; the browser says so by itself.
+      if (/ERR_CONNECTION|ERR_INTERNET_DISCONNECTED/.test(message.text())) return;
+      // A read that had enough shards, or was over, when it had still to connect to one more farmer.
+      if (/closed before the connection is established/.test(message.text())) return;
       // What the test asks the service worker for by itself, and should not get.
       if (/status of 4/.test(message.text()) && message.location().url.includes('/stream/')) return;
       if (message.type() === 'error' || message.type() === 'warning') problems.push(message.text());
     });
-    await opened.goto(ready.app);
+    await opened.goto(url);
     return opened;
   }
 
@@ -387,6 +388,56 @@ describe.skipIf(noBrowser !== undefined)(`the web app in Chromium ${noBrowser ??
     await other.close();
   });
 
+  it('shares a file by a link, which opens in a clean browser without an account', async () => {
+    await context.grantPermissions(['clipboard-read', 'clipboard-write']);
+    await act(page, 'tone.wav', 'Share');
+    await page.getByLabel('The link works for').selectOption('7');
+    await page.getByRole('button', { name: 'Make a link' }).click();
+    await page.getByText('The link is copied.').waitFor();
+    link = await page.getByRole('textbox', { name: /^Link made/ }).inputValue();
+    expect(await page.evaluate(() => navigator.clipboard.readText())).toBe(link);
+    expect(link.startsWith(`${new URL('share.html', ready.app).href}#1.`)).toBe(true);
+    await check(page, 'share');
+    await page.keyboard.press('Escape');
+
+    const clean = await cleanContext();
+    const other = await open(clean, link);
+    await other.getByRole('heading', { name: 'tone.wav' }).waitFor();
+    const audio = other.locator('.preview audio');
+    await audio.waitFor();
+    const at = await audio.evaluate(async (element: HTMLAudioElement) => {
+      const heard = (event: string) =>
+        new Promise((resolve) => element.addEventListener(event, resolve, { once: true }));
+      if (element.readyState < 1) await heard('loadedmetadata');
+      const done = heard('seeked');
+      element.currentTime = 50;
+      await done;
+      if (element.readyState < 2) await heard('canplay');
+      return element.currentTime;
+    });
+    expect(at).toBe(50);
+    await check(other, 'shared');
+    // By keyboard: to the content, on to the download.
+    await other.reload();
+    await other.locator('h1:focus', { hasText: 'tone.wav' }).waitFor();
+    const saving = other.waitForEvent('download');
+    await other.keyboard.press('Tab');
+    await other.locator('button:focus', { hasText: 'Download' }).waitFor();
+    await other.keyboard.press('Enter');
+    const download = await saving;
+    expect(download.suggestedFilename()).toBe('tone.wav');
+    expect(hashOf(await bytesOf(download))).toBe(hashOf(tone));
+    await other.getByText('Every byte was verified').waitFor();
+    expect(other.url()).toBe(link);
+    const stored = await other.evaluate(async () => (await indexedDB.databases()).length);
+    expect(stored).toBe(0);
+    // A link that was cut off says so.
+    await other.goto(link.slice(0, link.indexOf('#') + 40));
+    await other.getByRole('heading', { name: 'This is not a whole link' }).waitFor();
+    await check(other, 'no whole link');
+    await clean.close();
+  });
+
   it('waits while there is no connection, and goes on when there is', async () => {
     await page.locator('input[data-picks="files"]').setInputFiles(join(directory, 'big.bin'));
     await isAt(page, 'upload', 'big.bin', 1);
@@ -486,6 +537,25 @@ describe.skipIf(noBrowser !== undefined)(`the web app in Chromium ${noBrowser ??
     await transferOf(page, 'big.bin')
       .getByText(/were there already/)
       .waitFor();
+  });
+
+  it('opens a share with n - k farmers gone, until it is taken back', async () => {
+    const clean = await cleanContext();
+    const other = await open(clean, link);
+    await other.getByRole('heading', { name: 'tone.wav' }).waitFor();
+    const saving = other.waitForEvent('download');
+    await other.getByRole('button', { name: /^Download/ }).click();
+    expect(hashOf(await bytesOf(await saving))).toBe(hashOf(tone));
+    await act(page, 'tone.wav', 'Share');
+    await page.getByRole('button', { name: 'Take back' }).click();
+    await page.getByText('The link is taken back.').waitFor({ timeout: 60_000 });
+    expect(await page.getByRole('textbox', { name: /^Link made/ }).count()).toBe(0);
+    await page.keyboard.press('Escape');
+    await other.reload();
+    await other.getByRole('heading', { name: 'This link does not work any more' }).waitFor();
+    await other.getByText('Its owner has taken this share back').waitFor();
+    await check(other, 'taken back');
+    await clean.close();
   });
 
   it('met no error, no breach of the policy, and asked nobody else', () => {

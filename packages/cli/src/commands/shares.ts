@@ -66,7 +66,7 @@ export async function shares(
         ...found.map((one) => [
           one.id.slice(0, 8),
           one.state,
-          one.expires === null ? 'taken back' : dateOf(one.expires),
+          one.expires === null ? '-' : dateOf(one.expires),
           printable(`${one.bucket}/${one.name}`),
         ]),
       ]),

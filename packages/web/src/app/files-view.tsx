@@ -16,6 +16,7 @@ import { actionsOf } from './object-actions.js';
 import type { Place } from './place.js';
 import { Preview } from './preview.js';
 import type { Session } from './session.js';
+import { ShareDialog } from './share-dialog.js';
 import { useStore } from './store.js';
 import { troubleOf } from './trouble.js';
 import { UploadButtons } from './upload-buttons.js';
@@ -26,7 +27,7 @@ const PAGE = 100;
 const MAX_AT_ONCE = 10_000;
 
 type Shown =
-  | { readonly kind: 'preview' | 'details' | 'remove'; readonly object: ObjectSummary }
+  | { readonly kind: 'preview' | 'share' | 'details' | 'remove'; readonly object: ObjectSummary }
   | { readonly kind: 'remove-folder'; readonly prefix: string; readonly name: string }
   | { readonly kind: 'new-folder' };
 
@@ -113,6 +114,7 @@ export function FilesView(props: {
   const doers = {
     open: (object: ObjectSummary) => setShown({ kind: 'preview', object }),
     download,
+    share: (object: ObjectSummary) => setShown({ kind: 'share', object }),
     details: (object: ObjectSummary) => setShown({ kind: 'details', object }),
     remove: (object: ObjectSummary) => setShown({ kind: 'remove', object }),
   };
@@ -301,6 +303,9 @@ export function FilesView(props: {
           onDownload={() => download(shown.object)}
           onClose={close}
         />
+      )}
+      {shown?.kind === 'share' && (
+        <ShareDialog session={session} bucket={bucket} object={shown.object} onClose={close} />
       )}
       {shown?.kind === 'details' && (
         <DetailsDialog session={session} bucket={bucket} object={shown.object} onClose={close} />

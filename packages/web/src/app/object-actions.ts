@@ -5,6 +5,7 @@ import type { MenuItem } from './menu.js';
 export interface ObjectDoers {
   open(object: ObjectSummary): void;
   download(object: ObjectSummary): void;
+  share(object: ObjectSummary): void;
   details(object: ObjectSummary): void;
   remove(object: ObjectSummary): void;
 }
@@ -14,6 +15,7 @@ export function actionsOf(object: ObjectSummary, doers: ObjectDoers): MenuItem[]
   return [
     { text: 'Open', run: () => doers.open(object) },
     { text: 'Download', run: () => doers.download(object) },
+    { text: 'Share', run: () => doers.share(object) },
     { text: 'Details', run: () => doers.details(object) },
     { text: 'Delete', run: () => doers.remove(object), danger: true },
   ];
