@@ -431,6 +431,14 @@ describe.skipIf(noBrowser !== undefined)(`the web app in Chromium ${noBrowser ??
     expect(other.url()).toBe(link);
     const stored = await other.evaluate(async () => (await indexedDB.databases()).length);
     expect(stored).toBe(0);
+    // Of the pages, files are kept; of the link, nothing.
+    const kept = await other.evaluate(async () => {
+      const names = await caches.keys();
+      const keys = await Promise.all(names.map(async (name) => (await caches.open(name)).keys()));
+      return keys.flat().map(({ url }) => url);
+    });
+    expect(kept).toContain(new URL('share.html', ready.app).href);
+    expect(kept.filter((url) => url.includes('#'))).toEqual([]);
     // A link that was cut off says so.
     await other.goto(link.slice(0, link.indexOf('#') + 40));
     await other.getByRole('heading', { name: 'This is not a whole link' }).waitFor();

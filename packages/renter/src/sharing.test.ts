@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Identity } from '@granary/kad';
 import {
   HttpsTransport,
@@ -212,6 +212,48 @@ describe('a share', () => {
     const later = await renter.shares();
     expect(later.find(({ id }) => id === made.id)).toBeUndefined();
   });
+});
+
+it('is paid for by its owner, by receipts that the reader has signed, to the byte', async () => {
+  granary = await TestGranary.start(0);
+  // One unit a byte.
+  const policy = { storagePrice: '0', egressPrice: '1000000000' };
+  for (let i = 0; i < 5; i += 1) {
+    await granary.addFarmer({ policy, payments: { creditLimit: 10_000_000n } });
+  }
+  renter = await granary.renter('renter', { maxEgressPrice: 1_000_000_000n });
+  try {
+    await put(renter, file.name, content);
+    const shared = await open(await linkTo(await renter.share(file)));
+    expect((await bytesOf(shared)).equals(content)).toBe(true);
+    const us = granary.keys.identity.nodeId;
+    const signed = () =>
+      granary.farmers.flatMap(({ payee }) => payee.book.pending(us)).filter((row) => row.shared);
+    // Any two of five shards of every segment, and what came of those that were cancelled.
+    await vi.waitFor(() => {
+      const bytes = signed().reduce((sum, { body }) => sum + body.bytes, 0);
+      expect(bytes).toBeGreaterThan(content.length);
+    });
+    await shared.close();
+    // A receipt may still be on its way.
+    await vi.waitFor(async () => {
+      await renter.pay();
+      expect(signed()).toEqual([]);
+      const fine = 1_000_000_000n * 2_592_000_000n;
+      let [ours, theirs, read] = [0n, 0n, 0n];
+      for (const { payee, contact } of granary.farmers) {
+        theirs += payee.book.account(us, 'credit')?.egress ?? 0n;
+        ours += renter.payer.book.account(contact.nodeId, 'credit')?.egress ?? 0n;
+        for (const { receipt } of payee.book.receipts(us, 'credit', 0, 1000)) {
+          if (receipt.body.direction === 'download') read += BigInt(receipt.body.bytes);
+        }
+      }
+      expect([ours, theirs]).toEqual([read * fine, read * fine]);
+      expect(read).toBeGreaterThan(BigInt(content.length));
+    });
+  } finally {
+    await stop();
+  }
 });
 
 describe('a share, when the network changes', () => {

@@ -6,20 +6,24 @@ const MAX_FILES = 100;
 /** A file of ours: from the network, and when that does not answer, as it was the last time. */
 export async function fileOfPages(request: Request): Promise<Response> {
   const cache = await caches.open(CACHE);
+  const url = new URL(request.url);
+  // What is behind the `#` may be a secret, and is none of the file's name.
+  url.hash = '';
+  const name = url.href;
   // Names of these change with their content.
-  const settled = new URL(request.url).pathname.includes('/assets/');
+  const settled = url.pathname.includes('/assets/');
   if (settled) {
-    const kept = await cache.match(request);
+    const kept = await cache.match(name);
     if (kept !== undefined) return kept;
   }
   try {
     const response = await fetch(request);
     if (response.ok && response.type === 'basic' && !response.redirected) {
-      await cache.put(request, response.clone());
+      await cache.put(name, response.clone());
     }
     return response;
   } catch (error) {
-    const kept = await cache.match(request, { ignoreSearch: true });
+    const kept = await cache.match(name, { ignoreSearch: true });
     if (kept !== undefined) return kept;
     throw error;
   }
