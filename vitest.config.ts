@@ -39,7 +39,7 @@ const endToEnd = {
 
 /** End-to-end tests that share the machine with no other: browsers, small internets, what kills at set times. */
 const alone = [
-  'test/e2e/{browser-dht,browser-renter,dashboard,reachability,port-mapping}.test.ts',
+  'test/e2e/{browser-dht,browser-renter,dashboard,web-app,reachability,port-mapping}.test.ts',
   'test/e2e/{bridge-crash,bridge-database}.test.ts',
   'test/e2e/{nat-lab,proxy}/**/*.test.ts',
 ];

@@ -49,7 +49,7 @@ export function TransfersView(props: {
     <aside class="card transfers" aria-labelledby="transfers">
       <header>
         <h2 id="transfers" ref={heading} tabIndex={-1}>
-          Uploads and downloads
+          Transfers
         </h2>
         {done.length > 0 && (
           <button
@@ -179,27 +179,25 @@ function TransferLine(props: {
           {state === 'running' && transfer.rate > 0 && `, ${rate(transfer.rate)}`}
           {resumed > 0 && `; ${bytes(resumed)} were there already`}
         </span>
-      </p>
-      {trouble !== undefined && (
-        <p class="small trouble">
-          <strong>{trouble.text}</strong> {trouble.advice}
-        </p>
-      )}
-      {note !== undefined && <p class="small soft">{note}</p>}
-      {lines.length > 0 && (
-        <>
+        {lines.length > 0 && (
           <button
             type="button"
             class="link small"
             aria-expanded={farmers}
             onClick={() => setFarmers(!farmers)}
           >
-            {farmers ? 'Hide farmers' : `${counted(lines.length, 'farmer')}`}
+            {farmers ? 'Hide farmers' : counted(lines.length, 'farmer')}
             <span class="hidden-text"> of the {verb}</span>
           </button>
-          {farmers && <Farmers transfer={transfer} />}
-        </>
+        )}
+      </p>
+      {farmers && lines.length > 0 && <Farmers transfer={transfer} />}
+      {trouble !== undefined && (
+        <p class="small trouble">
+          <strong>{trouble.text}</strong> {trouble.advice}
+        </p>
       )}
+      {note !== undefined && <p class="small soft">{note}</p>}
     </li>
   );
 }
