@@ -29,6 +29,12 @@ export class NetworkAccess {
     }
   }
 
+  /** Join anew: those that were known may all be gone. @throws RenterError RENTER_NETWORK_UNREACHABLE. */
+  async rejoin(): Promise<void> {
+    this.joined = undefined;
+    await this.join();
+  }
+
   private async enter(): Promise<void> {
     const met = (await this.known()).flatMap(({ addresses }) =>
       addresses.filter(this.dials).slice(0, 1),

@@ -82,6 +82,8 @@ const NEWER_MS = 1_500;
 const EXTRA_NODES = 64;
 /** Pages kept in memory. */
 const MAX_PAGES = 16;
+/** Between two joins by the addresses that were given, in milliseconds. */
+const REJOIN_MS = 30_000;
 /** Between two looks for a newer page, in milliseconds. */
 const LOOK_AGAIN_MS = 5_000;
 
@@ -157,7 +159,7 @@ export class SharedObject {
     const dials = (address: string) => transport.dials?.(address) ?? true;
     const bootstrap = [...link.addresses, ...(parts.bootstrap ?? [])].filter(dials);
     const network = new NetworkAccess(node, bootstrap, () => Promise.resolve([]), logger, dials);
-    const directory = new SharedFarmers(network);
+    const directory = new SharedFarmers(network, clock);
     const pool = new ConnectionPool(
       {
         identity,
@@ -295,7 +297,7 @@ export class SharedObject {
   }
 
   /** The newest record of a page that any node has. */
-  private async find(number: number, signal: AbortSignal): Promise<ShareRecord> {
+  private async find(number: number, signal: AbortSignal, again = false): Promise<ShareRecord> {
     const { share } = this.link;
     const { node } = this.network;
     const { contacts } = await node.lookup(shareKeyOf(share, number), { signal });
@@ -307,6 +309,10 @@ export class SharedObject {
       .slice(0, EXTRA_NODES);
     const far = await this.ask(others, number, signal);
     if (far !== undefined) return far;
+    if (contacts.length === 0 && !again) {
+      await this.network.rejoin();
+      return this.find(number, signal, true);
+    }
     throw new RenterError(
       'RENTER_NOT_FOUND',
       'no node of this network knows this share: the link is not whole, it ended long ago, or it is of ' +
@@ -350,8 +356,17 @@ export class SharedObject {
 class SharedFarmers {
   private readonly contacts = new Map<NodeId, Promise<Contact>>();
   private readonly failures = new Map<NodeId, number>();
+  /** The last join by the addresses that were given, how many there were, and when it began. */
+  private rejoining: Promise<void> = Promise.resolve();
+  private joins = 0;
+  private joined: number;
 
-  constructor(private readonly network: NetworkAccess) {}
+  constructor(
+    private readonly network: NetworkAccess,
+    private readonly clock: Clock,
+  ) {
+    this.joined = clock.now();
+  }
 
   contactOf(nodeId: NodeId, lookAgain = false): Promise<Contact> {
     const known = this.contacts.get(nodeId);
@@ -376,12 +391,32 @@ class SharedFarmers {
   }
 
   private async search(nodeId: NodeId): Promise<Contact> {
+    const { joins } = this;
+    let contact = await this.look(nodeId);
+    if (contact === undefined && (await this.isJoinedSince(joins))) {
+      contact = await this.look(nodeId);
+    }
+    if (contact !== undefined) return contact;
+    throw new RenterError('RENTER_TRANSFER', `farmer ${nodeId} is not in the network now`);
+  }
+
+  private async look(nodeId: NodeId): Promise<Contact | undefined> {
     const { node } = this.network;
     const met = node.contacts().find((contact) => contact.nodeId === nodeId);
     const { contacts } = await node.lookup(nodeId);
-    const contact = contacts.find((found) => found.nodeId === nodeId) ?? met;
-    if (contact !== undefined) return contact;
-    throw new RenterError('RENTER_TRANSFER', `farmer ${nodeId} is not in the network now`);
+    return contacts.find((found) => found.nodeId === nodeId) ?? met;
+  }
+
+  /** A page may be open for days: whom it knew may be gone. Join again, when the last time is long ago. */
+  private async isJoinedSince(joins: number): Promise<boolean> {
+    const now = this.clock.now();
+    if (now - this.joined >= REJOIN_MS) {
+      this.joined = now;
+      this.joins += 1;
+      this.rejoining = this.network.rejoin().catch(() => undefined);
+    }
+    await this.rejoining;
+    return this.joins > joins;
   }
 }
 

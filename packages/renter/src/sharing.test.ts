@@ -297,6 +297,7 @@ describe('a share, when the network changes', () => {
     expect((await bytesOf(before)).equals(content)).toBe(true);
     // Of those that the link first led to nobody is left.
     for (const farmer of holders.slice(3)) await granary.remove(farmer);
+    expect((await bytesOf(before)).equals(content)).toBe(true);
     expect((await bytesOf(await open(link))).equals(content)).toBe(true);
   });
 
