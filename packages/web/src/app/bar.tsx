@@ -132,8 +132,7 @@ function AccountDialog(props: { readonly session: Session; readonly onClose: () 
       </dl>
       <p class="soft small">
         While this page is open it audits the farmers, renews contracts and repairs what was lost.
-        Files are safe without it for a while, not for ever: open it at least every few weeks, or
-        run <code>granary repair</code> somewhere.
+        Files are safe without it for a while, not for ever: open it at least every few weeks.
       </p>
     </Dialog>
   );
