@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -267,6 +267,31 @@ describe.skipIf(noBrowser !== undefined)(`the web app in Chromium ${noBrowser ??
     expect(await page.locator('dialog tbody tr').count()).toBe(SCHEME.n);
     await check(page, 'details');
     await page.keyboard.press('Escape');
+  });
+
+  it('takes a folder, finds by the first letters, goes back, and deletes a folder', async () => {
+    const holidays = join(directory, 'holidays');
+    await mkdir(join(holidays, '2024'), { recursive: true });
+    await writeFile(join(holidays, '2024', 'sea.txt'), 'sea');
+    await writeFile(join(holidays, 'list.txt'), 'list');
+    await page.locator('input[data-picks="folder"]').setInputFiles(holidays);
+    await page.getByRole('button', { name: 'holidays , folder' }).click();
+    await row(page, 'list.txt').waitFor();
+    await page.getByRole('button', { name: '2024 , folder' }).click();
+    await row(page, 'sea.txt').waitFor();
+    // Names are not where browsers keep what was visited.
+    expect(page.url()).toBe(ready.app);
+    await page.goBack();
+    await page.getByPlaceholder('Names that begin with').fill('li');
+    await page.getByRole('button', { name: '2024 , folder' }).waitFor({ state: 'detached' });
+    await row(page, 'list.txt').waitFor();
+    await page.getByPlaceholder('Names that begin with').fill('lo');
+    await page.getByText('No name here begins with “lo”.').waitFor();
+    await page.getByRole('button', { name: 'files', exact: true }).click();
+    await act(page, 'folder holidays', 'Delete all');
+    await page.getByRole('dialog').getByRole('button', { name: 'Delete all' }).click();
+    await page.getByRole('button', { name: 'holidays , folder' }).waitFor({ state: 'detached' });
+    await row(page, 'hello.txt').waitFor();
   });
 
   it('plays and seeks: ranges come through the service worker', async () => {

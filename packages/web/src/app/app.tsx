@@ -24,13 +24,29 @@ const OVER: Record<Over, string> = {
   renewed: 'Your files were fetched anew in another tab: open them again here.',
 };
 
+const ENDED_MS = 1_500;
+let ended: Transfer[] = [];
+
+/** Say what has ended: those that end together in one sentence. */
 function tell(transfer: Transfer): void {
-  const what = transfer.kind === 'upload' ? 'Upload' : 'Download';
-  announce(
-    transfer.state === 'done'
-      ? `${what} of ${transfer.name} is done.`
-      : `${what} of ${transfer.name} failed: ${transfer.trouble?.text ?? ''}`,
-  );
+  ended.push(transfer);
+  if (ended.length > 1) return;
+  setTimeout(() => {
+    const those = ended;
+    ended = [];
+    announce(endedInWords(those));
+  }, ENDED_MS);
+}
+
+function endedInWords(those: readonly Transfer[]): string {
+  const failed = those.filter(({ state }) => state !== 'done');
+  const [first] = failed.length > 0 ? failed : those;
+  const what = `${first!.kind === 'upload' ? 'Upload' : 'Download'} of ${first!.name}`;
+  if (failed.length > 0) {
+    const rest = failed.length > 1 ? ` And ${failed.length - 1} more failed.` : '';
+    return `${what} failed: ${first!.trouble?.text ?? ''}${rest}`;
+  }
+  return those.length === 1 ? `${what} is done.` : `${those.length} transfers are done.`;
 }
 
 /** The app for those who store files. */
@@ -134,7 +150,8 @@ export function App() {
     }
     await forgetSecret(db);
     await session.end(why);
-    // What was in memory goes with the page.
+    // What was in memory goes with the page, and where it was.
+    history.replaceState(null, '');
     location.reload();
   };
 

@@ -44,7 +44,12 @@ export function BucketsView(props: {
   };
   const empty = buckets?.length === 0;
   return (
-    <DropZone label="Drop to store" onFiles={upload} disabled={!empty}>
+    <DropZone
+      label="Drop to store"
+      onFiles={upload}
+      onFault={(error) => setFault(`It could not be read: ${troubleOf(error).text}`)}
+      disabled={!empty}
+    >
       <section class="card" aria-labelledby="place">
         <header class="files-head">
           <h1 id="place">Buckets</h1>

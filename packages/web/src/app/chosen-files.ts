@@ -8,7 +8,7 @@ export interface ChosenFile {
 }
 
 /** The most files taken at a time. */
-export const MAX_FILES = 20_000;
+export const MAX_FILES = 5_000;
 
 interface WithHandle {
   getAsFileSystemHandle?(): Promise<FileSystemHandle | null>;

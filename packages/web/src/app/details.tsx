@@ -6,6 +6,7 @@ import { Dialog } from './dialog.js';
 import { healthInWords, spareOf, useHealth } from './health.js';
 import { schemeInWords } from './network-settings.js';
 import type { Session } from './session.js';
+import { useStore } from './store.js';
 import { troubleOf } from './trouble.js';
 
 /** Everything about an object: who holds it, and how much of it can be lost. */
@@ -17,12 +18,12 @@ export function DetailsDialog(props: {
 }) {
   const { session, bucket, object, onClose } = props;
   const { renter } = session;
-  const [looks, setLooks] = useState(0);
+  const looks = useStore(session.looks);
   const [stat, setStat] = useState<ObjectStat | undefined>(undefined);
   const [away, setAway] = useState<ReadonlySet<string>>(new Set());
   const [asking, setAsking] = useState(false);
   const [fault, setFault] = useState('');
-  const health = useHealth(session, bucket, object, looks);
+  const health = useHealth(session, bucket, object);
   useEffect(() => {
     let current = true;
     const look = async () => {
@@ -53,7 +54,7 @@ export function DetailsDialog(props: {
     } catch (error) {
       setFault(troubleOf(error).text);
     } finally {
-      setLooks(looks + 1);
+      session.looked();
       setAsking(false);
     }
   };

@@ -6,10 +6,12 @@ import { type ChosenFile, droppedFiles } from './chosen-files.js';
 export function DropZone(props: {
   readonly label: string;
   readonly onFiles: (files: readonly ChosenFile[]) => void;
+  /** What was dropped can't be read. */
+  readonly onFault: (error: unknown) => void;
   readonly disabled?: boolean;
   readonly children: ComponentChildren;
 }) {
-  const { label, onFiles, disabled = false, children } = props;
+  const { label, onFiles, onFault, disabled = false, children } = props;
   const [over, setOver] = useState(false);
   const depth = useRef(0);
   const hasFiles = (event: DragEvent) => event.dataTransfer?.types.includes('Files') ?? false;
@@ -38,7 +40,7 @@ export function DropZone(props: {
         if (disabled) return;
         void droppedFiles(event.dataTransfer).then((found) => {
           if (found.length > 0) onFiles(found);
-        });
+        }, onFault);
       }}
     >
       {children}

@@ -3,7 +3,7 @@ import { type ObjectSummary, checkPath } from '@granary/renter';
 import { bytes, counted, date } from '../design/format.js';
 import type { StreamDesk } from '../stream-worker/stream-desk.js';
 import { announce } from './announcer.js';
-import type { ChosenFile } from './chosen-files.js';
+import { type ChosenFile, MAX_FILES } from './chosen-files.js';
 import { DetailsDialog } from './details.js';
 import { Ask, Confirm } from './dialog.js';
 import { DropZone } from './drop-zone.js';
@@ -77,6 +77,9 @@ export function FilesView(props: {
   }, [session, bucket, folder, begin, limit, changes]);
 
   const upload = (chosen: readonly ChosenFile[]) => {
+    if (chosen.length >= MAX_FILES) {
+      setFault(`The first ${MAX_FILES} files are taken. When they are done, drop the rest.`);
+    }
     announce(`${counted(chosen.length, 'file')} to upload.`);
     void transfers.upload(bucket, folder, chosen).catch((error: unknown) => {
       setFault(troubleOf(error).text);
@@ -119,7 +122,11 @@ export function FilesView(props: {
     remove: (object: ObjectSummary) => setShown({ kind: 'remove', object }),
   };
   return (
-    <DropZone label={`Drop to store in ${bucket}/${folder}`} onFiles={upload}>
+    <DropZone
+      label={`Drop to store in ${bucket}/${folder}`}
+      onFiles={upload}
+      onFault={(error) => setFault(`It could not be read: ${troubleOf(error).text}`)}
+    >
       <section class="card" aria-labelledby="place">
         <nav aria-label="Where you are" class="crumbs">
           <ol>
@@ -265,12 +272,7 @@ export function FilesView(props: {
                     <td class="number">{bytes(entry.object.size)}</td>
                     <td class="wide-only soft">{date(entry.object.created)}</td>
                     <td class="middle-only">
-                      <HealthBadge
-                        session={session}
-                        bucket={bucket}
-                        object={entry.object}
-                        changes={changes}
-                      />
+                      <HealthBadge session={session} bucket={bucket} object={entry.object} />
                     </td>
                     <td class="number">
                       <Menu

@@ -4,6 +4,7 @@ import { counted } from '../design/format.js';
 import type { Level } from '../design/icons.js';
 import { Badge } from '../design/parts.js';
 import type { Session } from './session.js';
+import { useStore } from './store.js';
 
 const DAY_MS = 24 * 3600 * 1000;
 
@@ -30,8 +31,8 @@ export function useHealth(
   session: Session,
   bucket: string,
   { name, created }: ObjectSummary,
-  changes: number,
 ): ObjectHealth | undefined {
+  const looks = useStore(session.looks);
   const [health, setHealth] = useState<ObjectHealth | undefined>(undefined);
   useEffect(() => {
     let current = true;
@@ -43,7 +44,7 @@ export function useHealth(
     return () => {
       current = false;
     };
-  }, [session, bucket, name, created, changes]);
+  }, [session, bucket, name, created, looks]);
   return health;
 }
 
@@ -52,10 +53,9 @@ export function HealthBadge(props: {
   readonly session: Session;
   readonly bucket: string;
   readonly object: ObjectSummary;
-  readonly changes: number;
 }) {
-  const { session, bucket, object, changes } = props;
-  const health = useHealth(session, bucket, object, changes);
+  const { session, bucket, object } = props;
+  const health = useHealth(session, bucket, object);
   if (health === undefined) return null;
   const { level, text } = healthInWords(health);
   return <Badge level={level}>{text}</Badge>;

@@ -50,6 +50,7 @@ export interface SessionParts {
 
 const REJOIN_MS = 10_000;
 const LOOK_MS = 3_000;
+const CHANGE_MS = 250;
 /** Files are looked after when the page has been open for a while, and then every ten minutes. */
 const CARE_AFTER_MS = 60_000;
 
@@ -67,10 +68,13 @@ export class Session {
     online: navigator.onLine,
     nodes: 0,
   });
-  /** Grows when what is stored has changed, here or in another tab. */
+  /** Grows when what is stored has changed, here or in another tab; a few times a second at most. */
   readonly changes = new Store(0);
+  /** Grows when it is known better how objects are. */
+  readonly looks = new Store(0);
   readonly transfers: Transfers;
   private readonly stop = new AbortController();
+  private changing: ReturnType<typeof setTimeout> | undefined;
   private readonly others: BroadcastChannel;
 
   private constructor(
@@ -92,7 +96,7 @@ export class Session {
     });
     this.others = new BroadcastChannel(`granary-app ${account}`);
     this.others.onmessage = ({ data }: MessageEvent<Message>) => {
-      if (data.kind === 'changed') this.changes.set(this.changes.get() + 1);
+      if (data.kind === 'changed') this.noteChange();
       else onOver(data.why);
     };
     const { signal } = this.stop;
@@ -148,8 +152,13 @@ export class Session {
 
   /** Tell this tab and others that what is stored has changed. */
   changed(): void {
-    this.changes.set(this.changes.get() + 1);
+    this.noteChange();
     this.tell({ kind: 'changed' });
+  }
+
+  /** Tell who shows how objects are that farmers were asked. */
+  looked(): void {
+    this.looks.set(this.looks.get() + 1);
   }
 
   /** End it: what is under way stops and can go on the next time. */
@@ -200,6 +209,7 @@ export class Session {
         if (signal.aborted) return;
         await this.renter.keepCare(signal, (result) => {
           const at = Date.now();
+          this.looked();
           this.change({
             care:
               'error' in result ? { at, trouble: troubleOf(result.error) } : { at, report: result },
@@ -217,6 +227,14 @@ export class Session {
       if (nodes !== this.status.get().nodes) this.change({ nodes });
       await this.pause(LOOK_MS);
     }
+  }
+
+  /** Many changes come together, and each has lists read anew. */
+  private noteChange(): void {
+    this.changing ??= setTimeout(() => {
+      this.changing = undefined;
+      this.changes.set(this.changes.get() + 1);
+    }, CHANGE_MS);
   }
 
   private heard(online: boolean): void {

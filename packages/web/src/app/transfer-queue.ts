@@ -97,9 +97,17 @@ export class TransferQueue {
 
   /** Add one. @param state - `lost` and `paused` wait for {@link TransferQueue.resume} */
   add(task: TransferTask, state: 'queued' | 'paused' | 'lost' = 'queued'): void {
-    if (this.closed || this.items.has(task.id)) return;
-    const transfer = { ...task, state, bytes: 0, resumed: 0, rate: 0, board: new ShardBoard() };
-    this.items.set(task.id, { transfer, attempts: 0, marks: [] });
+    this.addAll([task], state);
+  }
+
+  /** Add many, in order. */
+  addAll(tasks: readonly TransferTask[], state: 'queued' | 'paused' | 'lost' = 'queued'): void {
+    if (this.closed) return;
+    for (const task of tasks) {
+      if (this.items.has(task.id)) continue;
+      const transfer = { ...task, state, bytes: 0, resumed: 0, rate: 0, board: new ShardBoard() };
+      this.items.set(task.id, { transfer, attempts: 0, marks: [] });
+    }
     this.next();
   }
 

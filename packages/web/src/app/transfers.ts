@@ -100,13 +100,14 @@ export class Transfers {
     const writing = db.transaction('transfers', 'readwrite');
     for (const { saved } of fresh) await writing.store.put(saved);
     await writing.done;
+    await Promise.all(fresh.map(({ saved }) => this.take(saved.id)));
     for (const { saved, file } of fresh) {
-      await this.take(saved.id);
       this.saved.set(saved.id, saved);
       this.files.set(saved.id, file);
-      const { id, kind, name, size } = saved;
-      this.queue.add({ id, kind, bucket, name, size });
     }
+    this.queue.addAll(
+      fresh.map(({ saved: { id, kind, name, size } }) => ({ id, kind, bucket, name, size })),
+    );
   }
 
   /** Download an object. */
