@@ -12,6 +12,7 @@ it('makes a plain name in this folder of whatever a share is called', () => {
     ['\u202egpj.exe', 'gpj.exe'],
     ['\u0000\u001b[2J', '[2J'],
     ['  ..', 'shared'],
+    ['é'.repeat(500), 'é'.repeat(100)],
   ] as const) {
     expect(fileNameOf(name)).toBe(file);
   }

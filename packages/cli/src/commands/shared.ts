@@ -6,6 +6,9 @@ import { startProgress } from '../progress.js';
 import { formatDuration, formatRate, formatSize } from '../units.js';
 import { checkFree, get, parseRange, writeOut, writeWhole } from './objects.js';
 
+/** Bytes of a file's name; what a file is called while it is not whole is a little longer. */
+const MAX_FILE_NAME = 200;
+
 /** Options of `granary get`. */
 export interface GetCommandOptions {
   readonly range?: string;
@@ -79,5 +82,10 @@ async function getShared(
 export function fileNameOf(name: string): string {
   const last = name.split(/[/\\]/).at(-1) ?? '';
   const safe = last.replace(/\p{Cc}|\p{Cf}/gu, '').replace(/^[.\s]+/, '');
-  return safe === '' ? 'shared' : safe;
+  let short = '';
+  for (const character of safe) {
+    if (Buffer.byteLength(short + character) > MAX_FILE_NAME) break;
+    short += character;
+  }
+  return short === '' ? 'shared' : short;
 }
