@@ -214,6 +214,9 @@ describe('a share', () => {
   });
 });
 
+/** How long what goes on in the background is waited for. */
+const patience = { timeout: 25_000, interval: 200 };
+
 it('is paid for by its owner, by receipts that the reader has signed, to the byte', async () => {
   granary = await TestGranary.start(0);
   // One unit a byte.
@@ -233,7 +236,7 @@ it('is paid for by its owner, by receipts that the reader has signed, to the byt
     await vi.waitFor(() => {
       const bytes = signed().reduce((sum, { body }) => sum + body.bytes, 0);
       expect(bytes).toBeGreaterThan(content.length);
-    });
+    }, patience);
     await shared.close();
     // A receipt may still be on its way.
     await vi.waitFor(async () => {
@@ -250,7 +253,7 @@ it('is paid for by its owner, by receipts that the reader has signed, to the byt
       }
       expect([ours, theirs]).toEqual([read * fine, read * fine]);
       expect(read).toBeGreaterThan(BigInt(content.length));
-    });
+    }, patience);
   } finally {
     await stop();
   }
