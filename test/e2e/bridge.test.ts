@@ -296,10 +296,23 @@ describe('then', () => {
       s3.destroy();
       await stopBridge(bridge, signal);
     }
-    bridge = await startBridge(network.home, ['--listen', '127.0.0.1:0']);
+    bridge = await startBridge(network.home, ['--listen', '127.0.0.1:0', '--app', '127.0.0.1:0']);
     const s3 = sdk();
     expect((await read(s3, 'sdk', 'SIGKILL')).length).toBe(100_000);
     s3.destroy();
+  });
+
+  it('it serves the web app, and the page of share links, at a port of their own', async () => {
+    const served = (path: string) => fetch(new URL(path, bridge.app));
+    for (const page of ['/', '/share.html']) {
+      const response = await served(page);
+      expect([page, response.status]).toEqual([page, 200]);
+      expect(response.headers.get('content-security-policy')).toContain("default-src 'none'");
+      expect(await response.text()).toContain('<script type="module"');
+    }
+    // No farmer here is one that pages reach.
+    expect(await (await served('/network.json')).json()).toMatchObject({ bootstrap: [] });
+    expect((await served('/dashboard.html')).status).toBe(404);
   });
 
   it.skipIf(!hasProgram('/usr/bin/rclone'))(

@@ -720,6 +720,10 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
       'serve HTTPS with a certificate of its own, made when there is none',
     )
     .option('--metrics <address>', 'serve Prometheus metrics over HTTP at HOST:PORT/metrics')
+    .option(
+      '--app <host:port>',
+      'serve the web app besides, which opens share links, too; port 0 takes any',
+    )
     .option('--inline <size>', 'objects up to this size go to the database first', '64KiB')
     .option('--pack <time>', 'and so long later into the network, many together', '30s')
     .option('--journal-interval <time>', 'names and settings go into the network so often', '5s')
@@ -733,6 +737,7 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
       examples(
         'granary bridge',
         'granary bridge --listen 0.0.0.0:443 --tls-key key.pem --tls-cert cert.pem --domain s3.example.org',
+        'granary bridge --app 127.0.0.1:9080',
         'granary bridge --database postgres://granary@db/bridge --master-key-file /etc/granary/master.key',
       ),
     )

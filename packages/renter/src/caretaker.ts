@@ -224,6 +224,8 @@ export class Caretaker {
         if (signal.aborted) return;
         onRound({ error });
       }
+      // A round that was all but over ends well although it was told to stop.
+      if (signal.aborted) return;
       await new Promise<void>((resolve) => {
         const timer = clock.setTimeout(
           done,

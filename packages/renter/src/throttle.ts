@@ -14,6 +14,7 @@ export class Throttle {
 
   /** Wait until `amount` more may be spent. @throws the signal's reason. */
   async spend(amount: number, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
     const now = this.clock.now();
     const begin = Math.max(this.free, now - 1000);
     this.free = begin + (amount / this.perSecond) * 1000;

@@ -20,6 +20,8 @@ export interface BridgeProcess {
   readonly key?: BridgeKey;
   /** The file of a certificate that nobody vouches for. */
   readonly certificate?: string;
+  /** Where the web app is served, with `--app`. */
+  readonly app?: string;
 }
 
 /** Start `granary bridge` on a renter's home, and wait until it serves. */
@@ -34,16 +36,16 @@ export function startBridge(home: string, extra: readonly string[] = []): Promis
   return new Promise((resolve, reject) => {
     child.once('exit', (code) => reject(new Error(`a bridge ended with ${code}: ${stderr}`)));
     createInterface({ input: child.stdout }).once('line', (line) => {
-      const { url, accessKeyId, secretAccessKey, certificate } = JSON.parse(line) as BridgeKey & {
-        url: string;
-        certificate?: string;
-      };
+      const { url, accessKeyId, secretAccessKey, certificate, app } = JSON.parse(
+        line,
+      ) as BridgeKey & { url: string; certificate?: string; app: string | null };
       const key = accessKeyId === undefined ? undefined : { accessKeyId, secretAccessKey };
       resolve({
         url,
         child,
         ...(key !== undefined && { key }),
         ...(certificate !== undefined && { certificate }),
+        ...(app !== null && { app }),
       });
     });
   });

@@ -8,7 +8,7 @@ import { checkScheme } from '@granary/protocol';
 import { AppServer } from './app-server.js';
 import { isForPages } from './browser-addresses.js';
 import { fittingScheme } from './fitting-scheme.js';
-import { parseListen } from '../commands/app.js';
+import { parseListen } from '../listen-address.js';
 
 describe('the server of the app', () => {
   let folder: string;
@@ -100,10 +100,10 @@ describe('what the app is told', () => {
   });
 
   it('is served where it was asked for', () => {
-    expect(parseListen('127.0.0.1:9080')).toEqual({ host: '127.0.0.1', port: 9080 });
-    expect(parseListen('[::1]:0')).toEqual({ host: '::1', port: 0 });
+    expect(parseListen('127.0.0.1:9080', '--listen', 1)).toEqual({ host: '127.0.0.1', port: 9080 });
+    expect(parseListen('[::1]:0', '--listen', 1)).toEqual({ host: '::1', port: 0 });
     for (const odd of ['9080', ':9080', '127.0.0.1:99999', 'x']) {
-      expect(() => parseListen(odd)).toThrow(/HOST:PORT/);
+      expect(() => parseListen(odd, '--listen', 1)).toThrow(/HOST:PORT/);
     }
   });
 });

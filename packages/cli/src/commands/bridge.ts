@@ -3,12 +3,14 @@ import { answerOf } from '@granary/bridge/client';
 import { type Logger, PeerWatch, systemClock, systemRandom } from '@granary/kad';
 import { parseScheme } from '@granary/protocol';
 import { type Renter, defaultSettings } from '@granary/renter';
+import type { OpenApp } from '../app/open-app.js';
 import { type BridgeDatabaseOptions, withMetadata } from '../bridge-context.js';
 import { type TlsOptions, keepCertificate, tlsSource } from '../bridge-tls.js';
 import { CliError } from '../cli-error.js';
 import { type Context, withRenter } from '../context.js';
 import type { DashboardServer } from '../dashboard/dashboard-server.js';
 import { openDashboard, wantsDashboard } from '../dashboard/open-dashboard.js';
+import { parseListen } from '../listen-address.js';
 import { type MetricsServer, serveMetrics } from '../metrics-server.js';
 import { RequestTally } from '../dashboard/request-tally.js';
 import { parseDuration, parseSize } from '../units.js';
@@ -20,6 +22,7 @@ export interface BridgeOptions extends BridgeDatabaseOptions, TlsOptions {
   readonly region: string;
   readonly domain?: string[];
   readonly metrics?: string;
+  readonly app?: string;
   readonly inline: string;
   readonly pack: string;
   readonly journalInterval: string;
@@ -36,15 +39,8 @@ export async function bridge(
   options: BridgeOptions,
   version: string,
 ): Promise<void> {
-  const at = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(options.listen);
-  const host = at?.[1] ?? at?.[2];
-  const port = Number(at?.[3]);
-  if (host === undefined || port > 65_535) {
-    throw new CliError(
-      'CLI_USAGE',
-      `--listen ${options.listen}: write HOST:PORT, such as 127.0.0.1:9000`,
-    );
-  }
+  const { host, port } = parseListen(options.listen, '--listen', 9000);
+  const appAt = options.app === undefined ? undefined : parseListen(options.app, '--app', 9080);
   const requests = countOf('--requests', options.requests);
   const transfers = countOf('--transfers', options.transfers);
   const domains = (options.domain ?? []).map((domain) => domain.toLowerCase());
@@ -89,6 +85,7 @@ export async function bridge(
     });
     let metricsServer: MetricsServer | undefined;
     let dashboard: DashboardServer | undefined;
+    let app: OpenApp | undefined;
     try {
       metricsServer = await openMetrics(options.metrics, metrics);
       dashboard = await openDashboard(context, async () => {
@@ -108,12 +105,17 @@ export async function bridge(
           logger,
         });
       });
+      if (appAt !== undefined) {
+        const { openApp } = await import('../app/open-app.js');
+        app = await openApp(context, appAt);
+      }
       announce(context, {
         url: running.url,
         region: options.region,
         key,
         metrics: metricsServer?.url,
         dashboard: dashboard?.url,
+        app: app?.url,
         trust: tls?.trust,
       });
       const use = running.useCertificate.bind(running);
@@ -128,6 +130,7 @@ export async function bridge(
       context.output.note('letting requests under way end…');
     } finally {
       await running.close(graceMs);
+      await app?.close();
       await dashboard?.close();
       await metricsServer?.close();
     }
@@ -204,11 +207,12 @@ interface Announcement {
   readonly key: NewKey | undefined;
   readonly metrics: string | undefined;
   readonly dashboard: string | undefined;
+  readonly app: string | undefined;
   readonly trust: string | undefined;
 }
 
 function announce({ output }: Context, about: Announcement): void {
-  const { url, region, key, metrics, dashboard, trust } = about;
+  const { url, region, key, metrics, dashboard, app, trust } = about;
   output.result({
     event: 'ready',
     url,
@@ -216,6 +220,7 @@ function announce({ output }: Context, about: Announcement): void {
     pid: process.pid,
     metrics: metrics ?? null,
     dashboard: dashboard ?? null,
+    app: app ?? null,
     ...(trust !== undefined && { certificate: trust }),
     ...key,
   });
@@ -223,6 +228,7 @@ function announce({ output }: Context, about: Announcement): void {
   output.line(`REST at ${url}/_granary/v1, described by ${url}/_granary/v1/openapi.json`);
   if (metrics !== undefined) output.line(`Metrics at ${metrics}`);
   if (dashboard !== undefined) output.line(`Dashboard at ${dashboard}`);
+  if (app !== undefined) output.line(`The app, and share links, at ${app}`);
   if (trust !== undefined) {
     output.line(`
 No authority vouches for its certificate, so clients have to be told to trust it:

@@ -171,14 +171,14 @@ async function serveApp(
 ): Promise<AppServer> {
   const { AppServer } = await import('../app/app-server.js');
   const { fittingScheme } = await import('../app/fitting-scheme.js');
-  const { parseListen } = await import('./app.js');
+  const { parseListen } = await import('../listen-address.js');
   const { formatScheme } = await import('@granary/protocol');
   const { siteDirectory } = await import('@granary/web');
   const scheme = fittingScheme(farmers.length);
   // Several, and the last ones: whoever plays with the network kills the first ones first.
   const bootstrap = farmers.slice(-4).flatMap(({ browsers }) => browsers);
   return AppServer.start({
-    ...parseListen(listen, '--app'),
+    ...parseListen(listen, '--app', 9080),
     site: siteDirectory,
     network: async () => ({
       bootstrap,
