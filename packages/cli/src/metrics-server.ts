@@ -1,6 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { CliError } from './cli-error.js';
+import { parseListen } from './listen-address.js';
 
 /** A server of Prometheus metrics. */
 export interface MetricsServer {
@@ -21,12 +22,7 @@ export async function serveMetrics(
   where: string,
   collect: () => Promise<{ text: string; type: string }>,
 ): Promise<MetricsServer> {
-  const at = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(where);
-  const host = at?.[1] ?? at?.[2];
-  const port = Number(at?.[3]);
-  if (host === undefined || port > 65_535) {
-    throw new CliError('CLI_USAGE', `--metrics ${where}: write HOST:PORT, such as 127.0.0.1:9464`);
-  }
+  const { host, port } = parseListen(where, '--metrics', 9464);
   const server = createServer({ requestTimeout: 10_000, headersTimeout: 5_000 });
   server.maxConnections = 32;
   server.on('request', (request, response) => {

@@ -1,6 +1,7 @@
 import { type KademliaNode, messageOf, parseAddress } from '@granary/kad';
 import type { Context } from '../context.js';
 import { isLoopback } from '../reachability.js';
+import { startVisitingNode } from '../visiting-node.js';
 
 /** The most addresses that pages are given to join by. */
 const MAX_ADDRESSES = 24;
@@ -30,33 +31,12 @@ export class BrowserAddresses {
    * joined is done without.
    */
   static async open(context: Context): Promise<BrowserAddresses> {
-    const { config, dialer, logger, signal } = context;
+    const { config, logger, signal } = context;
     const all = config.bootstrap ?? [];
     const given = all.filter(isForPages);
     const others = all.filter((address) => parseAddress(address).scheme === 'https');
     if (others.length === 0) return new BrowserAddresses(given, undefined);
-    const {
-      HttpsTransport,
-      Identity,
-      KademliaNode,
-      MemoryValueStore,
-      createTlsCredentials,
-      proxiedKademliaOptions,
-      standardPlugins,
-    } = await import('@granary/kad');
-    const identity = Identity.generate();
-    const node = new KademliaNode({
-      identity,
-      transport: new HttpsTransport({
-        credentials: await createTlsCredentials(identity),
-        ...(dialer !== undefined && { dialer }),
-      }),
-      ...(dialer !== undefined && { options: proxiedKademliaOptions }),
-      storage: new MemoryValueStore(),
-      logger,
-      plugins: standardPlugins({ difficulty: config.difficulty ?? 0 }),
-    });
-    await node.start();
+    const node = await startVisitingNode(context);
     try {
       await node.join(others, { signal });
     } catch (error) {

@@ -2,6 +2,7 @@ import { openApp } from '../app/open-app.js';
 import type { Context } from '../context.js';
 import { parseListen } from '../listen-address.js';
 import { isLoopback } from '../reachability.js';
+import { until } from '../until.js';
 
 /** Options of `granary app`. */
 export interface AppOptions {
@@ -27,10 +28,7 @@ export async function app(context: Context, options: AppOptions): Promise<void> 
         ? `Pages join the network by ${bootstrap.join(' and ')}`
         : 'No farmer is known that pages can reach (granary farm --browser-port): users have to type addresses. Name some with --bootstrap.',
     );
-    await new Promise<void>((done) => {
-      if (signal.aborted) return done();
-      signal.addEventListener('abort', () => done(), { once: true });
-    });
+    await until(signal);
   } finally {
     await server.close();
   }

@@ -5,6 +5,7 @@ import { type Context, withRenter } from '../context.js';
 import { printable, table } from '../output.js';
 import { parseRemotePath } from '../remote-path.js';
 import { parseDuration } from '../units.js';
+import { startVisitingNode } from '../visiting-node.js';
 
 async function read(file: string): Promise<string> {
   if (file === '-') return text(process.stdin);
@@ -44,32 +45,9 @@ export async function auditKit(
 /** `granary audit` */
 export async function audit(context: Context, file: string): Promise<void> {
   const { parseAuditKit, runAuditKit } = await import('@granary/renter');
-  const {
-    HttpsTransport,
-    Identity,
-    KademliaNode,
-    MemoryValueStore,
-    createTlsCredentials,
-    proxiedKademliaOptions,
-    standardPlugins,
-  } = await import('@granary/kad');
-  const { output, config, dialer, logger, signal } = context;
+  const { output, config, signal } = context;
   const kit = parseAuditKit(await read(file));
-  const identity = Identity.generate();
-  const credentials = await createTlsCredentials(identity);
-  const node = new KademliaNode({
-    identity,
-    transport: new HttpsTransport({
-      credentials,
-      logger,
-      ...(dialer !== undefined && { dialer }),
-    }),
-    ...(dialer !== undefined && { options: proxiedKademliaOptions }),
-    storage: new MemoryValueStore(),
-    logger,
-    plugins: standardPlugins({ difficulty: config.difficulty ?? 0 }),
-  });
-  await node.start();
+  const node = await startVisitingNode(context);
   try {
     await node.join(config.bootstrap ?? [], { signal });
     const counts = { held: 0, failed: 0, unanswered: 0 };

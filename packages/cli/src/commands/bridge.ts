@@ -14,6 +14,7 @@ import { parseListen } from '../listen-address.js';
 import { type MetricsServer, serveMetrics } from '../metrics-server.js';
 import { RequestTally } from '../dashboard/request-tally.js';
 import { parseDuration, parseSize } from '../units.js';
+import { until } from '../until.js';
 import { type NewKey, makeKey } from './access-keys.js';
 
 /** Options of `granary bridge`. */
@@ -120,7 +121,7 @@ export async function bridge(
       });
       const use = running.useCertificate.bind(running);
       await Promise.all([
-        stopped(signal),
+        until(signal),
         options.care ? care(context, renter) : undefined,
         // A service that is told to reload must not end; a terminal that is gone ends what ran in it.
         tls !== undefined || process.stdin.isTTY !== true
@@ -192,13 +193,6 @@ async function care({ logger, signal }: Context, renter: Renter): Promise<void> 
     .catch((error: unknown) => {
       if (!signal.aborted) throw error;
     });
-}
-
-function stopped(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 }
 
 interface Announcement {

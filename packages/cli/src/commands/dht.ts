@@ -5,6 +5,7 @@ import { type Context } from '../context.js';
 import { CliError } from '../cli-error.js';
 import { table } from '../output.js';
 import { formatDuration } from '../units.js';
+import { startVisitingNode } from '../visiting-node.js';
 
 /** Run a node of its own, with an identity for this call only, and do something with it. */
 async function withNode<T>(
@@ -13,30 +14,7 @@ async function withNode<T>(
   work: (node: KademliaNode) => Promise<T>,
   plugins: readonly Plugin[] = [],
 ): Promise<T> {
-  const {
-    HttpsTransport,
-    Identity,
-    KademliaNode,
-    MemoryValueStore,
-    createTlsCredentials,
-    proxiedKademliaOptions,
-    standardPlugins,
-  } = await import('@granary/kad');
-  const { dialer } = context;
-  const { difficulty = 0 } = context.config;
-  const identity = Identity.generate();
-  const node = new KademliaNode({
-    identity,
-    transport: new HttpsTransport({
-      credentials: await createTlsCredentials(identity),
-      ...(dialer !== undefined && { dialer }),
-    }),
-    ...(dialer !== undefined && { options: proxiedKademliaOptions }),
-    storage: new MemoryValueStore(),
-    logger: context.logger,
-    plugins: [...standardPlugins({ difficulty }), ...plugins],
-  });
-  await node.start();
+  const node = await startVisitingNode(context, plugins);
   try {
     if (join) {
       const bootstrap = context.config.bootstrap ?? [];

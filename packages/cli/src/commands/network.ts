@@ -10,6 +10,7 @@ import type { DashboardServer } from '../dashboard/dashboard-server.js';
 import type { NetworkSource } from '../dashboard/network-source.js';
 import { openDashboard } from '../dashboard/open-dashboard.js';
 import { table } from '../output.js';
+import { until } from '../until.js';
 
 /** Options of `granary network`. */
 export interface NetworkOptions {
@@ -149,10 +150,7 @@ In another terminal, in this directory:
 
 ${app === undefined ? '' : `The app for your files, in a browser: ${app.url}\n`}${dashboard === undefined ? '' : `Dashboard, in a browser: ${dashboard.url}\n`}
 Ctrl-C stops them all${options.dir === undefined ? ' and removes their data' : ''}.`);
-    await new Promise<void>((done) => {
-      if (signal.aborted) return done();
-      signal.addEventListener('abort', () => done(), { once: true });
-    });
+    await until(signal);
   } finally {
     stopping = true;
     await dashboard?.close();
