@@ -114,8 +114,10 @@ export {
   type TunnelReceiptBody,
 } from './tunnel-receipt.js';
 export { checkScheme, formatScheme, parseScheme, type RedundancyScheme } from './scheme.js';
+export { MAX_SEALED_SIZE } from './sealed-record.js';
 export {
   MAX_SEGMENT_SIZE,
+  layoutFields,
   parseManifest,
   parseSegmentRecord,
   type Manifest,
@@ -165,7 +167,6 @@ export {
 } from './contract-listing.js';
 export {
   GET_ROOT_METHOD,
-  MAX_ROOT_SIZE,
   PUT_ROOT_METHOD,
   parseRootRecord,
   rootKeyOf,

@@ -5,16 +5,8 @@ import { checkScheme, schemeSchema } from './scheme.js';
 /** The most ciphertext in a segment. */
 export const MAX_SEGMENT_SIZE = 64 * 1024 * 1024;
 
-const manifestSchema = z.strictObject({
-  version: z.literal(1),
-  objectId: z.string().regex(/^[0-9a-f]{32}$/),
-  bucket: z.string(),
-  name: z.string(),
-  size: byteCount,
-  sha256: hash32,
-  created: timestamp,
-  scheme: schemeSchema,
-  segmentSize: z.number().int().min(1).max(MAX_SEGMENT_SIZE),
+/** How segments are laid out: ciphertext bytes in an encryption chunk, and in an erasure-coding cell. */
+export const layoutFields = {
   chunkSize: z
     .number()
     .int()
@@ -25,6 +17,19 @@ const manifestSchema = z.strictObject({
     .int()
     .min(1)
     .max(1024 * 1024),
+};
+
+const manifestSchema = z.strictObject({
+  version: z.literal(1),
+  objectId: z.string().regex(/^[0-9a-f]{32}$/),
+  bucket: z.string(),
+  name: z.string(),
+  size: byteCount,
+  sha256: hash32,
+  created: timestamp,
+  scheme: schemeSchema,
+  segmentSize: z.number().int().min(1).max(MAX_SEGMENT_SIZE),
+  ...layoutFields,
   segments: z.number().int().min(0),
 });
 

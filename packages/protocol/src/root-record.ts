@@ -1,25 +1,20 @@
-import { type Identity, concatBytes, sha256, toBase64, utf8 } from '@granary/kad';
+import { type Identity, concatBytes, sha256, utf8 } from '@granary/kad';
 import { z } from 'zod';
 import { ProtocolError } from './errors.js';
 import { hash32, parseWith, publicKeyHex, signatureHex } from './fields.js';
 import { fromHex, toHex } from './hex.js';
+import { sealedFields, sealedText } from './sealed-record.js';
 import { checkDocument, signDocument } from './signed.js';
 
 /** The signed RPC that gives a farmer a renter's root record. */
 export const PUT_ROOT_METHOD = 'PUT_ROOT';
 /** The signed RPC that asks for it. */
 export const GET_ROOT_METHOD = 'GET_ROOT';
-/** The most bytes sealed in a root record. */
-export const MAX_ROOT_SIZE = 128 * 1024;
 
 const bodySchema = z.strictObject({
   renter: hash32,
   renterKey: publicKeyHex,
-  sequence: z.number().int().min(1).max(Number.MAX_SAFE_INTEGER),
-  sealed: z
-    .string()
-    .max(Math.ceil(MAX_ROOT_SIZE / 3) * 4)
-    .regex(/^[A-Za-z0-9+/]*={0,2}$/, 'must be base64'),
+  ...sealedFields,
 });
 const recordSchema = z.strictObject({ body: bodySchema, signature: signatureHex });
 
@@ -39,14 +34,11 @@ export function rootKeyOf(renter: string): string {
 
 /** Sign a root record. @throws ProtocolError PROTOCOL_TOO_LARGE. */
 export function signRootRecord(renter: Identity, sequence: number, sealed: Uint8Array): RootRecord {
-  if (sealed.length > MAX_ROOT_SIZE) {
-    throw new ProtocolError('PROTOCOL_TOO_LARGE', `${LABEL}: over ${MAX_ROOT_SIZE} bytes`);
-  }
   const body = {
     renter: renter.nodeId,
     renterKey: toHex(renter.publicKey),
     sequence,
-    sealed: toBase64(sealed),
+    sealed: sealedText(sealed, LABEL),
   };
   return { body, signature: signDocument(renter, LABEL, body) };
 }

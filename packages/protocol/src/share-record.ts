@@ -1,9 +1,9 @@
-import { type Identity, concatBytes, sha256, toBase64, utf8 } from '@granary/kad';
+import { type Identity, concatBytes, sha256, utf8 } from '@granary/kad';
 import { z } from 'zod';
 import { ProtocolError } from './errors.js';
 import { hash32, parseWith, publicKeyHex, signatureHex } from './fields.js';
 import { fromHex, toHex } from './hex.js';
-import { MAX_ROOT_SIZE } from './root-record.js';
+import { sealedFields, sealedText } from './sealed-record.js';
 import { checkDocument, signDocument } from './signed.js';
 
 /** The signed RPC that gives a farmer a page of a share. */
@@ -22,11 +22,7 @@ const bodySchema = z.strictObject({
   share: hash32,
   shareKey: publicKeyHex,
   page,
-  sequence: z.number().int().min(1).max(Number.MAX_SAFE_INTEGER),
-  sealed: z
-    .string()
-    .max(Math.ceil(MAX_ROOT_SIZE / 3) * 4)
-    .regex(/^[A-Za-z0-9+/]*={0,2}$/, 'must be base64'),
+  ...sealedFields,
 });
 const recordSchema = z.strictObject({ body: bodySchema, signature: signatureHex });
 
@@ -59,15 +55,12 @@ export function signShareRecord(
   sequence: number,
   sealed: Uint8Array,
 ): ShareRecord {
-  if (sealed.length > MAX_ROOT_SIZE) {
-    throw new ProtocolError('PROTOCOL_TOO_LARGE', `${LABEL}: over ${MAX_ROOT_SIZE} bytes`);
-  }
   const body = {
     share: owner.nodeId,
     shareKey: toHex(owner.publicKey),
     page: pageNumber,
     sequence,
-    sealed: toBase64(sealed),
+    sealed: sealedText(sealed, LABEL),
   };
   return { body, signature: signDocument(owner, LABEL, body) };
 }

@@ -1,7 +1,7 @@
 import { gzip } from '#renter/compression';
 import { type Contact, messageOf, utf8 } from '@granary/kad';
 import {
-  MAX_ROOT_SIZE,
+  MAX_SEALED_SIZE,
   PUT_ROOT_METHOD,
   type RootRecord,
   parseRootRecord,
@@ -115,7 +115,7 @@ export class IndexPublisher {
       lines,
     };
     const sealed = await sealRoot(keys, root);
-    if (sealed.length > MAX_ROOT_SIZE) {
+    if (sealed.length > MAX_SEALED_SIZE) {
       throw new RenterError('RENTER_INDEX', 'the index has outgrown its root record');
     }
     // A number is never used twice, whatever becomes of the attempt.

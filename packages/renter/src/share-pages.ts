@@ -7,6 +7,7 @@ import {
   type SegmentRecord,
   type ShareRecord,
   fromHex,
+  layoutFields,
   readerOf,
   signReadGrant,
   toHex,
@@ -63,16 +64,7 @@ const objectSchema = z.strictObject({
   expires: time.nullable(),
   k: z.number().int().min(1).max(256),
   n: z.number().int().min(1).max(256),
-  chunkSize: z
-    .number()
-    .int()
-    .min(32)
-    .max(1024 * 1024),
-  cellSize: z
-    .number()
-    .int()
-    .min(1)
-    .max(1024 * 1024),
+  ...layoutFields,
   segmentBytes: z.number().int().min(1).max(MAX_SEGMENT_SIZE),
   segments: z.number().int().min(0),
   perPage: z.number().int().min(1),
