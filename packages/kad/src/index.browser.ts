@@ -2,6 +2,7 @@
 export { KadError, messageOf, type KadErrorCode } from './errors.js';
 export { silentLogger, type Logger } from './logger.js';
 export { systemClock, type Clock } from './clock.js';
+export { pause } from './pause.js';
 export { randomFraction, systemRandom, type Random } from './random.js';
 export { sha256 } from './sha256.js';
 export { allowManyListeners } from './listeners.js';

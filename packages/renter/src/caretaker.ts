@@ -1,4 +1,4 @@
-import { messageOf, randomFraction } from '@granary/kad';
+import { messageOf, pause, randomFraction } from '@granary/kad';
 import type { Manifest } from '@granary/protocol';
 import { all } from './all.js';
 import { type AuditReport, Auditor } from './auditor.js';
@@ -224,20 +224,9 @@ export class Caretaker {
         if (signal.aborted) return;
         onRound({ error });
       }
-      // A round that was all but over ends well although it was told to stop.
-      if (signal.aborted) return;
-      await new Promise<void>((resolve) => {
-        const timer = clock.setTimeout(
-          done,
-          settings.roundMs * (0.75 + randomFraction(random) / 2),
-        );
-        function done() {
-          clock.clearTimeout(timer);
-          signal.removeEventListener('abort', done);
-          resolve();
-        }
-        signal.addEventListener('abort', done, { once: true });
-      });
+      const wait = settings.roundMs * (0.75 + randomFraction(random) / 2);
+      // It ends at once, too, when the round was told to stop and had nothing left to do.
+      await pause(clock, wait, signal);
     }
   }
 

@@ -1,5 +1,4 @@
-import type { Clock, Logger, Random } from '@granary/kad';
-import { randomFraction } from '@granary/kad';
+import { type Clock, type Logger, type Random, pause, randomFraction } from '@granary/kad';
 import { errorText } from '../error-text.js';
 import type { JobStore } from '../metadata/metadata-store.js';
 import type { Job } from '../metadata/records.js';
@@ -58,7 +57,7 @@ export class LeasedRounds {
       } catch (error) {
         if (!signal.aborted) logger.warn({ error: errorText(error) }, failure);
       }
-      await this.pause(this.lookMs * (0.75 + randomFraction(random) / 2));
+      await pause(clock, this.lookMs * (0.75 + randomFraction(random) / 2), signal);
     }
   }
 
@@ -94,20 +93,5 @@ export class LeasedRounds {
     // Due by the time that whoever looks next may come by.
     const due = clock.now() + roundMs - this.lookMs / 4;
     await jobs.finishJob(lease, { due });
-  }
-
-  private pause(ms: number): Promise<void> {
-    const { clock } = this.parts;
-    const { signal } = this.stopping;
-    return new Promise((resolve) => {
-      if (signal.aborted) return resolve();
-      const end = () => {
-        clock.clearTimeout(timer);
-        signal.removeEventListener('abort', end);
-        resolve();
-      };
-      const timer = clock.setTimeout(end, ms);
-      signal.addEventListener('abort', end);
-    });
   }
 }

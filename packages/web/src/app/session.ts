@@ -1,5 +1,5 @@
 import { deleteDB } from 'idb';
-import { silentLogger } from '@granary/kad';
+import { pause, silentLogger, systemClock } from '@granary/kad';
 import { type CareReport, Renter, RenterKeys } from '@granary/renter';
 import type { StreamDesk } from '../stream-worker/stream-desk.js';
 import type { AppDatabase } from './app-database.js';
@@ -195,7 +195,7 @@ export class Session {
       } catch (error) {
         if (signal.aborted) return;
         this.change({ network: 'unreachable', trouble: troubleOf(error) });
-        await this.pause(REJOIN_MS);
+        await pause(systemClock, REJOIN_MS, signal);
       }
     }
   }
@@ -205,7 +205,7 @@ export class Session {
     const { signal } = this.stop;
     try {
       await navigator.locks.request(`granary care ${this.account}`, { signal }, async () => {
-        await this.pause(CARE_AFTER_MS);
+        await pause(systemClock, CARE_AFTER_MS, signal);
         if (signal.aborted) return;
         await this.renter.keepCare(signal, (result) => {
           const at = Date.now();
@@ -225,7 +225,7 @@ export class Session {
     while (!this.stop.signal.aborted) {
       const nodes = this.renter.node.contacts().length;
       if (nodes !== this.status.get().nodes) this.change({ nodes });
-      await this.pause(LOOK_MS);
+      await pause(systemClock, LOOK_MS, this.stop.signal);
     }
   }
 
@@ -249,20 +249,6 @@ export class Session {
 
   private tell(message: Message): void {
     if (!this.stop.signal.aborted) this.others.postMessage(message);
-  }
-
-  private pause(ms: number): Promise<void> {
-    const { signal } = this.stop;
-    return new Promise((resolve) => {
-      if (signal.aborted) return resolve();
-      const timer = setTimeout(done, ms);
-      function done() {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', done);
-        resolve();
-      }
-      signal.addEventListener('abort', done, { once: true });
-    });
   }
 }
 
