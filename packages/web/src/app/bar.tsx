@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks';
 import { ago, counted } from '../design/format.js';
-import { ThemeButton } from '../design/theme.js';
+import { Live, PageBar } from '../design/page-bar.js';
 import { Confirm, Dialog } from './dialog.js';
 import { Icon } from './icons.js';
 import { Menu } from './menu.js';
@@ -22,11 +22,7 @@ export function connectionOf({ network, online, nodes }: SessionStatus): {
 
 function Connection({ session }: { readonly session: Session }) {
   const { good, text } = connectionOf(useStore(session.status));
-  return (
-    <span class={`live ${good ? '' : 'lost'}`} role="status">
-      {text}
-    </span>
-  );
+  return <Live good={good} text={text} role="status" />;
 }
 
 /** The bar at the top. */
@@ -42,15 +38,10 @@ export function Bar(props: {
   const close = () => setShown(undefined);
   return (
     <>
-      <header class="bar">
-        <div>
-          <p class="brand">
-            <img src="./favicon.svg" alt="" />
-            <span>Granary</span>
-          </p>
-          {session !== undefined && <Connection session={session} />}
-          <ThemeButton />
-          {session !== undefined && (
+      <PageBar
+        title="Granary"
+        last={
+          session !== undefined && (
             <Menu
               label="Account"
               items={[
@@ -67,9 +58,11 @@ export function Bar(props: {
             >
               <Icon name="person" />
             </Menu>
-          )}
-        </div>
-      </header>
+          )
+        }
+      >
+        {session !== undefined && <Connection session={session} />}
+      </PageBar>
       {shown === 'settings' && (
         <Dialog title="Settings" onClose={close}>
           <SettingsForm host={host} own={own} onSave={onSettings} />

@@ -1,7 +1,7 @@
 import { useEffect, useMemo, useReducer, useState } from 'preact/hooks';
 import { date, shortId } from '../design/format.js';
 import { LevelIcon } from '../design/icons.js';
-import { ThemeButton } from '../design/theme.js';
+import { Live, PageBar } from '../design/page-bar.js';
 import type { State } from '../messages/stream.js';
 import { BridgeView } from './bridge-view.js';
 import { connect } from './connection.js';
@@ -106,51 +106,41 @@ export function App() {
       <a class="skip" href="#main">
         To the content
       </a>
-      <header class="bar">
-        <div>
-          <p class="brand">
-            <img src="./favicon.svg" alt="" />
-            <span>{state === undefined ? 'Granary' : nameOf(state)}</span>
-          </p>
-          {state !== undefined && (
-            <nav aria-label="Sections">
-              <ul>
-                {SECTIONS[state.kind].map(([id, title]) => (
-                  <li key={id}>
-                    <a href={`#${id}`}>{title}</a>
-                  </li>
-                ))}
-              </ul>
-            </nav>
-          )}
-          <span class={`live ${connection === 'live' ? '' : 'lost'}`}>
-            {connection === 'live'
-              ? 'live'
-              : connection === 'connecting'
-                ? 'connecting'
-                : 'not live'}
-          </span>
-          <div class="segments" role="group" aria-label="Span of the plots">
-            <button
-              type="button"
-              class="button"
-              aria-pressed={span === 'recent'}
-              onClick={() => setSpan('recent')}
-            >
-              15 min
-            </button>
-            <button
-              type="button"
-              class="button"
-              aria-pressed={span === 'day'}
-              onClick={() => setSpan('day')}
-            >
-              24 h
-            </button>
-          </div>
-          <ThemeButton />
+      <PageBar title={state === undefined ? 'Granary' : nameOf(state)}>
+        {state !== undefined && (
+          <nav aria-label="Sections">
+            <ul>
+              {SECTIONS[state.kind].map(([id, title]) => (
+                <li key={id}>
+                  <a href={`#${id}`}>{title}</a>
+                </li>
+              ))}
+            </ul>
+          </nav>
+        )}
+        <Live
+          good={connection === 'live'}
+          text={connection === 'live' || connection === 'connecting' ? connection : 'not live'}
+        />
+        <div class="segments" role="group" aria-label="Span of the plots">
+          <button
+            type="button"
+            class="button"
+            aria-pressed={span === 'recent'}
+            onClick={() => setSpan('recent')}
+          >
+            15 min
+          </button>
+          <button
+            type="button"
+            class="button"
+            aria-pressed={span === 'day'}
+            onClick={() => setSpan('day')}
+          >
+            24 h
+          </button>
         </div>
-      </header>
+      </PageBar>
       <main id="main" tabIndex={-1}>
         <HeadlineBox {...message} />
         <HistoryContext.Provider value={rows}>

@@ -3,7 +3,7 @@ import { parseShareLink } from '@granary/protocol';
 import { type SharedObject, openShare } from '@granary/renter';
 import { Announcer } from '../app/announcer.js';
 import { hostNetwork } from '../app/network-settings.js';
-import { ThemeButton } from '../design/theme.js';
+import { PageBar } from '../design/page-bar.js';
 import { StreamDesk } from '../stream-worker/stream-desk.js';
 import { type ShareTrouble, shareTroubleOf } from './share-trouble.js';
 import { SharedView } from './shared-view.js';
@@ -60,15 +60,7 @@ export function SharePage() {
       <a class="skip" href="#main" onClick={skip}>
         To the content
       </a>
-      <header class="bar">
-        <div>
-          <p class="brand">
-            <img src="./favicon.svg" alt="" />
-            <span>Granary</span>
-          </p>
-          <ThemeButton />
-        </div>
-      </header>
+      <PageBar title="Granary" />
       <main id="main" tabIndex={-1}>
         {state.kind === 'opening' && (
           <p class="soft waiting" role="status">
