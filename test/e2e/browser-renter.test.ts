@@ -7,6 +7,7 @@ import { generateWords } from '@granary/renter';
 import { launchBrowser, noBrowser } from './support/browser.js';
 import { type FarmerProcess, TestNetwork, granary, granaryJson, kill } from './support/granary.js';
 import { type BuiltPage, buildPage, scriptsOf } from './support/page.js';
+import { pattern } from './support/pattern.js';
 
 interface Failure {
   code: string;
@@ -54,18 +55,6 @@ const NOTE = [300_000, 2] as const;
 const BIG = [40 * MB, 3] as const;
 const redundancy = { k: 3, repair: 4, success: 8, n: 8 };
 
-/** The same bytes as `pattern` in the page. */
-function pattern(size: number, seed: number): Buffer {
-  const words = new Uint32Array(Math.ceil(size / 4));
-  let x = seed;
-  for (let i = 0; i < words.length; i += 1) {
-    x ^= x << 13;
-    x ^= x >>> 17;
-    x ^= x << 5;
-    words[i] = x;
-  }
-  return Buffer.from(words.buffer, 0, size);
-}
 const hashOf = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
 const hashes = (object: readonly [number, number]) => hashOf(pattern(...object));
 

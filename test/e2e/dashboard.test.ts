@@ -1,12 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import type Axe from 'axe-core';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { expectNoFaults, loadAxe } from './support/accessibility.js';
 import { launchBrowser, noBrowser } from './support/browser.js';
 import { GRANARY, granaryJson, realFile } from './support/granary.js';
 
@@ -101,8 +100,7 @@ describe.skipIf(noBrowser !== undefined)(`dashboards in Chromium ${noBrowser ?? 
   beforeAll(async () => {
     if (noBrowser !== undefined) return;
     directory = await mkdtemp(join(tmpdir(), 'granary-dashboard-'));
-    const require = createRequire(import.meta.url);
-    axe = await readFile(require.resolve('axe-core/axe.min.js'), 'utf8');
+    axe = await loadAxe();
     const launching = launchBrowser();
     network = await start(['network', '--farmers', '5'], '/nonexistent');
     const { home, bootstrap } = network.ready;
@@ -145,27 +143,11 @@ describe.skipIf(noBrowser !== undefined)(`dashboards in Chromium ${noBrowser ?? 
 
   it('have no faults that axe finds, in light and dark, wide and narrow', async () => {
     for (const [name, page] of pages) {
-      for (const [width, colorScheme] of [
+      await expectNoFaults(page, axe, name, [
         [1280, 'light'],
         [390, 'dark'],
         [1280, 'dark'],
-      ] as const) {
-        await page.setViewportSize({ width, height: 900 });
-        await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-        await page.evaluate(axe);
-        const violations = await page.evaluate(async () => {
-          const { axe: checker } = globalThis as unknown as { axe: typeof Axe };
-          const { violations: found } = await checker.run();
-          return found.map(({ id, nodes }) => `${id}: ${nodes.map((n) => n.html).join(' | ')}`);
-        });
-        expect([name, width, colorScheme, violations]).toEqual([name, width, colorScheme, []]);
-        // Nothing sticks out to the side.
-        const overflow = await page.evaluate(
-          () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
-        );
-        expect([name, width, overflow]).toEqual([name, width, 0]);
-      }
-      await page.setViewportSize({ width: 1280, height: 900 });
+      ]);
     }
   });
 

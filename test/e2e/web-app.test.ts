@@ -1,15 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import type Axe from 'axe-core';
 import type { Browser, BrowserContext, Download, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { expectNoFaults, loadAxe } from './support/accessibility.js';
 import { launchBrowser, noBrowser } from './support/browser.js';
 import { GRANARY } from './support/granary.js';
+import { pattern } from './support/pattern.js';
 
 // Less than other networks of processes have: what hangs here is to be heard of soon.
 vi.setConfig({ testTimeout: 120_000 });
@@ -24,19 +24,6 @@ const MB = 1_000_000;
 /** Of 8 farmers any 3 are enough, and an upload has all 8. */
 const SCHEME = { k: 3, n: 8, text: '3/4/8/8' };
 const hashOf = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
-
-/** Bytes that don't compress, the same for the same seed. */
-function pattern(size: number, seed: number): Buffer {
-  const words = new Uint32Array(Math.ceil(size / 4));
-  let x = seed;
-  for (let i = 0; i < words.length; i += 1) {
-    x ^= x << 13;
-    x ^= x >>> 17;
-    x ^= x << 5;
-    words[i] = x;
-  }
-  return Buffer.from(words.buffer, 0, size);
-}
 
 /** A minute of a tone that rises: a WAV file, which can be sought through. */
 function wav(): Buffer {
@@ -154,35 +141,19 @@ describe.skipIf(noBrowser !== undefined)(`the web app in Chromium ${noBrowser ??
 
   /** What axe finds, and whether anything sticks out to the side, in both themes and widths. */
   async function check(on: Page, view: string): Promise<void> {
-    await on.evaluate(axe);
-    for (const [width, colorScheme] of [
+    await expectNoFaults(on, axe, view, [
       [1280, 'light'],
       [390, 'dark'],
       [1280, 'dark'],
       [390, 'light'],
-    ] as const) {
-      await on.setViewportSize({ width, height: 900 });
-      await on.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-      const violations = await on.evaluate(async () => {
-        const { axe: checker } = globalThis as unknown as { axe: typeof Axe };
-        const { violations: found } = await checker.run();
-        return found.map(({ id, nodes }) => `${id}: ${nodes.map((n) => n.html).join(' | ')}`);
-      });
-      expect([view, width, colorScheme, violations]).toEqual([view, width, colorScheme, []]);
-      const overflow = await on.evaluate(
-        () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
-      );
-      expect([view, width, overflow]).toEqual([view, width, 0]);
-    }
-    await on.setViewportSize({ width: 1280, height: 900 });
+    ]);
     await on.emulateMedia({ colorScheme: 'light' });
   }
 
   beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), 'granary-web-app-'));
     await writeFile(join(directory, 'big.bin'), big);
-    const require = createRequire(import.meta.url);
-    axe = await readFile(require.resolve('axe-core/axe.min.js'), 'utf8');
+    axe = await loadAxe();
     const launching = launchBrowser();
     const args = ['network', '--browsers', '--farmers', String(SCHEME.n), '--no-dashboard'];
     network = spawn(process.execPath, [GRANARY, ...args, '--json', '--log-level', 'error'], {
