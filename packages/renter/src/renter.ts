@@ -66,6 +66,7 @@ import type {
   RenterStatus,
 } from './renter-types.js';
 import { type SegmentEngine, defaultEngine } from './segment-engine.js';
+import { Budget } from './segment-pipeline.js';
 import { type ShareInfo, type ShareOptions, Sharing } from './sharing.js';
 import {
   type RenterSettings,
@@ -242,7 +243,7 @@ export class Renter {
       logger,
       paths,
     );
-    const engine = parts.engine ?? defaultEngine();
+    const engine = parts.engine ?? defaultEngine(clock);
     const core = {
       keys,
       store,
@@ -251,6 +252,7 @@ export class Renter {
       pool,
       payments,
       engine,
+      uploadMemory: new Budget(settings.uploadMemory),
       settings,
       logger,
       clock,
