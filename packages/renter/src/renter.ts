@@ -15,6 +15,7 @@ import {
   type Random,
   proxiedKademliaOptions,
   standardPlugins,
+  ShortLivedBuffers,
   systemClock,
   systemRandom,
 } from '@granary/kad';
@@ -235,6 +236,7 @@ export class Renter {
       connectTimeoutMs,
       stallTimeoutMs,
       meter: payments,
+      buffers: new ShortLivedBuffers(),
     };
     const pool = new ConnectionPool(
       context,

@@ -11,6 +11,7 @@ import {
   type Random,
   messageOf,
   proxiedKademliaOptions,
+  ShortLivedBuffers,
   silentLogger,
   standardPlugins,
   systemClock,
@@ -169,6 +170,7 @@ export class SharedObject {
         random,
         connectTimeoutMs: settings.connectTimeoutMs,
         stallTimeoutMs: settings.stallTimeoutMs,
+        buffers: new ShortLivedBuffers(),
       },
       directory,
       // Whoever reads does not pay.
@@ -176,7 +178,7 @@ export class SharedObject {
       logger,
     );
     const store = { changeContract: () => Promise.resolve() };
-    const engine = parts.engine ?? defaultEngine();
+    const engine = parts.engine ?? defaultEngine(clock);
     const core = { pool, directory, store, settings, clock, logger, engine };
     const closing = new AbortController();
     const shared = new SharedObject(link, keys, network, core, pool, closing);
