@@ -185,24 +185,6 @@ describe('an access grant', () => {
     expect(await failure(openGrant(other, { clock: granary.clock }))).toBe('RENTER_SHARE');
   });
 
-  it('that was taken back is refused by its record and by farmers', async () => {
-    const granted = await renter.grant(scopeOf('album/'));
-    const text = await textOf(granted);
-    const before = await open(text);
-    await bytesOf(before, 'album/1.jpg', 0, 10);
-    expect(await renter.revokeGrant(granted.id.slice(0, 6))).toMatchObject({
-      state: 'revoked',
-      untold: 0,
-    });
-    expect(await failure(open(text))).toBe('RENTER_SHARE_ENDED');
-    // Who had it open knows where the shards are, and is refused by those that have them.
-    expect(await failure(bytesOf(before, 'album/2.jpg'))).toBe('RENTER_SHARE_ENDED');
-    expect(await failure(renter.revokeGrant('ff'.repeat(8)))).toBe('RENTER_NOT_FOUND');
-    granary.clock.shift += 31 * 24 * 3600 * 1000;
-    await renter.care();
-    expect((await renter.grants()).some(({ id }) => id === granted.id)).toBe(false);
-  });
-
   it('that has expired says so, to who opens it then and to who opened it before', async () => {
     const granted = await renter.grant(scopeOf('album/'), {
       expires: granary.clock.now() + 3_600_000,
@@ -217,6 +199,26 @@ describe('an access grant', () => {
     expect(found).toMatchObject({ state: 'expired' });
     const past = { expires: granary.clock.now() };
     expect(await failure(renter.grant(scopeOf(''), past))).toBe('RENTER_SHARE');
+  });
+
+  it('that was taken back is refused by its record and by farmers', async () => {
+    const granted = await renter.grant(scopeOf('album/'), {
+      expires: granary.clock.now() + 3_600_000,
+    });
+    const text = await textOf(granted);
+    const before = await open(text);
+    await bytesOf(before, 'album/1.jpg', 0, 10);
+    expect(await renter.revokeGrant(granted.id.slice(0, 6))).toMatchObject({
+      state: 'revoked',
+      untold: 0,
+    });
+    expect(await failure(open(text))).toBe('RENTER_SHARE_ENDED');
+    // Who had it open knows where the shards are, and is refused by those that have them.
+    expect(await failure(bytesOf(before, 'album/2.jpg'))).toBe('RENTER_SHARE_ENDED');
+    expect(await failure(renter.revokeGrant('ff'.repeat(8)))).toBe('RENTER_NOT_FOUND');
+    granary.clock.shift += 31 * 24 * 3600 * 1000;
+    await renter.care();
+    expect((await renter.grants()).some(({ id }) => id === granted.id)).toBe(false);
   });
 });
 
@@ -240,10 +242,14 @@ describe('an access grant, when the network changes', () => {
     const report = await renter.care();
     expect(report.repaired).toBeGreaterThan(0);
     expect(report.shares.failures).toEqual([]);
+    expect((await bytesOf(before, 'kept/file')).equals(content)).toBe(true);
     for (const { nodeId } of farmers.slice(3)) await granary.remove(granary.farmer(nodeId));
     // Of those that it first led to nobody is left.
     expect((await bytesOf(before, 'kept/file')).equals(content)).toBe(true);
 
+    const bootstrap = [granary.farmers.at(-1)!.address];
+    await granary.addFarmer({ bootstrap });
+    await granary.addFarmer({ bootstrap });
     const other = await granary.renter('other');
     await other.recover();
     expect(await other.grants()).toMatchObject([{ id: granted.id, state: 'open', placed: 0 }]);

@@ -26,6 +26,8 @@ export const MAX_GRANT_OBJECTS = 50_000;
 /** The most bytes of a list, and of a page, when they are unpacked. */
 const MAX_LIST = 64 * 1024 * 1024;
 const MAX_PAGE = 2 * 1024 * 1024;
+/** The most characters of a line of a list. */
+const MAX_LINE = 256 * 1024;
 /** The most pages of one object in a catalogue. */
 const MAX_PAGES = 4096;
 
@@ -146,7 +148,7 @@ export async function readList(
   };
   const lines: CatalogueLine[] = [];
   try {
-    for await (const text of textLines(bounded())) {
+    for await (const text of textLines(bounded(), MAX_LINE)) {
       if (text === '') continue;
       const line = lineSchema.parse(JSON.parse(text));
       const { name, segments, perPage } = line.object;

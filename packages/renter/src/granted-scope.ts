@@ -1,9 +1,11 @@
+import { readContentToFile } from '#renter/local-files';
 import { type AccessGrant, parseAccessGrant } from '@granary/protocol';
 import { all } from './all.js';
 import { RenterError } from './errors.js';
 import { type CatalogueLine, readList, readPage } from './grant-catalogue.js';
 import { type SegmentedObject, checkRange, readSegments } from './object-download.js';
-import type { GetOptions, ObjectSummary } from './renter-types.js';
+import type { FileTarget } from './put-source.js';
+import type { GetOptions, ObjectSummary, OnProgress } from './renter-types.js';
 import { NotEnoughShards } from './segment-download.js';
 import {
   type GrantHead,
@@ -157,6 +159,28 @@ export class GrantedScope {
       signal,
       onShard,
     );
+  }
+
+  /**
+   * Read an object into a new file. The file appears whole, under its name, or not at all. A read that was
+   * cut off goes on with what is there, and the whole is compared with its hash.
+   *
+   * @throws RenterError as {@link GrantedScope.get}, RENTER_SHARE and RENTER_DESTINATION.
+   */
+  getToFile(
+    name: string,
+    file: string | FileTarget,
+    options: Omit<GetOptions, 'offset' | 'length'> = {},
+  ): Promise<{ resumedBytes: number }> {
+    const { size, sha256, segmentBytes } = this.lineOf(name).object;
+    const read = (offset: number, length: number, onProgress?: OnProgress) =>
+      this.get(name, {
+        ...options,
+        offset,
+        length,
+        ...(onProgress !== undefined && { onProgress }),
+      });
+    return readContentToFile({ size, sha256, segmentBytes, read }, file, options.onProgress);
   }
 
   /** Stop what is under way and free everything. */

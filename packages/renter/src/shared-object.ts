@@ -1,7 +1,9 @@
+import { readContentToFile } from '#renter/local-files';
 import { type ShareLink, parseShareLink } from '@granary/protocol';
 import { RenterError } from './errors.js';
 import { type SegmentedObject, checkRange, readSegments } from './object-download.js';
-import type { GetOptions } from './renter-types.js';
+import type { FileTarget } from './put-source.js';
+import type { GetOptions, OnProgress } from './renter-types.js';
 import { NotEnoughShards } from './segment-download.js';
 import {
   type SharePage,
@@ -109,6 +111,22 @@ export class SharedObject {
       moved: (index, error) => this.moved(index, error, signal),
     };
     yield* readSegments(this.reader.core, object, { offset, length }, options.onProgress, signal);
+  }
+
+  /**
+   * Read the object into a new file. The file appears whole, under its name, or not at all. A read that was
+   * cut off goes on with what is there, and the whole is compared with its hash.
+   *
+   * @throws RenterError as {@link SharedObject.read}, RENTER_SHARE and RENTER_DESTINATION.
+   */
+  readToFile(
+    file: string | FileTarget,
+    options: Omit<GetOptions, 'offset' | 'length'> = {},
+  ): Promise<{ resumedBytes: number }> {
+    const { size, sha256, segmentBytes } = this.head;
+    const read = (offset: number, length: number, onProgress?: OnProgress) =>
+      this.read({ ...options, offset, length, ...(onProgress !== undefined && { onProgress }) });
+    return readContentToFile({ size, sha256, segmentBytes, read }, file, options.onProgress);
   }
 
   /** Stop what is under way and free everything. */
