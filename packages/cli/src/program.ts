@@ -496,8 +496,8 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
       ),
     )
     .action(async (bucket: string | undefined, options: { grant?: string }, command: Command) => {
-      const { ls } = await import('./commands/objects.js');
-      await ls(await contextOf(command, signal), bucket, options);
+      const { lsAny } = await import('./commands/shared.js');
+      await lsAny(await contextOf(command, signal), bucket, options);
     });
 
   add('stat', 'show everything about an object')

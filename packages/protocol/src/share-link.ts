@@ -30,9 +30,9 @@ export function formatShareLink({ share, ...link }: ShareLink): string {
   return formatSecretLink(KIND, { ...link, owner: share });
 }
 
-/** Whether a text is meant to be a share link, whole or not. */
+/** Whether a text is meant to be a share link, whole or not; or a link of another kind, which is no object's name. */
 export function isShareLink(text: string): boolean {
-  return /^(granary:share\b|https?:\/\/)/i.test(text.trim());
+  return /^(granary:(share|grant)\b|https?:\/\/)/i.test(text.trim());
 }
 
 /**

@@ -4,7 +4,7 @@ import type { Context } from '../context.js';
 import { readGrant } from '../given-grant.js';
 import { parseRemotePath } from '../remote-path.js';
 import { checkFree, listObjects } from './objects.js';
-import { type GetCommandOptions, readerParts, writeReadable } from './shared.js';
+import { type GetCommandOptions, readerParts, writeReadable } from './readable.js';
 
 /** Sign in by an access grant, do something, and leave. Needs no keys, and leaves none. */
 async function withGrant(

@@ -5,7 +5,6 @@ import { addAbortSignal } from 'node:stream';
 import type { ObjectSummary } from '@granary/renter';
 import { CliError } from '../cli-error.js';
 import { type Context, withRenter } from '../context.js';
-import { grantOf } from '../given-grant.js';
 import { type Output, printable, table } from '../output.js';
 import { startProgress } from '../progress.js';
 import { DEFAULT_BUCKET, parseRemotePath } from '../remote-path.js';
@@ -228,17 +227,8 @@ export async function listObjects(
 }
 
 /** `granary ls` */
-export async function ls(
-  context: Context,
-  remote: string | undefined,
-  options: { grant?: string } = {},
-): Promise<void> {
+export async function ls(context: Context, remote: string | undefined): Promise<void> {
   const { output } = context;
-  const grant = grantOf(options.grant);
-  if (grant !== undefined) {
-    const { lsGranted } = await import('./granted.js');
-    return lsGranted(context, grant, remote);
-  }
   await withRenter(context, async (renter) => {
     if (remote === undefined) {
       for await (const bucket of renter.buckets()) {
