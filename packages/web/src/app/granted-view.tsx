@@ -77,25 +77,27 @@ export function GrantedView(props: {
   const crumbs = crumbsOf(folder).filter(({ prefix: at }) => at.length >= root.length);
   return (
     <section class="card" aria-labelledby="place">
-      <nav aria-label="Where you are" class="crumbs">
-        <ol>
-          <li>
-            <button type="button" class="link" onClick={() => goTo(root)}>
-              {bucket}/{prefix}
-            </button>
-          </li>
-          {crumbs.slice(0, -1).map(
-            ({ name, prefix: at }) =>
-              at !== root && (
-                <li key={at}>
-                  <button type="button" class="link" onClick={() => goTo(at)}>
-                    {name}
-                  </button>
-                </li>
-              ),
-          )}
-        </ol>
-      </nav>
+      {folder !== root && (
+        <nav aria-label="Where you are" class="crumbs">
+          <ol>
+            <li>
+              <button type="button" class="link" onClick={() => goTo(root)}>
+                {bucket}/{prefix}
+              </button>
+            </li>
+            {crumbs.slice(0, -1).map(
+              ({ name, prefix: at }) =>
+                at !== root && (
+                  <li key={at}>
+                    <button type="button" class="link" onClick={() => goTo(at)}>
+                      {name}
+                    </button>
+                  </li>
+                ),
+            )}
+          </ol>
+        </nav>
+      )}
       <header class="files-head">
         <h1 id="place" ref={heading} tabIndex={-1}>
           {folder === root ? `${bucket}/${prefix}` : crumbs.at(-1)?.name}
