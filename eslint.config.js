@@ -109,6 +109,7 @@ export default tseslint.config(
   {
     ignores: [
       '**/dist/**',
+      '**/bundle/**',
       '**/coverage/**',
       '**/node_modules/**',
       '**/generated/**',

@@ -8,10 +8,12 @@ import { benchMultipart } from './multipart-bench.js';
 import { benchPayments } from './payment-bench.js';
 import { benchS3 } from './s3-bench.js';
 import { benchShardStore } from './shard-store-bench.js';
+import { benchStart } from './start-bench.js';
 import { benchTransfers } from './transfer-bench.js';
 
 const parts: Record<string, (report: (line: string) => void) => Promise<void>> = {
   erasure: benchErasure,
+  start: benchStart,
   shards: benchShardStore,
   dht: benchDht,
   'dht-peers': benchDhtPeers,

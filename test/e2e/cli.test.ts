@@ -419,6 +419,42 @@ describe('granary network', () => {
   });
 });
 
+describe('the start', () => {
+  /** What the command loads, by a loader that writes it down. */
+  const loads = async (args: string[]) => {
+    const hook = `export const load = (url, context, next) => {
+      fs.appendFileSync(process.env.LOADED, url + '\\n'); return next(url, context); };`;
+    const source = `import fs from 'node:fs';${hook}`;
+    const file = join(directory, 'register.mjs');
+    await writeFile(
+      file,
+      `import { register } from 'node:module';
+       register('data:text/javascript,' + encodeURIComponent(${JSON.stringify(source)}));`,
+    );
+    const list = join(directory, `loaded-${randomBytes(4).toString('hex')}`);
+    const env = { NODE_OPTIONS: `--import ${file}`, LOADED: list };
+    const { code, stderr } = await granary(args, { home: network.home, env });
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    const urls = (await readFile(list, 'utf8')).split('\n').filter((url) => url !== '');
+    return urls.filter((url) => url.startsWith('file:'));
+  };
+
+  it('is from few files, and help and version load nothing that a command works with', async () => {
+    const help = await loads(['--help']);
+    expect(help.some((url) => url.endsWith('/bundle/main.js'))).toBe(true);
+    expect(help.length).toBeLessThan(10);
+    expect(help.filter((url) => /zod|kad|renter|node_modules/.test(url))).toEqual([]);
+    expect((await loads(['--version'])).length).toBeLessThan(10);
+    expect((await loads(['ls'])).length).toBeLessThan(80);
+  });
+
+  it('can be followed in a stack trace, down to the sources', async () => {
+    const lost = await run(['get', 'nothing-of-that-name', '--log-level', 'debug']);
+    expect(lost.stderr).toMatch(/at .*packages\/renter\/src\/renter\.ts:\d+:\d+/);
+    expect((await run(['get', 'nothing-of-that-name'])).stderr).not.toContain('    at ');
+  });
+});
+
 describe('help', () => {
   it('has examples for every command, and the exit codes', async () => {
     for (const command of [

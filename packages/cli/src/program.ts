@@ -15,9 +15,19 @@ import type { RepairOptions } from './commands/repair.js';
 import type { ShareCommandOptions } from './commands/shares.js';
 import type { BridgeTargetOptions } from './bridge-client-context.js';
 import { CliError } from './cli-error.js';
-import { contextOf } from './context.js';
+import type { Context } from './context.js';
 import { EXIT_CODES, EXIT_MEANINGS, type ExitName } from './exit-codes.js';
 import { table } from './output.js';
+
+/** What a command works with. It is loaded when a command runs: help and version need nothing of it. */
+async function contextOf(
+  command: Command,
+  signal: AbortSignal,
+  logLevel?: 'info',
+): Promise<Context> {
+  const context = await import('./context.js');
+  return context.contextOf(command, signal, logLevel);
+}
 
 const collect = (value: string, all: string[] | undefined) => [...(all ?? []), value];
 

@@ -1,12 +1,14 @@
-import { createHash } from 'node:crypto';
+import { createCipheriv, createHash } from 'node:crypto';
 import { type Clock, type Identity, type Logger, messageOf } from '@granary/kad';
 import type { Payee } from '@granary/payments';
 import {
+  AUDIT_NONCE,
   type AuditAnswer,
   type AuditRequest,
   type AuditResult,
   type Contract,
   LEAF_SIZE,
+  auditAnswer,
   auditPathOf,
   checkAuditRequest,
   contractHash,
@@ -104,7 +106,7 @@ export class AuditAnswers {
       const { question } = request.body;
       return question.kind === 'chunk'
         ? await chunkOf(shard, contract, question.leaf)
-        : await this.challenge(shard, hash, question.index, question.challenge);
+        : await this.challenge(shard, contract, question.index, question.challenge);
     } finally {
       await shard.close();
     }
@@ -112,10 +114,11 @@ export class AuditAnswers {
 
   private async challenge(
     shard: StoredShard,
-    hash: string,
+    { terms }: Contract,
     index: number,
     challenge: string,
   ): Promise<AuditResult> {
+    const hash = contractHash(terms);
     const leaves = this.store.auditLeaves(hash);
     if (leaves === undefined || this.store.entry(hash)?.damaged === true) return LOST;
     const key = `${hash}/${index}/${challenge}`;
@@ -126,14 +129,14 @@ export class AuditAnswers {
     }
     this.hashing += 1;
     try {
-      const hasher = createHash('sha256').update(fromHex(challenge));
+      const whole = terms.version === 1 ? hashBehind(challenge) : codeUnder(challenge);
       for (let at = 0; at < shard.size; at += READ_SIZE) {
         const bytes = Buffer.allocUnsafe(Math.min(READ_SIZE, shard.size - at));
         await shard.readFully(bytes, at);
-        hasher.update(bytes);
+        whole.update(bytes);
       }
       const path = toHex(auditPathOf(leaves, index));
-      const result = { kind: 'challenge', answer: hasher.digest('hex'), path } as const;
+      const result = { kind: 'challenge', answer: toHex(whole.answer()), path } as const;
       if (this.remembered.size >= MAX_REMEMBERED) {
         this.remembered.delete(this.remembered.keys().next().value!);
       }
@@ -143,6 +146,31 @@ export class AuditAnswers {
       this.hashing -= 1;
     }
   }
+}
+
+/** Takes a whole shard, piece by piece, and answers a challenge about it. */
+interface WholeShard {
+  update(bytes: Uint8Array): void;
+  answer(): Uint8Array;
+}
+
+/** The answers in contracts of version 2; see {@link auditAnswer}. */
+function codeUnder(challenge: string): WholeShard {
+  const key = fromHex(challenge);
+  const cipher = createCipheriv('aes-256-gcm', key, AUDIT_NONCE);
+  return {
+    update: (bytes) => cipher.setAAD(bytes),
+    answer() {
+      cipher.final();
+      return auditAnswer(key, cipher.getAuthTag());
+    },
+  };
+}
+
+/** The answers in contracts of version 1: H(challenge ‖ shard). */
+function hashBehind(challenge: string): WholeShard {
+  const hasher = createHash('sha256').update(fromHex(challenge));
+  return { update: (bytes) => hasher.update(bytes), answer: () => hasher.digest() };
 }
 
 const LOST: AuditResult = { kind: 'lost' };

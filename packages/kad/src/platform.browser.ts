@@ -8,6 +8,22 @@ export function sha256(data: Uint8Array): Uint8Array {
   return nobleSha256(data);
 }
 
+/** Bytes of a SHA-256. */
+const DIGEST = 32;
+
+/**
+ * The SHA-256 of each `size` bytes of some, of which the last may be fewer, concatenated. Of no bytes
+ * there is one.
+ */
+export function sha256Each(data: Uint8Array, size: number): Uint8Array {
+  const count = Math.max(1, Math.ceil(data.length / size));
+  const out = new Uint8Array(count * DIGEST);
+  for (let i = 0; i < count; i += 1) {
+    out.set(nobleSha256(data.subarray(i * size, (i + 1) * size)), i * DIGEST);
+  }
+  return out;
+}
+
 // Web Crypto gives at most this many bytes in one call.
 const RANDOM_CHUNK = 65_536;
 

@@ -5,16 +5,40 @@ import { setMaxListeners } from 'node:events';
 import * as secp256k1 from 'tiny-secp256k1';
 import { nativeSecp256k1 } from './native-secp256k1.js';
 
-type OneShot = (algorithm: string, data: Uint8Array, encoding: 'buffer') => Buffer;
+type OneShot = (algorithm: string, data: Uint8Array, encoding: 'binary') => string;
 
-// crypto.hash (Node 20.12) skips making a Hash object, which matters for 4 KiB chunks.
-const oneShot = (crypto as { hash?: OneShot }).hash;
+// crypto.hash (Node 20.12) skips making a Hash object, which matters for 4 KiB chunks. A string of its
+// bytes costs half of a Buffer, whose memory lies outside of the heap.
+const oneShot: OneShot =
+  (crypto as { hash?: OneShot }).hash ??
+  ((algorithm, data, encoding) => crypto.createHash(algorithm).update(data).digest(encoding));
+
+/** Bytes of a SHA-256. */
+const DIGEST = 32;
 
 /** SHA-256 (FIPS 180-4): 32 bytes. */
 export function sha256(data: Uint8Array): Uint8Array {
-  return oneShot === undefined
-    ? crypto.createHash('sha256').update(data).digest()
-    : oneShot('sha256', data, 'buffer');
+  const out = new Uint8Array(DIGEST);
+  writeBinary(oneShot('sha256', data, 'binary'), out, 0);
+  return out;
+}
+
+/**
+ * The SHA-256 of each `size` bytes of some, of which the last may be fewer, concatenated. Of no bytes
+ * there is one.
+ */
+export function sha256Each(data: Uint8Array, size: number): Uint8Array {
+  const count = Math.max(1, Math.ceil(data.length / size));
+  const out = new Uint8Array(count * DIGEST);
+  for (let i = 0; i < count; i += 1) {
+    const part = data.subarray(i * size, (i + 1) * size);
+    writeBinary(oneShot('sha256', part, 'binary'), out, i * DIGEST);
+  }
+  return out;
+}
+
+function writeBinary(text: string, out: Uint8Array, at: number): void {
+  for (let i = 0; i < DIGEST; i += 1) out[at + i] = text.charCodeAt(i);
 }
 
 /** Bytes from the operating system's randomness. */

@@ -5,7 +5,28 @@ import { HASH_SIZE, equalBytes } from './shard-tree.js';
 /** The most precomputed challenges of a contract: their leaves travel in one control frame. */
 export const MAX_AUDITS = 256;
 
-/** The leaf of a precomputed challenge, from its answer H(challenge ‖ shard): the answer's SHA-256. */
+/**
+ * The nonce of the code of a shard in {@link auditAnswer}: zeros, since the key, which is the challenge, is
+ * used for this one message only.
+ */
+export const AUDIT_NONCE = new Uint8Array(12);
+
+/**
+ * The answer to a precomputed challenge: H(challenge ‖ code), where the code is the AES-256-GMAC (NIST SP
+ * 800-38D) of the shard with the challenge as its key and {@link AUDIT_NONCE}. A hash of the whole shard would
+ * cost several times as much, of whoever stores a shard and for every challenge (decision 0034).
+ *
+ * @param challenge - 32 bytes
+ * @param code - 16 bytes
+ */
+export function auditAnswer(challenge: Uint8Array, code: Uint8Array): Uint8Array {
+  const both = new Uint8Array(challenge.length + code.length);
+  both.set(challenge);
+  both.set(code, challenge.length);
+  return sha256(both);
+}
+
+/** The leaf of a precomputed challenge, from its answer: the answer's SHA-256. */
 export function auditLeaf(answer: Uint8Array): Uint8Array {
   return sha256(answer);
 }
@@ -68,7 +89,7 @@ export function auditPathOf(leaves: Uint8Array, index: number): Uint8Array {
 }
 
 /**
- * Whether an answer H(challenge ‖ shard) is the one that a contract's audit root commits to.
+ * Whether an answer is the one that a contract's audit root commits to.
  *
  * @param count - number of audits in the contract
  */

@@ -22,8 +22,8 @@ const questionSchema = z.discriminatedUnion('kind', [
 ]);
 /**
  * What an audit asks: `chunk` for one 4 KiB leaf of the shard tree with its path, as often as the
- * auditor likes; `challenge` for H(challenge ‖ shard), one of those precomputed when the contract
- * was made.
+ * auditor likes; `challenge` for one of the answers that were precomputed when the contract was made,
+ * which take the whole shard to give (`auditAnswer`).
  */
 export type AuditQuestion = z.infer<typeof questionSchema>;
 

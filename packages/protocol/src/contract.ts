@@ -19,7 +19,7 @@ import { checkDocument, signDocument } from './signed.js';
 export const MAX_SHARD_SIZE = 64 * 1024 * 1024;
 
 const termsSchema = z.strictObject({
-  version: z.literal(1),
+  version: z.union([z.literal(1), z.literal(2)]),
   renter: hash32,
   renterKey: publicKeyHex,
   farmer: hash32,
@@ -40,7 +40,8 @@ const termsSchema = z.strictObject({
  * What renter and farmer agree on (design, section 6): this shard, this long, this price, these
  * audits. Prices are integers in the smallest unit of `currency`, `storagePrice` per GB-month and
  * `egressPrice` per GB (10^9 bytes; a month is 30 days). `begin` and `end` are milliseconds since
- * the epoch.
+ * the epoch. `version` says how precomputed challenges are answered: 2 by {@link auditAnswer}, 1 by
+ * SHA-256 of the challenge and the shard, as in contracts made before (decision 0034).
  */
 export type ContractTerms = z.infer<typeof termsSchema>;
 

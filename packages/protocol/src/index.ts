@@ -125,7 +125,9 @@ export {
   type ShardRecord,
 } from './manifest.js';
 export {
+  AUDIT_NONCE,
   MAX_AUDITS,
+  auditAnswer,
   auditLeaf,
   auditPathOf,
   auditRootOf,

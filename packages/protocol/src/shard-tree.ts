@@ -1,4 +1,4 @@
-import { sha256 } from '@granary/kad';
+import { sha256, sha256Each } from '@granary/kad';
 import { ProtocolError } from './errors.js';
 
 /** Bytes a leaf of the shard tree covers. An audit of one chunk moves this and a path. */
@@ -22,17 +22,15 @@ export function nodeSpan(level: number): number {
 }
 
 function parents(nodes: Uint8Array): Uint8Array {
-  const count = nodes.length / HASH_SIZE;
-  const out = new Uint8Array(Math.ceil(count / 2) * HASH_SIZE);
-  for (let i = 0; i < count; i += 2) {
-    // A node without a sibling moves up unchanged, as in RFC 6962.
-    const node =
-      i + 1 < count
-        ? sha256(nodes.subarray(i * HASH_SIZE, (i + 2) * HASH_SIZE))
-        : nodes.subarray(i * HASH_SIZE, (i + 1) * HASH_SIZE);
-    out.set(node, (i / 2) * HASH_SIZE);
-  }
-  return out;
+  if (nodes.length <= HASH_SIZE) return nodes;
+  const whole = nodes.length - (nodes.length % (2 * HASH_SIZE));
+  const out = sha256Each(nodes.subarray(0, whole), 2 * HASH_SIZE);
+  if (whole === nodes.length) return out;
+  // A node without a sibling moves up unchanged, as in RFC 6962.
+  const longer = new Uint8Array(out.length + HASH_SIZE);
+  longer.set(out);
+  longer.set(nodes.subarray(whole), out.length);
+  return longer;
 }
 
 /** The shard hash: SHA-256 over the shard's size (8 bytes, big-endian) and its tree's top node. */
@@ -217,7 +215,7 @@ export function verifyRangeProof(
 
 /** The hash of one node on `level`, from the shard bytes that it covers. */
 export function hashSpan(bytes: Uint8Array): Uint8Array {
-  return nodeOfLeaves(hashLeaves(bytes));
+  return nodeOfLeaves(sha256Each(bytes, LEAF_SIZE));
 }
 
 /** The hash of the node above some leaves, from their hashes, concatenated. */
@@ -225,15 +223,6 @@ export function nodeOfLeaves(leaves: Uint8Array): Uint8Array {
   let nodes = leaves;
   while (nodes.length > HASH_SIZE) nodes = parents(nodes);
   return nodes;
-}
-
-function hashLeaves(bytes: Uint8Array): Uint8Array {
-  const count = leafCount(bytes.length);
-  const out = new Uint8Array(count * HASH_SIZE);
-  for (let i = 0; i < count; i += 1) {
-    out.set(sha256(bytes.subarray(i * LEAF_SIZE, (i + 1) * LEAF_SIZE)), i * HASH_SIZE);
-  }
-  return out;
 }
 
 /** Hashes a shard that arrives in pieces of any length. */
@@ -261,7 +250,7 @@ export class ShardHasher {
       this.pendingLength = 0;
     }
     const whole = Math.floor((bytes.length - at) / LEAF_SIZE) * LEAF_SIZE;
-    if (whole > 0) this.chunks.push(hashLeaves(bytes.subarray(at, at + whole)));
+    if (whole > 0) this.chunks.push(sha256Each(bytes.subarray(at, at + whole), LEAF_SIZE));
     const rest = bytes.subarray(at + whole);
     this.pending.set(rest);
     this.pendingLength = rest.length;

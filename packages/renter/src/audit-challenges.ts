@@ -1,5 +1,5 @@
-import { digestsAfter, hmac } from '#renter/crypto';
-import { auditLeaf } from '@granary/protocol';
+import { gmac, hmac } from '#renter/crypto';
+import { AUDIT_NONCE, auditAnswer, auditLeaf } from '@granary/protocol';
 import { deriveKey } from './renter-keys.js';
 
 /** Bytes of the salt that a shard's challenges are derived with. */
@@ -25,15 +25,17 @@ export function challengeOf({ objectKey, auditSalt, hash }: AuditSeed, index: nu
   return hmac(key, auditSalt, hash, place);
 }
 
-/** The leaves H(H(challenge ‖ shard)) of a contract's audits, concatenated. Hashes the shard `count` times. */
+/** The leaves of a contract's audits, concatenated. Reads the shard `count` times. */
 export async function auditLeaves(
   seed: AuditSeed,
   shard: Uint8Array,
   count: number,
 ): Promise<Uint8Array> {
-  const challenges = Array.from({ length: count }, (_, i) => challengeOf(seed, i));
   const leaves = new Uint8Array(count * 32);
-  const answers = await digestsAfter(challenges, shard);
-  answers.forEach((answer, i) => leaves.set(auditLeaf(answer), i * 32));
+  for (let i = 0; i < count; i += 1) {
+    const challenge = challengeOf(seed, i);
+    const code = await gmac(challenge, AUDIT_NONCE, shard);
+    leaves.set(auditLeaf(auditAnswer(challenge, code)), i * 32);
+  }
   return leaves;
 }

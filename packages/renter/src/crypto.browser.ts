@@ -8,7 +8,7 @@ import { hkdf as nobleHkdf } from '@noble/hashes/hkdf.js';
 import { hmac as nobleHmac } from '@noble/hashes/hmac.js';
 import { sha256 } from '@noble/hashes/sha2.js';
 import { createSHA256 } from 'hash-wasm';
-import { concatBytes, utf8 } from '@granary/kad';
+import { utf8 } from '@granary/kad';
 import { HASH_SIZE, LEAF_SIZE, leafCount } from '@granary/protocol';
 import type { ChunkCipher, GrowingHash } from './crypto.js';
 import { RenterError } from './errors.js';
@@ -89,15 +89,15 @@ export async function digest(bytes: Uint8Array): Promise<Uint8Array> {
   return new Uint8Array(await subtle().digest('SHA-256', bytes as Bytes));
 }
 
-/** SHA-256 of each head with the same bytes behind it. */
-export async function digestsAfter(
-  heads: readonly Uint8Array[],
+/** AES-256-GMAC (NIST SP 800-38D). */
+export async function gmac(
+  key: Uint8Array,
+  nonce: Uint8Array,
   bytes: Uint8Array,
-): Promise<Uint8Array[]> {
-  const answers: Uint8Array[] = [];
-  // One after the other: each is a copy of all the bytes.
-  for (const head of heads) answers.push(await digest(concatBytes(head, bytes)));
-  return answers;
+): Promise<Uint8Array> {
+  const imported = await subtle().importKey('raw', key as Bytes, 'AES-GCM', false, ['encrypt']);
+  const parameters = { name: 'AES-GCM', iv: nonce as Bytes, additionalData: bytes as Bytes };
+  return new Uint8Array(await subtle().encrypt(parameters, imported, new Uint8Array(0)));
 }
 
 /** Hashes under way at one time: each call has a price, and each a little memory. */

@@ -2,8 +2,8 @@
 // chooses between this file and crypto.browser.ts; both export the same names with the same results.
 // What may be a promise is one only in browsers.
 import { createCipheriv, createDecipheriv, createHash, createHmac, hkdfSync } from 'node:crypto';
-import { sha256 } from '@granary/kad';
-import { HASH_SIZE, LEAF_SIZE, leafCount } from '@granary/protocol';
+import { sha256, sha256Each } from '@granary/kad';
+import { LEAF_SIZE } from '@granary/protocol';
 
 /** Bytes of an AES-GCM tag. */
 const TAG = 16;
@@ -100,22 +100,21 @@ export function digest(bytes: Uint8Array): Uint8Array | Promise<Uint8Array> {
   return sha256(bytes);
 }
 
-/** SHA-256 of each head with the same bytes behind it. */
-export function digestsAfter(
-  heads: readonly Uint8Array[],
+/** AES-256-GMAC (NIST SP 800-38D): GCM of nothing, with the bytes as what is only authenticated. 16 bytes. */
+export function gmac(
+  key: Uint8Array,
+  nonce: Uint8Array,
   bytes: Uint8Array,
-): Uint8Array[] | Promise<Uint8Array[]> {
-  return heads.map((head) => createHash('sha256').update(head).update(bytes).digest());
+): Uint8Array | Promise<Uint8Array> {
+  const cipher = createCipheriv('aes-256-gcm', key, nonce);
+  cipher.setAAD(bytes);
+  cipher.final();
+  return cipher.getAuthTag();
 }
 
 /** The hashes of the 4 KiB leaves of some bytes, concatenated: what a shard tree stands on. */
 export function leafHashes(bytes: Uint8Array): Uint8Array | Promise<Uint8Array> {
-  const count = leafCount(bytes.length);
-  const out = new Uint8Array(count * HASH_SIZE);
-  for (let i = 0; i < count; i += 1) {
-    out.set(sha256(bytes.subarray(i * LEAF_SIZE, (i + 1) * LEAF_SIZE)), i * HASH_SIZE);
-  }
-  return out;
+  return sha256Each(bytes, LEAF_SIZE);
 }
 
 /** A SHA-256 that grows. */

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { AUDIT_NONCE } from '@granary/protocol';
 import * as browserGzip from './compression.browser.js';
 import * as nodeGzip from './compression.js';
 import * as browser from './crypto.browser.js';
@@ -62,9 +63,9 @@ describe('cryptography in browsers', () => {
         expect(hex(await browser.digest(data))).toBe(hex(await node.digest(data)));
         expect(hex(await browser.leafHashes(data))).toBe(hex(await node.leafHashes(data)));
         const [ours, theirs] = await Promise.all(
-          [node, browser].map(({ digestsAfter }) => digestsAfter([head, data], data)),
+          [node, browser].map(({ gmac }) => gmac(head, AUDIT_NONCE, data)),
         );
-        expect(theirs!.map(hex)).toEqual(ours!.map(hex));
+        expect(hex(theirs!)).toBe(hex(ours!));
         const [a, b] = [await node.growingHash(), await browser.growingHash()];
         for (const hash of [a, b]) {
           await hash.update(data);

@@ -142,7 +142,7 @@ function propose(
 ): ContractProposal {
   const now = clock.now();
   return proposeContract(identity, {
-    version: 1,
+    version: 2,
     renter: identity.nodeId,
     renterKey: toHex(identity.publicKey),
     farmer: contact.nodeId,
