@@ -153,6 +153,52 @@ describe('shares', () => {
   });
 });
 
+describe('access grants', () => {
+  it('let others list and read what begins so, and what is added, until they are taken back', async () => {
+    const [one, two] = [randomBytes(2_000_000), randomBytes(300_000)];
+    await run(['put', '-', 'team/plans/one'], one);
+    await run(['put', '-', 'team/other'], Buffer.from('not for them'));
+    const grant = join(directory, 'team.grant');
+    const made = await granaryJson<{ id: string; grant: string; objects: number }>(
+      ['grants', 'add', 'team/plans/', '--expires', '7d', '-o', grant],
+      network.home,
+    );
+    expect(made).toMatchObject({ objects: 1 });
+    expect((await stat(grant)).mode & 0o777).toBe(0o600);
+    expect(await readFile(grant, 'utf8')).toBe(`${made.grant}\n`);
+    const stranger = { home: join(directory, 'grantee') };
+    const names = async () =>
+      (await granary(['ls', 'team', '--grant', grant, '--json'], stranger)).stdout
+        .toString()
+        .trim()
+        .split('\n')
+        .map((line) => (JSON.parse(line) as { name: string }).name);
+    expect(await names()).toEqual(['plans/one']);
+    await run(['put', '-', 'team/plans/two'], two);
+    expect(await names()).toEqual(['plans/one', 'plans/two']);
+    const out = join(directory, 'one.out');
+    const got = await granary(['get', 'team/plans/one', out, '--grant', made.grant], stranger);
+    expect(got.stderr).toBe('');
+    expect((await readFile(out)).equals(one)).toBe(true);
+    const env = { GRANARY_GRANT: grant };
+    const part = await granary(['cat', 'team/plans/two', '--range', '100-199'], {
+      ...stranger,
+      env,
+    });
+    expect(part.stdout.equals(two.subarray(100, 200))).toBe(true);
+    await fails(['cat', 'team/other', '--grant', grant], 3, /of team\/plans\//, stranger);
+    await fails(['ls', 'pipes', '--grant', grant], 3, /not of pipes/, stranger);
+    await fails(['ls', 'team', '--grant', '/nowhere'], 12, /no such file/, stranger);
+    await fails(['get', made.grant, join(directory, 'x')], 2, /is an access grant/, stranger);
+    await expect(stat(stranger.home)).rejects.toThrow(/ENOENT/);
+
+    const listed = (await run(['grants', 'list'])).stdout.toString();
+    expect(listed).toMatch(new RegExp(`^${made.id.slice(0, 8)} +open .* 2 +team/plans/$`, 'm'));
+    expect((await run(['grants', 'remove', made.id.slice(0, 8)])).code).toBe(0);
+    await fails(['ls', 'team', '--grant', grant], 3, /taken this share back/, stranger);
+  });
+});
+
 describe('the DHT', () => {
   it('is spoken to', async () => {
     const { address, nodeId } = network.farmers[1]!;
@@ -423,6 +469,9 @@ describe('help', () => {
       'share',
       'shares',
       'unshare',
+      'grants add',
+      'grants list',
+      'grants remove',
       'gc',
       'status',
       'network',

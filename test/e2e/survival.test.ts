@@ -1,4 +1,4 @@
-import { readFile, readdir, stat } from 'node:fs/promises';
+import { readFile, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ShardTree, HASH_SIZE, leafCount } from '@granary/protocol';
@@ -132,28 +132,35 @@ describe('a 110 MB file on 12 farmers', () => {
     expect(await same('resumed.out')).toBe(true);
   });
 
-  it('goes on with a get after the renter was killed in the middle of it', async () => {
-    const target = file('interrupted.out');
-    const partSize = async () => {
-      const names = await readdir(network.directory);
-      const part = names.find((name) => name.startsWith('interrupted.out.'));
-      return part === undefined ? 0 : (await stat(file(part))).size;
-    };
-    const killed = await granary(['get', 'e2e/resumed', target], {
-      home: network.home,
-      onStart: (child) =>
-        void until('a part is there', async () => (await partSize()) > 20_000_000, 200_000).then(
-          () => child.kill('SIGKILL'),
-        ),
-    });
-    expect(killed.signal).toBe('SIGKILL');
-    await expect(stat(target)).rejects.toThrow(/ENOENT/);
-    expect(await partSize()).toBeGreaterThan(20_000_000);
-    const again: Finished = await granary(['get', 'e2e/resumed', target], { home: network.home });
-    expect(again.code).toBe(0);
-    expect(again.stderr).toMatch(/were there from before/);
-    expect(await same('interrupted.out')).toBe(true);
-    expect(await partSize()).toBe(0);
+  it('goes on with a get after it was killed in the middle, of an object and by a link', async () => {
+    const shared = await granaryJson<{ link: string }>(['share', 'e2e/resumed'], network.home);
+    for (const [what, home] of [
+      ['e2e/resumed', network.home],
+      [shared.link, file('stranger')],
+    ] as const) {
+      const target = file('interrupted.out');
+      const partSize = async () => {
+        const names = await readdir(network.directory);
+        const part = names.find((name) => name.startsWith('interrupted.out.'));
+        return part === undefined ? 0 : (await stat(file(part))).size;
+      };
+      const killed = await granary(['get', what, target], {
+        home,
+        onStart: (child) =>
+          void until('a part is there', async () => (await partSize()) > 20_000_000, 200_000).then(
+            () => child.kill('SIGKILL'),
+          ),
+      });
+      expect(killed.signal).toBe('SIGKILL');
+      await expect(stat(target)).rejects.toThrow(/ENOENT/);
+      expect(await partSize()).toBeGreaterThan(20_000_000);
+      const again: Finished = await granary(['get', what, target], { home });
+      expect(again.code).toBe(0);
+      expect(again.stderr).toMatch(/were there from before/);
+      expect(await same('interrupted.out')).toBe(true);
+      expect(await partSize()).toBe(0);
+      await rm(target);
+    }
   });
 
   it('loses nothing acknowledged, and leaves nothing half-written, when a farmer is killed in an upload', async () => {

@@ -8,7 +8,7 @@ import type { Browser, BrowserContext, Download, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { expectNoFaults, loadAxe } from './support/accessibility.js';
 import { launchBrowser, noBrowser } from './support/browser.js';
-import { GRANARY } from './support/granary.js';
+import { GRANARY, granary } from './support/granary.js';
 import { pattern } from './support/pattern.js';
 
 // Less than other networks of processes have: what hangs here is to be heard of soon.
@@ -17,6 +17,7 @@ vi.setConfig({ testTimeout: 120_000 });
 /** What `granary network` says when it is ready. */
 interface Ready {
   readonly app: string;
+  readonly bootstrap: string;
   readonly farmers: readonly { readonly nodeId: string; readonly pid: number }[];
 }
 
@@ -515,6 +516,59 @@ describe.skipIf(noBrowser !== undefined)(`the web app in Chromium ${noBrowser ??
       (await indexedDB.databases()).map(({ name }) => name),
     );
     expect(databases.filter((name) => name !== 'granary-app')).toEqual([]);
+    await clean.close();
+  });
+
+  it('lets somebody with an access grant look at a folder, and see what is added', async () => {
+    const home = await mkdtemp(join(directory, 'owner-'));
+    const run = async (args: string[], input?: Uint8Array) => {
+      const env = { GRANARY_BOOTSTRAP: ready.bootstrap, GRANARY_SCHEME: SCHEME.text };
+      const done = await granary(args, { home, env, ...(input !== undefined && { input }) });
+      expect(done.code, done.stderr).toBe(0);
+      return done.stdout.toString().trim();
+    };
+    await run(['init']);
+    await run(['put', '-', 'team/plans/day one.txt'], Buffer.from('what we do first'));
+    await run(['put', '-', 'team/plans/sound/tone.wav'], tone);
+    await run(['put', '-', 'team/private.txt'], Buffer.from('not for them'));
+    const grant = await run(['grants', 'add', 'team/plans/', '--base', ready.app]);
+    expect(grant.startsWith(`${new URL('app.html', ready.app).href}#g1.`)).toBe(true);
+
+    const clean = await cleanContext();
+    const other = await open(clean);
+    await other.getByRole('button', { name: 'I have an access grant' }).click();
+    await other.getByLabel('The access grant').fill(`granary:share#1.${'A'.repeat(86)}`);
+    await other.getByRole('button', { name: 'Open', exact: true }).click();
+    await other.getByText(/it is a share link/).waitFor();
+    await check(other, 'an access grant');
+    await other.getByLabel('The access grant').fill(grant);
+    await other.getByRole('button', { name: 'Open', exact: true }).click();
+    await other.getByRole('heading', { name: 'team/plans/' }).waitFor();
+    await check(other, 'granted');
+    await other.getByRole('button', { name: 'day one.txt', exact: true }).click();
+    await other.getByText('what we do first').waitFor();
+    await other.keyboard.press('Escape');
+    expect(await other.getByText('private.txt').count()).toBe(0);
+    await run(['put', '-', 'team/plans/later.txt'], Buffer.from('added'));
+    await other.getByRole('button', { name: 'Look for changes' }).click();
+    await row(other, 'later.txt').waitFor();
+    await other.getByRole('button', { name: /^sound .*folder/ }).click();
+    await other.getByRole('heading', { name: 'sound' }).waitFor();
+    const saving = other.waitForEvent('download');
+    await other.getByRole('button', { name: 'Download tone.wav' }).click();
+    expect(hashOf(await bytesOf(await saving))).toBe(hashOf(tone));
+    const databases = await other.evaluate(async () =>
+      (await indexedDB.databases()).map(({ name }) => name),
+    );
+    expect(databases.filter((name) => name !== 'granary-app')).toEqual([]);
+    // By the link itself, after it was taken back.
+    const [id] = JSON.parse(
+      `[${(await run(['grants', 'list', '--json'])).split('\n').join()}]`,
+    ) as [{ id: string }];
+    await run(['grants', 'remove', id.id]);
+    await other.goto('about:blank');
+    await other.goto(grant);
+    await other.getByText('This access grant does not work any more').waitFor();
     await clean.close();
   });
 

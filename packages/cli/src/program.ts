@@ -8,6 +8,7 @@ import type { AddUserOptions, ChangeUserOptions } from './commands/bridge-users.
 import type { DoctorOptions } from './commands/doctor.js';
 import type { TunnelCommandOptions } from './commands/tunnel.js';
 import type { FarmOptions } from './commands/farm.js';
+import type { AddGrantOptions } from './commands/grants.js';
 import type { IdentityOptions } from './commands/identity.js';
 import type { NetworkOptions } from './commands/network.js';
 import type { RepairOptions } from './commands/repair.js';
@@ -374,6 +375,7 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
     .option('-o, --output <file>', 'the same as [file]')
     .option('--range <range>', 'only these bytes: FIRST-LAST, FIRST- or -COUNT')
     .option('--force', 'replace the file when it is there')
+    .option('--grant <file>', "go by somebody's access grant: its file, or itself (GRANARY_GRANT)")
     .addHelpText(
       'after',
       examples(
@@ -382,13 +384,14 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
         'granary get backups/src.tar - | tar x',
         'granary get big.iso part --range 0-1048575',
         "granary get 'https://app.example.org/share.html#1.…' -o copy.jpg   # without an account",
+        'granary get album/2026/photo.jpg --grant anna.grant',
       ),
     )
     .action(
       async (
         object: string,
         file: string | undefined,
-        options: { range?: string; force?: boolean; output?: string },
+        options: { range?: string; force?: boolean; output?: string; grant?: string },
         command: Command,
       ) => {
         const { getAny } = await import('./commands/shared.js');
@@ -399,11 +402,14 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
   add('cat', 'write an object, or what a share link leads to, to stdout')
     .argument('<object>', 'BUCKET/NAME, NAME in the bucket "default", or a share link, in quotes')
     .option('--range <range>', 'only these bytes: FIRST-LAST, FIRST- or -COUNT')
+    .option('--grant <file>', "go by somebody's access grant: its file, or itself (GRANARY_GRANT)")
     .addHelpText('after', examples('granary cat notes.txt', 'granary cat big.log --range -1000'))
-    .action(async (object: string, options: { range?: string }, command: Command) => {
-      const { getAny } = await import('./commands/shared.js');
-      await getAny(await contextOf(command, signal), object, '-', options);
-    });
+    .action(
+      async (object: string, options: { range?: string; grant?: string }, command: Command) => {
+        const { getAny } = await import('./commands/shared.js');
+        await getAny(await contextOf(command, signal), object, '-', options);
+      },
+    );
 
   add('share', 'make a link by which anybody can read an object, without an account')
     .argument('<object>', 'BUCKET/NAME, or NAME in the bucket "default"')
@@ -445,12 +451,63 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
       await unshare(await contextOf(command, signal), ids);
     });
 
+  const grants = program
+    .command('grants')
+    .description('access of others to a bucket or a part of it: add, list, remove');
+  grants.exitOverride().copyInheritedSettings(program);
+  add('add', 'let whoever has the grant list and read what is there, and what is added', grants)
+    .argument('<scope>', 'BUCKET, or BUCKET/PREFIX: all names that begin so')
+    .option('--expires <time>', 'how long it works, or never', '30d')
+    .option('--reads <n>', 'how often every byte may be read before farmers refuse', '1000')
+    .option('-o, --output <file>', 'write it into a new file that only you can read')
+    .option(
+      '--base <url>',
+      'where the app is, https://HOST/: the grant is then a link to sign in by (GRANARY_SHARE_BASE; "shareBase" in config.json)',
+    )
+    .addHelpText(
+      'after',
+      examples(
+        'granary grants add album/2026/ -o anna.grant',
+        'granary grants add album --expires 7d --base https://app.example.org/',
+        'granary ls album/2026/ --grant anna.grant   # who has it, anywhere, with no keys and no store',
+        'granary get album/2026/photo.jpg --grant anna.grant',
+      ),
+    )
+    .action(async (scope: string, options: AddGrantOptions, command: Command) => {
+      const { addGrant } = await import('./commands/grants.js');
+      await addGrant(await contextOf(command, signal), scope, options);
+    });
+  add('list', 'list whom access was granted', grants)
+    .option('--links', 'with the grants: whoever sees one can read what it is of')
+    .option('--base <url>', 'where the app is, for the links (GRANARY_SHARE_BASE)')
+    .addHelpText('after', examples('granary grants list', 'granary grants list --links --json'))
+    .action(async (options: { links?: boolean; base?: string }, command: Command) => {
+      const { listGrants } = await import('./commands/grants.js');
+      await listGrants(await contextOf(command, signal), options);
+    });
+  add('remove', 'take access back: grants say so, and farmers serve them no more', grants)
+    .argument('<ids...>', 'as "granary grants list" shows them, or the beginning')
+    .addHelpText('after', examples('granary grants remove 3f2a9c41'))
+    .action(async (ids: string[], _options: unknown, command: Command) => {
+      const { removeGrants } = await import('./commands/grants.js');
+      await removeGrants(await contextOf(command, signal), ids);
+    });
+
   add('ls', 'list buckets, or the objects of one')
     .argument('[bucket]', 'BUCKET or BUCKET/PREFIX')
-    .addHelpText('after', examples('granary ls', 'granary ls album', 'granary ls album/2026/'))
-    .action(async (bucket: string | undefined, _options: unknown, command: Command) => {
-      const { ls } = await import('./commands/objects.js');
-      await ls(await contextOf(command, signal), bucket);
+    .option('--grant <file>', "go by somebody's access grant: its file, or itself (GRANARY_GRANT)")
+    .addHelpText(
+      'after',
+      examples(
+        'granary ls',
+        'granary ls album',
+        'granary ls album/2026/',
+        'granary ls album --grant anna.grant',
+      ),
+    )
+    .action(async (bucket: string | undefined, options: { grant?: string }, command: Command) => {
+      const { lsAny } = await import('./commands/shared.js');
+      await lsAny(await contextOf(command, signal), bucket, options);
     });
 
   add('stat', 'show everything about an object')

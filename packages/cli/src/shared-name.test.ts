@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { fileNameOf } from './commands/shared.js';
+import { fileNameOf } from './commands/readable.js';
 
 it('makes a plain name in this folder of whatever a share is called', () => {
   expect(fileNameOf('photo.jpg')).toBe('photo.jpg');

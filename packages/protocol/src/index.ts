@@ -197,13 +197,14 @@ export {
   type ShareQuery,
   type ShareRecord,
 } from './share-record.js';
+export { MAX_LINK_ADDRESSES } from './secret-link.js';
+export { formatShareLink, isShareLink, parseShareLink, type ShareLink } from './share-link.js';
 export {
-  MAX_LINK_ADDRESSES,
-  formatShareLink,
-  isShareLink,
-  parseShareLink,
-  type ShareLink,
-} from './share-link.js';
+  formatAccessGrant,
+  isAccessGrant,
+  parseAccessGrant,
+  type AccessGrant,
+} from './access-grant.js';
 export {
   MAX_OFFER_MS,
   MAX_RELAYS,

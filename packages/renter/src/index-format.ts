@@ -12,7 +12,8 @@ import { RenterError } from './errors.js';
 import type { RenterKeys } from './renter-keys.js';
 import { INDEX_BUCKET } from './record-keys.js';
 import type { RenterStore } from './renter-store.js';
-import type { ShareRow } from './records.js';
+import { parseGrantRow } from './grant-rows.js';
+import type { GrantRow, ShareRow } from './records.js';
 import { parseShareRow } from './share-rows.js';
 import { sealBytes, unsealBytes } from './sealed-box.js';
 import { textLines } from './text-lines.js';
@@ -20,14 +21,16 @@ import { textLines } from './text-lines.js';
 /**
  * One line of the index. Applied in order, the lines of its parts and of the root record give the
  * renter's manifests and shares: an object, a segment of one, or that there is nothing of a name any more; a
- * share, or that it is no more.
+ * share or access grant, or that it is no more.
  */
 export type IndexLine =
   | { readonly t: 'object'; readonly manifest: Manifest }
   | { readonly t: 'segment'; readonly objectId: string; readonly segment: SegmentRecord }
   | { readonly t: 'gone'; readonly bucket: string; readonly name: string }
   | { readonly t: 'share'; readonly share: ShareRow }
-  | { readonly t: 'unshared'; readonly id: string };
+  | { readonly t: 'unshared'; readonly id: string }
+  | { readonly t: 'grant'; readonly grant: GrantRow }
+  | { readonly t: 'ungranted'; readonly id: string };
 
 const lineSchema = z.discriminatedUnion('t', [
   z.strictObject({ t: z.literal('object'), manifest: z.unknown() }),
@@ -35,13 +38,16 @@ const lineSchema = z.discriminatedUnion('t', [
   z.strictObject({ t: z.literal('gone'), bucket: z.string(), name: z.string() }),
   z.strictObject({ t: z.literal('share'), share: z.unknown() }),
   z.strictObject({ t: z.literal('unshared'), id: z.string() }),
+  z.strictObject({ t: z.literal('grant'), grant: z.unknown() }),
+  z.strictObject({ t: z.literal('ungranted'), id: z.string() }),
 ]);
 
 function parseLine(value: unknown): IndexLine {
   const line = lineSchema.parse(value);
   if (line.t === 'object') return { t: 'object', manifest: parseManifest(line.manifest) };
-  if (line.t === 'gone' || line.t === 'unshared') return line;
+  if (line.t === 'gone' || line.t === 'unshared' || line.t === 'ungranted') return line;
   if (line.t === 'share') return { t: 'share', share: parseShareRow(line.share) };
+  if (line.t === 'grant') return { t: 'grant', grant: parseGrantRow(line.grant) };
   return { ...line, segment: parseSegmentRecord(line.segment) };
 }
 
@@ -56,6 +62,7 @@ export async function* indexLines(
       if (manifest.bucket !== INDEX_BUCKET) yield* objectLines(store, manifest);
     }
     for await (const share of store.shares()) yield { t: 'share', share };
+    for await (const grant of store.grants()) yield { t: 'grant', grant };
     return;
   }
   const done = new Set<string>();
@@ -64,6 +71,11 @@ export async function* indexLines(
     if (change.op === 'share') {
       const share = await store.share(change.id);
       yield share === undefined ? { t: 'unshared', id: change.id } : { t: 'share', share };
+      continue;
+    }
+    if (change.op === 'grant') {
+      const grant = await store.grant(change.id);
+      yield grant === undefined ? { t: 'ungranted', id: change.id } : { t: 'grant', grant };
       continue;
     }
     const { bucket, name } = change;

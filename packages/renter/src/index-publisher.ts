@@ -15,7 +15,7 @@ import { type IndexLine, indexLines, packLines, sealRoot } from './index-format.
 import type { Leases } from './leases.js';
 import type { IndexPart, IndexState } from './records.js';
 import type { RenterCore } from './renter-core.js';
-import { INDEX_BUCKET } from './record-keys.js';
+import { CATALOGUE, INDEX_BUCKET } from './record-keys.js';
 
 /** Compressed lines that the root record itself may carry. */
 const INLINE_BYTES = 24 * 1024;
@@ -222,7 +222,7 @@ export class IndexPublisher {
     const names = new Set(parts.map(({ name }) => name));
     const contracts = new Set<string>();
     for (const { bucket, name, objectId } of await all(store.manifests(INDEX_BUCKET, '', ''))) {
-      if (names.has(name)) continue;
+      if (names.has(name) || name.startsWith(CATALOGUE)) continue;
       for await (const { shards } of store.segments(objectId)) {
         for (const { contract } of shards) contracts.add(contract);
       }

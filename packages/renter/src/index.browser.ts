@@ -68,12 +68,10 @@ export type {
   ShardProgress,
   TransferProgress,
 } from './renter-types.js';
-export {
-  SharedObject,
-  openShare,
-  type SharedObjectInfo,
-  type SharedObjectParts,
-} from './shared-object.js';
+export { SharedObject, openShare, type SharedObjectInfo } from './shared-object.js';
+export type { SharedObjectParts } from './share-reader.js';
+export { GrantedScope, openGrant, type GrantedScopeInfo } from './granted-scope.js';
+export type { AccessGrantInfo, GrantScope } from './access-grants.js';
 export {
   DEFAULT_SHARE_READS,
   type ShareCareReport,

@@ -2,6 +2,7 @@
 import { type Manifest } from '@granary/protocol';
 import { RenterError, messageOf } from './errors.js';
 import { readObject } from './object-download.js';
+import type { SharedContent } from './object-to-file.js';
 import type { FileTarget, SourceReader } from './put-source.js';
 import type { RenterCore } from './renter-core.js';
 import type { OnProgress } from './renter-types.js';
@@ -37,12 +38,30 @@ export async function readObjectToFile(
   onProgress: OnProgress | undefined,
   signal: AbortSignal,
 ): Promise<{ manifest: Manifest; resumedBytes: number }> {
+  await writeFileAnew(target, readObject(core, manifest, 0, manifest.size, onProgress, signal));
+  return { manifest, resumedBytes: 0 };
+}
+
+/** As {@link readObjectToFile}, of what somebody else has stored. @throws RenterError RENTER_DESTINATION. */
+export async function readContentToFile(
+  content: SharedContent,
+  target: string | FileTarget,
+  onProgress: OnProgress | undefined,
+): Promise<{ resumedBytes: number }> {
+  await writeFileAnew(target, content.read(0, content.size, onProgress));
+  return { resumedBytes: 0 };
+}
+
+async function writeFileAnew(
+  target: string | FileTarget,
+  source: AsyncIterable<Uint8Array>,
+): Promise<void> {
   if (typeof target === 'string') return notHere('get into a FileSystemFileHandle');
   const file = await target.createWritable().catch((error: unknown) => {
     throw destinationError(target, error);
   });
   try {
-    for await (const bytes of readObject(core, manifest, 0, manifest.size, onProgress, signal)) {
+    for await (const bytes of source) {
       await file.write(bytes as Uint8Array<ArrayBuffer>).catch((error: unknown) => {
         throw destinationError(target, error);
       });
@@ -52,7 +71,6 @@ export async function readObjectToFile(
     await file.abort(error).catch(() => undefined);
     throw error;
   }
-  return { manifest, resumedBytes: 0 };
 }
 
 function destinationError({ name }: FileTarget, cause: unknown): RenterError {

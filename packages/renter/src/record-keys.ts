@@ -3,6 +3,9 @@ import type { ObjectPath, ProposalRecord } from './records.js';
 /** The bucket of the index's own objects. Its name is none that a user can give. */
 export const INDEX_BUCKET = '.index';
 
+/** What the names of catalogues of access grants begin with, in that bucket. */
+export const CATALOGUE = 'grant-';
+
 const pad = (n: number) => n.toString(16).padStart(8, '0');
 
 /** Keys of the store's records. NUL can't be in a bucket's or object's name, so that keys sort as (bucket, name). */
@@ -23,6 +26,7 @@ export const keys = {
   reading: (objectId: string, token: string) => `reading/${objectId}/${token}`,
   share: (id: string) => `share/${id}`,
   shareOf: ({ bucket, name }: ObjectPath, id: string) => `shareof/${bucket}\0${name}\0${id}`,
+  grant: (id: string) => `grant/${id}`,
   lease: (name: string) => `lease/${name}`,
   farmer: (nodeId: string) => `farmer/${nodeId}`,
   audit: (farmer: string) => `audit/${farmer}`,

@@ -135,9 +135,47 @@ export interface ShareRow {
 /** Why a share came to its end. */
 export type ShareEnd = 'revoked' | 'deleted' | 'replaced';
 
+/** Leave for somebody to list and read what is in a bucket, now and later. Times as in {@link ShareRow}. */
+export interface GrantRow {
+  /** 16 hex digits, from which its keys come. */
+  readonly id: string;
+  readonly bucket: string;
+  /** What names in the scope begin with; all of the bucket when it is empty. */
+  readonly prefix: string;
+  readonly created: number;
+  /** Null when it has no end. */
+  readonly expires: number | null;
+  /** How often every byte may be read. */
+  readonly reads: number;
+  readonly state: 'open' | 'revoked';
+  /** When it was taken back; null while it is open. */
+  readonly ended: number | null;
+  /** Until when farmers have leave to serve it. */
+  readonly grantedUntil: number;
+  /** Farmers that were ever granted it. */
+  readonly farmers: readonly string[];
+  /** Farmers that have still to be told that it was taken back. */
+  readonly untold: readonly string[];
+  /** Objects in the scope when its catalogue was last written. */
+  readonly objects: number;
+  /** Its catalogues, objects of the index bucket: the last is in force when it was placed. */
+  readonly catalogues: readonly string[];
+  /** Where in the last catalogue the list begins. */
+  readonly list: number;
+  /** Number of the record placed last. */
+  readonly sequence: number;
+  /** When its record was last placed; 0 when that is still to be done. */
+  readonly placed: number;
+  /** Of what was in the scope when the last catalogue was written, and where. */
+  readonly digest: string;
+  /** Of where the catalogue's own shards were when the record was placed. */
+  readonly catalogueDigest: string;
+}
+
 /** A change that the index in the network has still to learn of. */
 export type LogRecord =
   | { readonly op: 'share'; readonly id: string }
+  | { readonly op: 'grant'; readonly id: string }
   | { readonly op: 'object'; readonly bucket: string; readonly name: string }
   | {
       readonly op: 'segment';

@@ -136,6 +136,14 @@ class Restorer {
       const share = await store.share(line.id);
       return share && store.removeShare(share);
     }
+    if (line.t === 'grant') {
+      const anew = { placed: 0, digest: '', catalogueDigest: '', catalogues: [] };
+      return store.restoreGrant({ ...line.grant, ...anew });
+    }
+    if (line.t === 'ungranted') {
+      const grant = await store.grant(line.id);
+      return grant && store.removeGrant(grant);
+    }
     if (line.t === 'object') return store.restoreObject(line.manifest);
     const manifest = await store.manifest(line);
     if (manifest !== undefined) await store.forgetObject(manifest);

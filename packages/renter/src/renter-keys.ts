@@ -81,6 +81,14 @@ export class RenterKeys {
     };
   }
 
+  /** What belongs to one access grant: who signs its record, and its secret. */
+  grant(id: Uint8Array): { owner: Identity; secret: Uint8Array } {
+    return {
+      owner: Identity.fromPrivateKey(deriveKey(this.master, id, 'grant owner')),
+      secret: deriveKey(this.master, id, 'grant secret'),
+    };
+  }
+
   /** The key of one object, from which its segments' keys come. */
   objectKey(objectId: Uint8Array): Uint8Array {
     return deriveKey(this.master, objectId, 'object');

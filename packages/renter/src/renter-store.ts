@@ -1,6 +1,7 @@
 import { parseManifest, parseSegmentRecord } from '@granary/protocol';
 import { type ContractRecords, contractRecords } from './contract-records.js';
 import { type FarmerRecords, farmerRecords } from './farmer-records.js';
+import { type GrantRows, grantRows } from './grant-rows.js';
 import { type IndexRecords, indexRecords } from './index-records.js';
 import { type LeaseRecords, leaseRecords } from './lease-records.js';
 import { type ObjectRecords, objectRecords } from './object-records.js';
@@ -28,7 +29,8 @@ export interface RenterStore
     FarmerRecords,
     LeaseRecords,
     IndexRecords,
-    ShareRows {
+    ShareRows,
+    GrantRows {
   /** See {@link RecordDatabase.reach}. */
   readonly reach: RecordDatabase['reach'];
   /** Every row but those that are of this place and time alone, for an export. */
@@ -59,6 +61,7 @@ export async function openRenterStore(
     ...leaseRecords(records),
     ...indexRecords(records),
     ...shareRows(records),
+    ...grantRows(records),
     reach: database.reach,
 
     async *dump() {

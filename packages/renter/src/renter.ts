@@ -21,6 +21,7 @@ import {
 } from '@granary/kad';
 import { Payer, PaymentBook, type Settlement, ledgerSettlement } from '@granary/payments';
 import type { Manifest, PaymentTerms } from '@granary/protocol';
+import { type AccessGrantInfo, AccessGrants, type GrantScope } from './access-grants.js';
 import { all } from './all.js';
 import { anySignal } from './any-signal.js';
 import { type AuditKit, makeAuditKit } from './audit-kit.js';
@@ -68,7 +69,7 @@ import type {
 } from './renter-types.js';
 import { type SegmentEngine, defaultEngine } from './segment-engine.js';
 import { Budget } from './segment-pipeline.js';
-import { type ShareInfo, type ShareOptions, Sharing } from './sharing.js';
+import { type ShareCareReport, type ShareInfo, type ShareOptions, Sharing } from './sharing.js';
 import {
   type RenterSettings,
   defaultSettings,
@@ -120,6 +121,7 @@ export class Renter {
   private readonly closing = new AbortController();
   private readonly index: IndexPublisher;
   private readonly sharing: Sharing;
+  private readonly grantsGiven: AccessGrants;
   private readonly caretaker: Caretaker;
 
   private constructor(
@@ -131,12 +133,17 @@ export class Renter {
       this.storePart(name, bytes, signal),
     );
     this.sharing = new Sharing(core);
+    this.grantsGiven = new AccessGrants(core, {
+      leases,
+      store: (name, bytes, signal) => this.storePart(name, bytes, signal),
+      collect: (signal, contracts) => this.collect(signal, contracts),
+    });
     this.caretaker = new Caretaker(core, {
       leases,
       abandon: () => abandonUploads(core, { active: this.active, leases }, false),
       collect: (signal) => this.collect(signal),
       publish: (signal, renew) => this.publishOrThrow(signal, renew),
-      shares: (signal) => this.sharing.care(signal),
+      shares: (signal) => this.careForShares(signal),
     });
   }
 
@@ -312,6 +319,7 @@ export class Renter {
       leases: this.leases,
     });
     await this.sharing.objectChanged(path, signal);
+    await this.grantsGiven.objectChanged(path, signal);
     const indexFailure = await this.publish(signal);
     return { ...stored, garbage: await this.collect(signal), indexFailure };
   }
@@ -431,6 +439,7 @@ export class Renter {
     const signal = this.signalOf(options.signal);
     // First nobody may be led to the shards any more, then they go.
     await this.sharing.objectChanged(path, signal);
+    await this.grantsGiven.objectChanged(path, signal);
     const indexFailure = await this.publish(signal);
     return { ...(await this.collect(signal, contracts)), indexFailure };
   }
@@ -496,6 +505,40 @@ export class Renter {
   async unshare(id: string, options: { signal?: AbortSignal } = {}): Promise<ShareInfo> {
     const signal = this.signalOf(options.signal);
     const ended = await this.sharing.unshare(id, signal);
+    await this.publish(signal);
+    return ended;
+  }
+
+  /**
+   * Let whoever has the grant list and read what is in a bucket, or what of it begins with a prefix: what is
+   * there now and what will be, without an account, until the grant ends. See {@link openGrant}.
+   *
+   * @throws RenterError RENTER_BAD_PATH, RENTER_SHARE, RENTER_NETWORK_UNREACHABLE, …
+   */
+  async grant(scope: GrantScope, options: ShareOptions = {}): Promise<AccessGrantInfo> {
+    checkBucket(scope.bucket);
+    if (scope.prefix !== '') checkPath({ bucket: scope.bucket, name: scope.prefix });
+    const signal = this.signalOf(options.signal);
+    const granted = await this.grantsGiven.grant(scope, options, signal);
+    await this.publish(signal);
+    return granted;
+  }
+
+  /** Every access grant, those that ended of late among them, oldest first. */
+  grants(): Promise<AccessGrantInfo[]> {
+    return this.grantsGiven.list();
+  }
+
+  /**
+   * Take an access grant back. Farmers that can't be told now are told by care; until then they may serve
+   * it to who knows where the shards are.
+   *
+   * @param id - or the beginning of it
+   * @throws RenterError RENTER_NOT_FOUND.
+   */
+  async revokeGrant(id: string, options: { signal?: AbortSignal } = {}): Promise<AccessGrantInfo> {
+    const signal = this.signalOf(options.signal);
+    const ended = await this.grantsGiven.revoke(id, signal);
     await this.publish(signal);
     return ended;
   }
@@ -673,6 +716,15 @@ export class Renter {
       })),
       pendingDeletes: await this.core.store.garbageCount(),
       knownFarmers: (await this.core.directory.known()).length,
+    };
+  }
+
+  private async careForShares(signal: AbortSignal): Promise<ShareCareReport> {
+    const shares = await this.sharing.care(signal);
+    const grants = await this.grantsGiven.care(signal);
+    return {
+      placed: shares.placed + grants.placed,
+      failures: [...shares.failures, ...grants.failures],
     };
   }
 

@@ -3,6 +3,7 @@ import { Identity, fromBase64, fromUtf8, toBase64, utf8 } from '@granary/kad';
 import {
   MAX_SEGMENT_SIZE,
   MAX_SHARD_SIZE,
+  type Manifest,
   type ReadGrantBody,
   type SegmentRecord,
   type ShareRecord,
@@ -15,6 +16,7 @@ import {
 import { z } from 'zod';
 import { RenterError } from './errors.js';
 import type { ShareEnd } from './records.js';
+import { plainSegmentSize } from './renter-core.js';
 import { deriveKey } from './renter-keys.js';
 import { sealBytes, unsealBytes } from './sealed-box.js';
 import type { SegmentToFetch } from './segment-download.js';
@@ -40,6 +42,15 @@ export function shareKeysOf(share: string, secret: Uint8Array): ShareKeys {
   };
 }
 
+/** Derive an access grant's keys: others than those of a share, so that the one never opens the other. */
+export function grantKeysOf(grant: string, secret: Uint8Array): ShareKeys {
+  const salt = fromHex(grant);
+  return {
+    pageKey: deriveKey(secret, salt, 'grant page'),
+    reader: Identity.fromPrivateKey(deriveKey(secret, salt, 'grant reader')),
+  };
+}
+
 /** Segments of which one page of about `bytes` bytes tells: as many on all pages of a share. */
 export function segmentsPerPage(bytes: number, n: number): number {
   return Math.max(1, Math.floor(bytes / (120 + n * 150)));
@@ -55,7 +66,8 @@ const base64 = (bytes: number) =>
     }
   }, `must be ${bytes} bytes in base64`);
 
-const objectSchema = z.strictObject({
+/** {@link SharedObjectHead} */
+export const objectSchema = z.strictObject({
   name: z.string().min(1).max(MAX_SHARED_NAME),
   size: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER),
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
@@ -72,6 +84,39 @@ const objectSchema = z.strictObject({
 /** What is shared: the plaintext's name, size and hash, and how it is laid out. */
 export type SharedObjectHead = z.infer<typeof objectSchema>;
 
+/** What is said of an object's version to those who may read it. */
+export function headOfShared(
+  manifest: Manifest,
+  {
+    name,
+    created,
+    expires,
+    perPage,
+  }: {
+    readonly name: string;
+    readonly created: number;
+    readonly expires: number | null;
+    readonly perPage: number;
+  },
+): SharedObjectHead {
+  const { size, sha256, scheme, chunkSize, cellSize, segments } = manifest;
+  return {
+    name,
+    size,
+    sha256,
+    stored: manifest.created,
+    shared: created,
+    expires,
+    k: scheme.k,
+    n: scheme.n,
+    chunkSize,
+    cellSize,
+    segmentBytes: plainSegmentSize(manifest),
+    segments,
+    perPage,
+  };
+}
+
 // Index, place in the page's list of farmers, shard hash, contract, the renter's signature on the grant.
 const shardSchema = z.tuple([
   z.number().int().min(0).max(255),
@@ -87,7 +132,8 @@ const segmentSchema = z.strictObject({
   key: base64(32),
   shards: z.array(shardSchema).max(256),
 });
-const partSchema = z.strictObject({
+/** Where some segments of an object are, as JSON: with their keys, and leave for the reader. */
+export const partSchema = z.strictObject({
   /** Until when, and how often, every shard of the page may be read. */
   expires: time,
   reads: z
@@ -98,6 +144,21 @@ const partSchema = z.strictObject({
   farmers: z.array(base64(32)),
   segments: z.array(segmentSchema),
 });
+/** {@link SharePart} */
+export type SharePart = z.infer<typeof partSchema>;
+
+const grantSchema = z.strictObject({
+  bucket: z.string().min(1).max(MAX_SHARED_NAME),
+  prefix: z.string().max(MAX_SHARED_NAME),
+  created: time,
+  expires: time.nullable(),
+  objects: z.number().int().min(0),
+  /** Where in the catalogue its list begins. */
+  list: z.number().int().min(0),
+});
+/** What an access grant is of; the object of its page is the catalogue. */
+export type GrantHead = z.infer<typeof grantSchema>;
+
 const pageSchema = z.union([
   z.strictObject({
     version: z.literal(1),
@@ -107,6 +168,7 @@ const pageSchema = z.union([
   z.strictObject({
     version: z.literal(1),
     object: objectSchema.optional(),
+    grant: grantSchema.optional(),
     part: partSchema,
   }),
 ]);
@@ -120,22 +182,32 @@ export type SharePage =
   | {
       readonly kind: 'open';
       readonly object: SharedObjectHead | undefined;
+      /** Of the page of an access grant. */
+      readonly grant: GrantHead | undefined;
       readonly segments: ReadonlyMap<number, SharedSegment>;
     };
 
-/** What a page is made of. */
-export interface PageToMake {
-  readonly keys: ShareKeys;
-  readonly page: number;
+/** What a {@link SharePart} is made of. */
+export interface PartToMake {
+  /** Who gets leave. */
+  readonly reader: Identity;
   /** Who has the contracts. */
   readonly renter: Identity;
-  /** Of the first page alone. */
-  readonly object?: SharedObjectHead;
   /** Until when shards may be read. */
   readonly expires: number;
   /** How often every byte may be read. */
   readonly reads: number;
   readonly segments: readonly { readonly record: SegmentRecord; readonly key: Uint8Array }[];
+}
+
+/** What a page is made of. */
+export interface PageToMake extends Omit<PartToMake, 'reader'> {
+  readonly keys: ShareKeys;
+  readonly page: number;
+  /** Of the first page alone. */
+  readonly object?: SharedObjectHead;
+  /** Of the page of an access grant. */
+  readonly grant?: GrantHead;
 }
 
 /** How much of one shard may be read. */
@@ -145,9 +217,9 @@ const limitOf = (reads: number, shardSize: number) =>
 const b64 = (hex: string) => toBase64(fromHex(hex));
 const hex = (text: string) => toHex(fromBase64(text));
 
-/** Make a page: sign a grant for every shard, pack and seal. */
-export async function sealSharePage(parts: PageToMake): Promise<Uint8Array> {
-  const { keys, page, renter, object, expires, reads, segments } = parts;
+/** Say where segments are, and sign leave for the reader to read each shard. */
+export function makePart(parts: PartToMake): SharePart {
+  const { reader, renter, expires, reads, segments } = parts;
   const farmers = new Map<string, number>();
   const place = (farmer: string) => {
     const known = farmers.get(farmer);
@@ -160,10 +232,10 @@ export async function sealSharePage(parts: PageToMake): Promise<Uint8Array> {
     length,
     shardSize,
     key: toBase64(key),
-    shards: shards.map((shard) => {
+    shards: shards.map((shard): SharePart['segments'][number]['shards'][number] => {
       const { contract } = shard;
       const limit = limitOf(reads, shardSize);
-      const grant = signReadGrant(renter, { contract, ...readerOf(keys.reader), expires, limit });
+      const grant = signReadGrant(renter, { contract, ...readerOf(reader), expires, limit });
       return [
         shard.index,
         place(shard.farmer),
@@ -173,8 +245,24 @@ export async function sealSharePage(parts: PageToMake): Promise<Uint8Array> {
       ];
     }),
   }));
-  const part = { expires, reads, farmers: [...farmers.keys()].map(b64), segments: listed };
-  return sealPage(keys, page, { version: 1, ...(object !== undefined && { object }), part });
+  return { expires, reads, farmers: [...farmers.keys()].map(b64), segments: listed };
+}
+
+/** Make a page: sign a grant for every shard, pack and seal. */
+export async function sealSharePage({
+  keys,
+  page,
+  object,
+  grant,
+  ...parts
+}: PageToMake): Promise<Uint8Array> {
+  const part = makePart({ ...parts, reader: keys.reader });
+  return sealPage(keys, page, {
+    version: 1,
+    ...(object !== undefined && { object }),
+    ...(grant !== undefined && { grant }),
+    part,
+  });
 }
 
 /** Make a page that says why the share is there no more. */
@@ -219,17 +307,26 @@ export async function openSharePage(
   if ('ended' in value) return { kind: 'ended', why: value.ended, at: value.at };
   const object = page === 0 ? value.object : head;
   if (object === undefined) throw damaged();
-  let segments: SharedSegment[];
-  try {
-    segments = segmentsOf(value.part, object, keys.reader);
-  } catch (error) {
-    throw damaged(error);
-  }
   return {
     kind: 'open',
     object: value.object,
-    segments: new Map(segments.map((segment) => [segment.index, segment])),
+    grant: value.grant,
+    segments: openPart(value.part, object, keys.reader),
   };
+}
+
+/** Where segments are, by their index. Whoever said so need not be trusted. @throws RenterError RENTER_SHARE. */
+export function openPart(
+  part: SharePart,
+  object: SharedObjectHead,
+  reader: Identity,
+): ReadonlyMap<number, SharedSegment> {
+  try {
+    const segments = segmentsOf(part, object, reader);
+    return new Map(segments.map((segment) => [segment.index, segment]));
+  } catch (error) {
+    throw damaged(error);
+  }
 }
 
 /** How an object that is shared is laid out. */
@@ -238,7 +335,7 @@ export function layoutOfShared({ k, n, chunkSize, cellSize }: SharedObjectHead):
 }
 
 function segmentsOf(
-  { expires, reads, farmers, segments }: z.infer<typeof partSchema>,
+  { expires, reads, farmers, segments }: SharePart,
   object: SharedObjectHead,
   reader: Identity,
 ): SharedSegment[] {
@@ -277,6 +374,7 @@ function segmentsOf(
   });
 }
 
-function damaged(cause?: unknown): RenterError {
+/** What is said of bytes of a share that are not as they should be. */
+export function damaged(cause?: unknown): RenterError {
   return new RenterError('RENTER_SHARE', "the share can't be read: it is damaged", { cause });
 }

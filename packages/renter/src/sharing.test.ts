@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import { mkdtemp, readFile, readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Identity } from '@granary/kad';
 import {
@@ -189,6 +191,29 @@ describe('a share', () => {
     expect((await bytesOf(shared)).equals(long)).toBe(true);
     await many.unshare(made.id);
     expect(await failure(bytesOf(shared))).toBe('RENTER_SHARE_ENDED');
+  });
+
+  it('is read into a file, goes on with what is there of it, and anew when that is not right', async () => {
+    const folder = await mkdtemp(join(granary.directory, 'files-'));
+    const target = join(folder, 'out');
+    const shared = await open(await linkTo(await renter.share(file)));
+    expect(await shared.readToFile(target)).toEqual({ resumedBytes: 0 });
+    expect((await readFile(target)).equals(content)).toBe(true);
+    const part = `${target}.${shared.info.sha256.slice(0, 8)}.granary-part`;
+    await writeFile(part, content.subarray(0, 600_000));
+    const { resumedBytes } = await shared.readToFile(target);
+    expect(resumedBytes).toBeGreaterThan(0);
+    expect(resumedBytes).toBeLessThanOrEqual(600_000);
+    expect((await readFile(target)).equals(content)).toBe(true);
+    // Bytes that never reached the disk.
+    await writeFile(part, Buffer.alloc(600_000));
+    expect(await shared.readToFile(target)).toEqual({ resumedBytes: 0 });
+    expect((await readFile(target)).equals(content)).toBe(true);
+    // As much as there should be, and more.
+    await writeFile(part, Buffer.concat([content, content]));
+    await shared.readToFile(target);
+    expect((await readFile(target)).equals(content)).toBe(true);
+    expect(await readdir(folder)).toEqual(['out']);
   });
 
   it('that was taken back is refused by its link and by farmers, and says so', async () => {

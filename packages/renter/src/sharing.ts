@@ -1,15 +1,11 @@
-import { type Contact, messageOf, sha256, utf8 } from '@granary/kad';
+import { messageOf, sha256, utf8 } from '@granary/kad';
 import {
-  MAX_GRANT_LIFETIME,
   MAX_SHARE_PAGES,
   type Manifest,
-  PUT_SHARE_METHOD,
-  REVOKE_READER_METHOD,
   type SegmentRecord,
   type ShareLink,
   type ShareRecord,
   fromHex,
-  shareKeyOf,
   signShareRecord,
   toHex,
 } from '@granary/protocol';
@@ -17,11 +13,21 @@ import { all } from './all.js';
 import { RenterError } from './errors.js';
 import type { ObjectPath, ShareEnd, ShareRow } from './records.js';
 import { INDEX_BUCKET } from './record-keys.js';
-import { type RenterCore, frameOf, plainSegmentSize } from './renter-core.js';
+import { type RenterCore, frameOf } from './renter-core.js';
 import { segmentKey } from './segment-cipher.js';
 import {
+  KEEP_ENDED_MS,
+  MAX_FARMERS,
+  REFRESH_MS,
+  REGRANT_MS,
+  grantEnd,
+  isOver,
+  placeShareRecord,
+  tellFarmers,
+} from './share-placement.js';
+import {
   MAX_SHARED_NAME,
-  type SharedObjectHead,
+  headOfShared,
   sealEndedPage,
   sealSharePage,
   segmentsPerPage,
@@ -58,9 +64,9 @@ export interface ShareInfo {
   readonly link: Pick<ShareLink, 'share' | 'secret'>;
 }
 
-/** What a round of care did for shares. */
+/** What a round of care did for shares and access grants. */
 export interface ShareCareReport {
-  /** Shares whose pages were placed anew. */
+  /** Those whose records were placed anew. */
   readonly placed: number;
   readonly failures: readonly { readonly share: string; readonly reason: string }[];
 }
@@ -68,22 +74,8 @@ export interface ShareCareReport {
 /** How often every byte of a share may be read when nothing else is said. */
 export const DEFAULT_SHARE_READS = 1000;
 
-const DAY = 24 * 3600 * 1000;
-/** Grants of a share without an end, or with a late one, are good for so long, and made anew in time. */
-const GRANT_MS = 180 * DAY;
-const REGRANT_MS = 90 * DAY;
-/** Pages are placed anew so often though nothing has changed: nodes come and go. */
-const REFRESH_MS = DAY;
-/** How long it is said of a share that it came to its end. */
-const KEEP_ENDED_MS = 30 * DAY;
-/** Nodes that must keep a page before it counts, where there are as many. */
-const COPIES = 3;
-const TIMEOUT_MS = 10_000;
-/** Farmers told of a revocation at one time, and pages placed at one time. */
-const PARALLEL = 8;
+/** Pages placed at one time. */
 const PARALLEL_PAGES = 2;
-/** Farmers that a share's row names; beyond that, those of today are told. */
-const MAX_FARMERS = 4096;
 
 /**
  * The owner's side of shares: makes them, keeps their pages in the network up with where shards are, and
@@ -290,7 +282,9 @@ export class Sharing {
         keys: shareKeys,
         page,
         renter: keys.identity,
-        ...(page === 0 && { object: headOf(row, manifest) }),
+        ...(page === 0 && {
+          object: headOfShared(manifest, { ...row, name: shownName(manifest.name) }),
+        }),
         expires: row.grantedUntil,
         reads: row.reads,
         segments,
@@ -329,66 +323,20 @@ export class Sharing {
     const work = async () => {
       for (let page = waiting.pop(); page !== undefined; page = waiting.pop()) {
         signal.throwIfAborted();
-        await this.place(await make(page), signal);
+        await placeShareRecord(this.core, await make(page), signal);
       }
     };
     await Promise.all(Array.from({ length: PARALLEL_PAGES }, work));
-    await this.place(await make(0), signal);
-  }
-
-  private async place(record: ShareRecord, signal: AbortSignal): Promise<void> {
-    const { network, logger } = this.core;
-    const { share, page } = record.body;
-    const { contacts } = await network.node.lookup(shareKeyOf(share, page), { signal });
-    const reasons: string[] = [];
-    let copies = 0;
-    const put = async (contact: Contact) => {
-      try {
-        const options = { signal, timeoutMs: TIMEOUT_MS };
-        const answer = await network.node.call(contact, PUT_SHARE_METHOD, record, options);
-        if ((answer as { kept?: unknown }).kept === true) copies += 1;
-        else reasons.push('another process of this owner was quicker');
-      } catch (error) {
-        reasons.push(messageOf(error));
-        logger.debug({ node: contact.nodeId, error: messageOf(error) }, 'no share record kept');
-      }
-    };
-    await Promise.all(contacts.map(put));
-    signal.throwIfAborted();
-    if (copies < Math.min(COPIES, Math.max(1, contacts.length))) {
-      throw new RenterError(
-        'RENTER_SHARE',
-        `${copies} of ${contacts.length} nodes took the share's record` +
-          (reasons.length > 0 ? ` (last: ${reasons.at(-1)})` : ''),
-      );
-    }
+    await placeShareRecord(this.core, await make(0), signal);
   }
 
   /** Tell farmers that a share was taken back. */
   private async tell(row: ShareRow, signal: AbortSignal): Promise<void> {
-    const { store, network, directory, keys, logger } = this.core;
+    const { keys, store } = this.core;
     const { owner, secret } = keys.share(fromHex(row.id));
     const { reader } = shareKeysOf(owner.nodeId, secret);
-    const until = row.grantedUntil;
-    const waiting = [...row.untold];
-    const told = new Set<string>();
-    await network.join();
-    const work = async () => {
-      for (let farmer = waiting.pop(); farmer !== undefined; farmer = waiting.pop()) {
-        signal.throwIfAborted();
-        try {
-          const contact = await directory.contactOf(farmer);
-          const params = { reader: reader.nodeId, until };
-          const options = { signal, timeoutMs: TIMEOUT_MS };
-          await network.node.call(contact, REVOKE_READER_METHOD, params, options);
-          told.add(farmer);
-        } catch (error) {
-          signal.throwIfAborted();
-          logger.info({ farmer, error: messageOf(error) }, 'a revocation was not delivered');
-        }
-      }
-    };
-    await Promise.all(Array.from({ length: PARALLEL }, work));
+    const revocation = { reader: reader.nodeId, until: row.grantedUntil };
+    const told = await tellFarmers(this.core, revocation, row.untold, signal);
     await store.changeShare(row.id, (known) => ({
       ...known,
       untold: known.untold.filter((farmer) => !told.has(farmer)),
@@ -413,33 +361,6 @@ export class Sharing {
       link: { share: owner.nodeId, secret },
     };
   }
-}
-
-function isOver({ expires }: ShareRow, now: number): boolean {
-  return expires !== null && expires <= now;
-}
-
-function grantEnd(expires: number | null, now: number): number {
-  return Math.min(expires ?? Infinity, now + Math.min(GRANT_MS, MAX_GRANT_LIFETIME));
-}
-
-function headOf(row: ShareRow, manifest: Manifest): SharedObjectHead {
-  const { size, sha256: hash, created, scheme, chunkSize, cellSize, segments } = manifest;
-  return {
-    name: shownName(manifest.name),
-    size,
-    sha256: hash,
-    stored: created,
-    shared: row.created,
-    expires: row.expires,
-    k: scheme.k,
-    n: scheme.n,
-    chunkSize,
-    cellSize,
-    segmentBytes: plainSegmentSize(manifest),
-    segments,
-    perPage: row.perPage,
-  };
 }
 
 /** The last part of an object's name: where it lay is nobody's business. */

@@ -2,9 +2,10 @@ import { once } from 'node:events';
 import { access, open, rename, unlink } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { addAbortSignal } from 'node:stream';
+import type { ObjectSummary } from '@granary/renter';
 import { CliError } from '../cli-error.js';
 import { type Context, withRenter } from '../context.js';
-import { printable, table } from '../output.js';
+import { type Output, printable, table } from '../output.js';
 import { startProgress } from '../progress.js';
 import { DEFAULT_BUCKET, parseRemotePath } from '../remote-path.js';
 import { formatDuration, formatRate, formatSize, parseDuration } from '../units.js';
@@ -211,6 +212,20 @@ export async function writeWhole(target: string, source: AsyncIterable<Uint8Arra
   }
 }
 
+/** Write a listing. */
+export async function listObjects(
+  output: Output,
+  bucket: string,
+  objects: AsyncIterable<ObjectSummary> | Iterable<ObjectSummary>,
+): Promise<void> {
+  for await (const object of objects) {
+    output.result({ bucket, ...object });
+    output.line(
+      `${dateOf(object.created)}  ${formatSize(object.size).padStart(9)}  ${printable(object.name)}`,
+    );
+  }
+}
+
 /** `granary ls` */
 export async function ls(context: Context, remote: string | undefined): Promise<void> {
   const { output } = context;
@@ -225,12 +240,7 @@ export async function ls(context: Context, remote: string | undefined): Promise<
     const slash = remote.indexOf('/');
     const bucket = slash < 0 ? remote : remote.slice(0, slash);
     const prefix = slash < 0 ? '' : remote.slice(slash + 1);
-    for await (const object of renter.list(bucket, { prefix })) {
-      output.result({ bucket, ...object });
-      output.line(
-        `${dateOf(object.created)}  ${formatSize(object.size).padStart(9)}  ${printable(object.name)}`,
-      );
-    }
+    await listObjects(output, bucket, renter.list(bucket, { prefix }));
   });
 }
 

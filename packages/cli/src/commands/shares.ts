@@ -3,6 +3,7 @@ import type { Renter, ShareInfo } from '@granary/renter';
 import { CliError } from '../cli-error.js';
 import { type Context, withRenter } from '../context.js';
 import { printable, table } from '../output.js';
+import { minuteOf, pageOf } from '../page-of-links.js';
 import { parseRemotePath } from '../remote-path.js';
 import { parseDuration } from '../units.js';
 
@@ -13,8 +14,6 @@ export interface ShareCommandOptions {
   readonly base?: string;
 }
 
-const dateOf = (ms: number) => `${new Date(ms).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
-
 /** `granary share` */
 export async function share(
   context: Context,
@@ -23,7 +22,7 @@ export async function share(
 ): Promise<void> {
   const { output, signal } = context;
   const path = parseRemotePath(remote);
-  const page = pageOf(context, options.base);
+  const page = pageOf(context, options.base, 'share.html');
   const reads = Number(options.reads);
   if (!Number.isSafeInteger(reads) || reads < 1) {
     throw new CliError('CLI_USAGE', `--reads ${options.reads}: write a whole number from 1 on`);
@@ -36,7 +35,7 @@ export async function share(
     output.line(link);
     output.note(
       `Whoever has this link can read ${printable(`${path.bucket}/${path.name}`)}` +
-        (expires === null ? '' : `, until ${dateOf(expires)}`) +
+        (expires === null ? '' : `, until ${minuteOf(expires)}`) +
         `. "granary unshare ${made.id.slice(0, 8)}" takes it back.`,
     );
   });
@@ -48,7 +47,7 @@ export async function shares(
   options: { links?: boolean; base?: string },
 ): Promise<void> {
   const { output } = context;
-  const page = pageOf(context, options.base);
+  const page = pageOf(context, options.base, 'share.html');
   await withRenter(context, async (renter) => {
     const found = await renter.shares();
     const links = new Map<string, string>();
@@ -66,7 +65,7 @@ export async function shares(
         ...found.map((one) => [
           one.id.slice(0, 8),
           one.state,
-          one.expires === null ? '-' : dateOf(one.expires),
+          one.expires === null ? '-' : minuteOf(one.expires),
           printable(`${one.bucket}/${one.name}`),
         ]),
       ]),
@@ -114,21 +113,4 @@ function shown({ link: _secret, ...rest }: ShareInfo): Omit<ShareInfo, 'link'> {
 
 async function linkOf(renter: Renter, { link }: ShareInfo, page: string | null): Promise<string> {
   return formatShareLink({ ...link, page, addresses: await renter.linkAddresses() });
-}
-
-/** The page that opens links; null when the command alone does. @throws CliError CLI_USAGE. */
-function pageOf({ config }: Context, base: string | undefined): string | null {
-  const text = base ?? config.shareBase;
-  if (text === undefined || text === '' || text === 'none') return null;
-  let url: URL;
-  try {
-    url = new URL(text);
-  } catch {
-    throw new CliError('CLI_USAGE', `--base ${text}: write it like https://app.example.org/`);
-  }
-  if (!/^https?:$/.test(url.protocol) || url.hash !== '' || url.search !== '') {
-    throw new CliError('CLI_USAGE', `--base ${text}: write it like https://app.example.org/`);
-  }
-  if (url.pathname.endsWith('.html')) return url.href;
-  return new URL('share.html', url.href.endsWith('/') ? url.href : `${url.href}/`).href;
 }

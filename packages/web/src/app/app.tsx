@@ -1,8 +1,12 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { isAccessGrant } from '@granary/protocol';
+import { shareTroubleOf } from '../share/share-trouble.js';
 import { StreamDesk } from '../stream-worker/stream-desk.js';
 import { Announcer, announce } from './announcer.js';
 import { type AppDatabase, openAppDatabase } from './app-database.js';
 import { Bar } from './bar.js';
+import { GrantedSession } from './granted-session.js';
+import { GrantedView } from './granted-view.js';
 import { Home } from './home.js';
 import { forgetSecret, keepSecret, keptSecret } from './kept-secret.js';
 import {
@@ -55,6 +59,7 @@ export function App() {
   const [host, setHost] = useState<HostNetwork | undefined>(undefined);
   const [own, setOwn] = useState<OwnSettings>(ownSettings);
   const [session, setSession] = useState<Session | undefined>(undefined);
+  const [granted, setGranted] = useState<GrantedSession | undefined>(undefined);
   const [ready, setReady] = useState(false);
   const [opening, setOpening] = useState<string | undefined>(undefined);
   const [trouble, setTrouble] = useState<Trouble | undefined>(undefined);
@@ -99,6 +104,27 @@ export function App() {
     }
   };
 
+  /** Sign in by an access grant. It is not kept; one in the address stays there. */
+  const enterGranted = async (grant: string, inForce = settings) => {
+    setTrouble(undefined);
+    setNotice(undefined);
+    setOpening('Looking for what you were given access to …');
+    try {
+      setGranted(await GrantedSession.open(grant, inForce.bootstrap));
+    } catch (error) {
+      const { title, text, passing } = shareTroubleOf(error, 'access grant');
+      const { code } = troubleOf(error);
+      setTrouble({ text: `${title}.`, advice: text, passing, code });
+    } finally {
+      setOpening(undefined);
+    }
+  };
+  const leaveGranted = () => {
+    history.replaceState(null, '', location.pathname);
+    // What was in memory goes with the page.
+    location.reload();
+  };
+
   const leave = async (why: Over) => {
     await current.current?.close();
     current.current = undefined;
@@ -111,6 +137,9 @@ export function App() {
       const [database, found] = await Promise.all([openAppDatabase(), hostNetwork()]);
       setDb(database);
       setHost(found);
+      if (isAccessGrant(location.href)) {
+        return enterGranted(location.href, settingsOf(found, own));
+      }
       const secret = await keptSecret(database);
       if (secret !== undefined) {
         const inForce = settingsOf(found, own);
@@ -157,7 +186,7 @@ export function App() {
 
   return (
     <>
-      <a class="skip" href="#main">
+      <a class="skip" href="#main" onClick={skip}>
         To the content
       </a>
       <Bar
@@ -168,7 +197,9 @@ export function App() {
         onSignOut={(why) => void signOut(why)}
       />
       <main id="main" tabIndex={-1}>
-        {session !== undefined ? (
+        {granted !== undefined ? (
+          <GrantedView session={granted} desk={desk} onLeave={leaveGranted} />
+        ) : session !== undefined ? (
           <Home session={session} desk={desk} />
         ) : ready ? (
           <SignIn
@@ -177,6 +208,7 @@ export function App() {
             settings={settings}
             onSettings={changeSettings}
             onSignIn={(choice) => void enter(choice)}
+            onGrant={(grant) => void enterGranted(grant)}
             opening={opening}
             trouble={trouble}
             notice={notice}
@@ -190,4 +222,10 @@ export function App() {
       <Announcer />
     </>
   );
+}
+
+/** The address must keep its fragment: it may be an access grant. */
+function skip(event: MouseEvent): void {
+  event.preventDefault();
+  document.getElementById('main')?.focus();
 }

@@ -8,9 +8,8 @@ import { DetailsDialog } from './details.js';
 import { Ask, Confirm } from './dialog.js';
 import { DropZone } from './drop-zone.js';
 import { HealthBadge } from './health.js';
-import { Icon, type IconName } from './icons.js';
+import { Icon, iconOf } from './icons.js';
 import { type Entry, crumbsOf, entriesOf } from './listing.js';
-import { lookOf } from './media-type.js';
 import { Menu } from './menu.js';
 import { actionsOf } from './object-actions.js';
 import type { Place } from './place.js';
@@ -298,7 +297,7 @@ export function FilesView(props: {
       </section>
       {shown?.kind === 'preview' && (
         <Preview
-          session={session}
+          source={renter}
           desk={desk}
           bucket={bucket}
           object={shown.object}
@@ -360,8 +359,4 @@ export function FilesView(props: {
 
 function nameIn(name: string, folder: string): string {
   return name.slice(folder.length);
-}
-
-function iconOf(name: string): IconName {
-  return lookOf(name) ?? 'file';
 }

@@ -1,3 +1,4 @@
+import { lookOf } from './media-type.js';
 const PATHS = {
   bucket:
     'M4 6h16l-1.6 13.2A2 2 0 0 1 16.400 21H7.600a2 2 0 0 1-2-1.800L4 6Zm2.300 2 1.300 11h8.800l1.300-11H6.300ZM3 3h18v2H3V3Z',
@@ -34,4 +35,9 @@ export function Icon({ name }: { readonly name: IconName }) {
       <path fill="currentColor" fill-rule="evenodd" d={PATHS[name]} />
     </svg>
   );
+}
+
+/** The icon of a file, by its name. */
+export function iconOf(name: string): IconName {
+  return lookOf(name) ?? 'file';
 }

@@ -29,7 +29,8 @@ export function usePlace(): readonly [Place, (place: Place) => void] {
     return () => removeEventListener('popstate', onPop);
   }, []);
   const go = (next: Place) => {
-    history.pushState({ granaryPlace: next }, '');
+    // The address stays: it may be an access grant.
+    history.pushState({ granaryPlace: next }, '', location.href);
     setPlace(next);
   };
   return [place, go];

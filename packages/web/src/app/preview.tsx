@@ -1,29 +1,36 @@
 import { useMemo, useState } from 'preact/hooks';
-import type { ObjectSummary } from '@granary/renter';
+import type { GetOptions, ObjectPath, ObjectSummary } from '@granary/renter';
 import { bytes } from '../design/format.js';
 import type { StreamDesk } from '../stream-worker/stream-desk.js';
 import { Dialog } from './dialog.js';
 import { Icon } from './icons.js';
 import { MediaView, type ReadRange } from './media-view.js';
-import type { Session } from './session.js';
 import { troubleOf } from './trouble.js';
+
+/** What objects are read from: a renter, or an access grant. */
+export interface ReadObjects {
+  get(
+    path: ObjectPath,
+    options: Pick<GetOptions, 'offset' | 'length' | 'signal'>,
+  ): AsyncIterable<Uint8Array>;
+}
 
 /** Shows an object: images, video, audio, text. */
 export function Preview(props: {
-  readonly session: Session;
+  readonly source: ReadObjects;
   readonly desk: Promise<StreamDesk>;
   readonly bucket: string;
   readonly object: ObjectSummary;
   readonly onDownload: () => void;
   readonly onClose: () => void;
 }) {
-  const { session, desk, bucket, object, onDownload, onClose } = props;
+  const { source, desk, bucket, object, onDownload, onClose } = props;
   const shortName = object.name.split('/').at(-1) ?? object.name;
   const [fault, setFault] = useState('');
   const read = useMemo<ReadRange>(() => {
     const path = { bucket, name: object.name };
-    return (offset, length, signal) => session.renter.get(path, { offset, length, signal });
-  }, [session, bucket, object]);
+    return (offset, length, signal) => source.get(path, { offset, length, signal });
+  }, [source, bucket, object]);
   const failed = (error: unknown) => {
     const trouble = troubleOf(error);
     setFault(`${trouble.text} ${trouble.advice}`);

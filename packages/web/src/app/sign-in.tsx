@@ -1,4 +1,5 @@
 import { useEffect, useId, useRef, useState } from 'preact/hooks';
+import { parseAccessGrant } from '@granary/protocol';
 import { entropyFromWords, generateWords } from '@granary/renter';
 import { Icon } from './icons.js';
 import type { AppSettings, HostNetwork, OwnSettings } from './network-settings.js';
@@ -13,9 +14,11 @@ export interface SignInChoice {
   readonly recover: Recover;
 }
 
-type Step = 'start' | 'new' | 'confirm' | 'words';
+type Step = 'start' | 'new' | 'confirm' | 'words' | 'grant';
 /** Words asked for again, to see that they were written down. */
 const ASKED = 3;
+/** Bytes of a file that may be an access grant. */
+const MAX_GRANT_FILE = 4096;
 
 /** The way in: with new words, or with those that one has. */
 export function SignIn(props: {
@@ -24,12 +27,14 @@ export function SignIn(props: {
   readonly settings: AppSettings;
   readonly onSettings: (own: OwnSettings) => void;
   readonly onSignIn: (choice: SignInChoice) => void;
+  /** Sign in by an access grant. */
+  readonly onGrant: (grant: string) => void;
   /** What is being done; undefined while nothing is. */
   readonly opening: string | undefined;
   readonly trouble: Trouble | undefined;
   readonly notice: string | undefined;
 }) {
-  const { host, own, settings, onSettings, onSignIn, opening, trouble, notice } = props;
+  const { host, own, settings, onSettings, onSignIn, onGrant, opening, trouble, notice } = props;
   const [step, setStep] = useState<Step>('start');
   const [words, setWords] = useState('');
   const heading = useRef<HTMLHeadingElement>(null);
@@ -48,6 +53,7 @@ export function SignIn(props: {
     new: 'These 24 words are your key',
     confirm: 'Have you written them down?',
     words: 'Open your files',
+    grant: 'Open what you were given access to',
   };
   const known = settings.bootstrap.length > 0;
   return (
@@ -77,6 +83,9 @@ export function SignIn(props: {
               </button>
               <button type="button" class="button large" onClick={() => setStep('words')}>
                 I have my 24 words
+              </button>
+              <button type="button" class="button large" onClick={() => setStep('grant')}>
+                I have an access grant
               </button>
             </div>
             <details class="network" open={!known}>
@@ -113,6 +122,9 @@ export function SignIn(props: {
             onBack={() => setStep('start')}
             onDone={(secret, keep) => enter({ secret, keep, recover: 'must' })}
           />
+        )}
+        {step === 'grant' && (
+          <KnownGrant opening={opening} onBack={() => setStep('start')} onDone={onGrant} />
         )}
         <div role="alert" class="alert">
           {trouble !== undefined && (
@@ -284,6 +296,79 @@ function KnownWords(props: {
       <Enter opening={opening} onBack={onBack} text="Open" />
     </form>
   );
+}
+
+function KnownGrant(props: {
+  readonly opening: string | undefined;
+  readonly onBack: () => void;
+  readonly onDone: (grant: string) => void;
+}) {
+  const { opening, onBack, onDone } = props;
+  const [text, setText] = useState('');
+  const [fault, setFault] = useState('');
+  const id = useId();
+  const submit = (event: SubmitEvent) => {
+    event.preventDefault();
+    try {
+      parseAccessGrant(text);
+      setFault('');
+      onDone(text);
+    } catch (error) {
+      setFault(sentenceOf(error));
+    }
+  };
+  const choose = async (file: File | undefined) => {
+    if (file === undefined) return;
+    if (file.size > MAX_GRANT_FILE)
+      return setFault('That file is too large to be an access grant.');
+    try {
+      setText((await file.text()).trim());
+      setFault('');
+    } catch (error) {
+      setFault(troubleOf(error).text);
+    }
+  };
+  return (
+    <form class="form" onSubmit={submit}>
+      <p>
+        Somebody has given you access to some of their files. You can look at them and download
+        them. Nothing of the grant is kept in this browser.
+      </p>
+      <div>
+        <label for={id}>The access grant</label>
+        <textarea
+          id={id}
+          rows={4}
+          required
+          autocomplete="off"
+          autocapitalize="none"
+          spellcheck={false}
+          aria-invalid={fault !== ''}
+          value={text}
+          onInput={(event) => setText(event.currentTarget.value)}
+          autofocus
+        />
+      </div>
+      <div>
+        <label for={`${id}-file`}>Or the file that it is in</label>
+        <input
+          id={`${id}-file`}
+          type="file"
+          onChange={(event) => void choose(event.currentTarget.files?.[0])}
+        />
+      </div>
+      <p class="fault" role="alert">
+        {fault}
+      </p>
+      <Enter opening={opening} onBack={onBack} text="Open" />
+    </form>
+  );
+}
+
+/** A message of ours as a sentence. */
+function sentenceOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return `${message.charAt(0).toUpperCase()}${message.slice(1)}.`;
 }
 
 function Keep() {

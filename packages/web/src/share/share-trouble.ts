@@ -8,26 +8,33 @@ export interface ShareTrouble {
   readonly passing: boolean;
 }
 
-/** Anything thrown while a link was opened or read, in plain words. */
-export function shareTroubleOf(error: unknown): ShareTrouble {
+/** Anything thrown while a link or an access grant was opened or read, in plain words. */
+export function shareTroubleOf(
+  error: unknown,
+  what: 'link' | 'access grant' = 'link',
+): ShareTrouble {
   const { code, message = '' } = (error ?? {}) as { code?: unknown; message?: string };
   switch (code) {
     case 'RENTER_SHARE_ENDED':
-      return { title: 'This link does not work any more', text: sentence(message), passing: false };
+      return {
+        title: `This ${what} does not work any more`,
+        text: sentence(message),
+        passing: false,
+      };
     case 'RENTER_SHARE_EXPIRED':
-      return { title: 'This link has expired', text: sentence(message), passing: false };
+      return { title: `This ${what} has expired`, text: sentence(message), passing: false };
     case 'RENTER_SHARE_LIMIT':
       return { title: 'This can’t be read now', text: sentence(message), passing: true };
     case 'RENTER_SHARE':
-      return { title: 'This link does not open', text: sentence(message), passing: false };
+      return { title: `This ${what} does not open`, text: sentence(message), passing: false };
     case 'RENTER_NOT_FOUND':
       return {
-        title: 'Nothing was found under this link',
+        title: `Nothing was found under this ${what}`,
         text: 'It may not be whole, it ended long ago, or it is of another network. Ask whoever gave it to you for a new one.',
         passing: true,
       };
     case 'PROTOCOL_MALFORMED':
-      return { title: 'This is not a whole link', text: sentence(message), passing: false };
+      return { title: `This is not a whole ${what}`, text: sentence(message), passing: false };
     default: {
       const { text, advice, passing } = troubleOf(error);
       return { title: text, text: advice, passing };

@@ -1,18 +1,13 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { SharedObject } from '@granary/renter';
-import { announce } from '../app/announcer.js';
 import { Icon } from '../app/icons.js';
-import { lookOf, mediaTypeOf } from '../app/media-type.js';
+import { lookOf } from '../app/media-type.js';
 import { MediaView, type ReadRange } from '../app/media-view.js';
+import { useDownload } from '../app/use-download.js';
 import { bytes, count, date, percent } from '../design/format.js';
 import { Facts, Meter } from '../design/parts.js';
-import type { ServedBytes, StreamDesk } from '../stream-worker/stream-desk.js';
+import type { StreamDesk } from '../stream-worker/stream-desk.js';
 import { shareTroubleOf } from './share-trouble.js';
-
-type Download =
-  | { readonly kind: 'none' }
-  | { readonly kind: 'running'; readonly done: number; readonly served: ServedBytes }
-  | { readonly kind: 'done' };
 
 /** An object that is shared: what it is, how it looks, and a download. */
 export function SharedView(props: {
@@ -22,7 +17,6 @@ export function SharedView(props: {
   const { shared, desk } = props;
   const { name, size, sha256, stored, expires } = shared.info;
   const look = lookOf(name);
-  const [download, setDownload] = useState<Download>({ kind: 'none' });
   const [fault, setFault] = useState('');
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => heading.current?.focus(), [shared]);
@@ -36,43 +30,7 @@ export function SharedView(props: {
     setFault(`${title}: ${text}`);
   };
 
-  const save = async () => {
-    setFault('');
-    try {
-      const opened = await desk;
-      let done = 0;
-      const served = opened.save({
-        name,
-        size,
-        type: mediaTypeOf(name),
-        attachment: true,
-        read: async function* (offset, length, signal) {
-          try {
-            for await (const part of read(offset, length, signal)) {
-              done += part.length;
-              setDownload({ kind: 'running', done, served });
-              yield part;
-            }
-            if (offset + length === size) {
-              setDownload({ kind: 'done' });
-              announce(`${name} is downloaded.`);
-            }
-          } catch (error) {
-            if (!signal.aborted) failed(error);
-            setDownload({ kind: 'none' });
-            throw error;
-          }
-        },
-      });
-      setDownload({ kind: 'running', done: 0, served });
-    } catch (error) {
-      failed(error);
-    }
-  };
-  const stop = () => {
-    if (download.kind === 'running') download.served.close();
-    setDownload({ kind: 'none' });
-  };
+  const { download, save, stop } = useDownload(desk, { name, size, read }, failed);
 
   const part = download.kind === 'running' && size > 0 ? download.done / size : 0;
   return (
@@ -87,7 +45,14 @@ export function SharedView(props: {
               <Icon name="close" /> Stop
             </button>
           ) : (
-            <button type="button" class="button main" onClick={() => void save()}>
+            <button
+              type="button"
+              class="button main"
+              onClick={() => {
+                setFault('');
+                void save();
+              }}
+            >
               <Icon name="download" /> Download ({bytes(size)})
             </button>
           )}
