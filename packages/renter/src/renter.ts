@@ -235,6 +235,7 @@ export class Renter {
     });
     const payments = new RenterPayments(payer, directory, logger);
     const { connectTimeoutMs, stallTimeoutMs } = settings;
+    const buffers = new ShortLivedBuffers();
     const context = {
       identity: keys.identity,
       ...dialing,
@@ -243,7 +244,7 @@ export class Renter {
       connectTimeoutMs,
       stallTimeoutMs,
       meter: payments,
-      buffers: new ShortLivedBuffers(),
+      buffers,
     };
     const pool = new ConnectionPool(
       context,
@@ -261,6 +262,7 @@ export class Renter {
       pool,
       payments,
       engine,
+      buffers,
       uploadMemory: new Budget(settings.uploadMemory),
       settings,
       logger,
