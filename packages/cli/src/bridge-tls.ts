@@ -23,12 +23,15 @@ export interface TlsOptions extends AcmeOptions {
  */
 export async function tlsSource(
   options: TlsOptions,
-  { home, logger, signal }: Pick<Context, 'home' | 'logger' | 'signal'>,
+  { home, logger, signal, dialer }: Pick<Context, 'home' | 'logger' | 'signal' | 'dialer'>,
   names: readonly string[],
 ): Promise<CertificateSource | undefined> {
   const { tlsKey, tlsCert, tlsSelfSigned } = options;
   const acme = acmeSettings(options, join(home, 'bridge'));
   if (acme !== undefined) {
+    if (dialer !== undefined) {
+      throw new CliError('CLI_USAGE', '--acme with --proxy would tell where this machine is');
+    }
     if (tlsSelfSigned === true || (tlsKey ?? tlsCert) !== undefined) {
       throw new CliError('CLI_USAGE', '--acme goes without the other certificates: --tls-…');
     }
