@@ -578,7 +578,11 @@ describe.skipIf(noBrowser !== undefined)(`the web app in Chromium ${noBrowser ??
     await page.reload();
     await act(page, 'big.bin', 'Details');
     await page.getByRole('button', { name: 'Ask them now' }).click();
+    const web8t = Date.now();
+    await page.locator('dialog', { hasText: 'did not answer' }).waitFor({ timeout: 60_000 });
+    console.log('first', Date.now() - web8t);
     await page.locator('dialog', { hasText: 'can lose 0 farmers' }).waitFor({ timeout: 60_000 });
+    console.log('all', Date.now() - web8t);
     await page.keyboard.press('Escape');
     await act(page, 'big.bin', 'Download');
     await isAt(page, 'download', 'big.bin', 10);

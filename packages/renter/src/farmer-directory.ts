@@ -138,7 +138,7 @@ export class FarmerDirectory {
    * answered, or has not. One that does not answer is looked for in the DHT, as long as time is left, and is
    * told of again when it answers elsewhere.
    *
-   * @param withinMs - the longest that all of it takes
+   * @param withinMs - the longest that all of it takes, once the network was joined
    */
   async poll(
     nodeIds: Iterable<NodeId>,
@@ -146,6 +146,7 @@ export class FarmerDirectory {
     onAnswer: (nodeId: NodeId, answered: boolean) => void,
     signal: AbortSignal,
   ): Promise<void> {
+    await this.network.join();
     const over = new AbortController();
     const timer = this.clock.setTimeout(() => over.abort(), withinMs);
     const ended = new Promise<void>((resolve) => {
@@ -165,7 +166,6 @@ export class FarmerDirectory {
       if (await this.askWhereItMoved(nodeId, known)) tell(nodeId, true);
     };
     try {
-      await this.network.join();
       const work = Promise.all([...nodeIds].map(ask));
       await Promise.race([work, ended]);
       signal.throwIfAborted();

@@ -583,7 +583,7 @@ export class Renter {
 
   /**
    * Ask all farmers that hold shards of an object at one time whether they are there; its health is known
-   * by that. It takes at most {@link ASK_MS}.
+   * by that. It takes at most 8 seconds, once the network was joined.
    *
    * @param options - `onAnswer` is told of each farmer, by its node ID, as soon as that is known; of one that
    * did not answer again when it answers where it has moved to
