@@ -3,6 +3,8 @@ import { benchBrowser } from './browser-bench.js';
 import { benchDht } from './dht-bench.js';
 import { benchDhtPeers } from './dht-peers/bench.js';
 import { benchErasure } from './erasure-bench.js';
+import { benchFarmStart } from './farm-start-bench.js';
+import { benchFirstByte } from './first-byte-bench.js';
 import { benchMetadata } from './metadata-bench.js';
 import { benchMultipart } from './multipart-bench.js';
 import { benchPayments } from './payment-bench.js';
@@ -15,9 +17,11 @@ const parts: Record<string, (report: (line: string) => void) => Promise<void>> =
   erasure: benchErasure,
   start: benchStart,
   shards: benchShardStore,
+  'farm-start': benchFarmStart,
   dht: benchDht,
   'dht-peers': benchDhtPeers,
   transfers: benchTransfers,
+  'first-byte': benchFirstByte,
   payments: benchPayments,
   metadata: benchMetadata,
   browser: benchBrowser,

@@ -5,9 +5,9 @@ import { performance } from 'node:perf_hooks';
 import { open as openLmdb } from 'lmdb';
 import { ShardStore } from '@granary/farmer';
 import { sha256, silentLogger, systemClock } from '@granary/kad';
-import { type Contract, ShardTree, contractHash, toHex } from '@granary/protocol';
+import { toHex } from '@granary/protocol';
+import { SHARD_SIZE as SIZE, contractOf, putShard, shard } from './made-up-shards.js';
 
-const SIZE = 4096;
 const PARALLEL = 64;
 /** Gets and deletes measured, at most: they don't depend on how many came before. */
 const SAMPLE = 10_000;
@@ -23,33 +23,6 @@ interface Contestant {
   close(): Promise<void>;
 }
 
-const shard = new Uint8Array(SIZE).fill(7);
-const shardHash = toHex(ShardTree.of(shard).root());
-
-/** A contract of its own for every shard. Signatures are not looked at below the transfer server. */
-function contractOf(i: number): { hash: string; contract: Contract } {
-  const terms: Contract['terms'] = {
-    version: 1,
-    renter: 'aa'.repeat(32),
-    renterKey: `02${'aa'.repeat(32)}`,
-    farmer: 'bb'.repeat(32),
-    farmerKey: `02${'bb'.repeat(32)}`,
-    shardHash,
-    shardSize: SIZE,
-    begin: i,
-    end: 4_000_000_000_000,
-    currency: 'credit',
-    storagePrice: '0',
-    egressPrice: '0',
-    auditRoot: null,
-    auditCount: 0,
-    channel: null,
-  };
-  const signature = '00'.repeat(64);
-  const contract = { terms, renterSignature: signature, farmerSignature: signature };
-  return { hash: contractHash(terms), contract };
-}
-
 async function granaryStore(directory: string): Promise<Contestant> {
   const start = () =>
     ShardStore.open({
@@ -63,13 +36,7 @@ async function granaryStore(directory: string): Promise<Contestant> {
   let store = await start();
   return {
     name: 'ShardStore',
-    put: async (i) => {
-      const { hash, contract } = contractOf(i);
-      await store.reserve(hash, contract);
-      const part = await store.openPartial(hash, contract.terms);
-      await part.append(shard);
-      await store.commit(hash, contract.terms, part);
-    },
+    put: (i) => putShard(store, i),
     get: async (i) => {
       const stored = await store.openShard(contractOf(i).hash);
       await stored.readFully(new Uint8Array(SIZE), 0);
@@ -154,7 +121,7 @@ function lmdbAlone(directory: string): Promise<Contestant> {
 }
 
 /** Shards a second. */
-async function rate(count: number, work: (i: number) => Promise<void>): Promise<number> {
+export async function rate(count: number, work: (i: number) => Promise<void>): Promise<number> {
   let next = 0;
   const begin = performance.now();
   const worker = async () => {

@@ -1,4 +1,4 @@
-import { type Database, type RootDatabase, open } from 'lmdb';
+import { type Database, type RangeOptions, type RootDatabase, open } from 'lmdb';
 import type { Contract, Renewal } from '@granary/protocol';
 
 /** Where a contract stands here. */
@@ -17,8 +17,64 @@ export interface BookEntry {
   readonly damaged?: boolean;
 }
 
+/** Sums over all entries, kept with them: to walk a million would take seconds at every start. */
+export interface BookTotals {
+  /** Shards stored, and their bytes. */
+  readonly stored: number;
+  readonly storedBytes: number;
+  /** Bytes that reservations keep room for. */
+  readonly reservedBytes: number;
+  /** Stored shards that the scrubber found damaged. */
+  readonly damaged: number;
+  /** Marks of contracts that were deleted before they were heard of. */
+  readonly unknown: number;
+}
+
+const NOTHING: BookTotals = {
+  stored: 0,
+  storedBytes: 0,
+  reservedBytes: 0,
+  damaged: 0,
+  unknown: 0,
+};
+
 /** The form of the book: what an older one has not got is made up when it is opened. */
-const BOOK_VERSION = 2;
+const BOOK_VERSION = 3;
+/** Since this form, it is noted when something is due, and of whom contracts are. */
+const INDEXED_VERSION = 2;
+/** Entries that are looked at in one go. */
+const SLICE = 2000;
+
+/** Let others work for a moment. */
+const breathe = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+/** Whether a mark is of a contract that was deleted before it was heard of. */
+function isUnknown({ state, reservedUntil }: BookEntry): boolean {
+  return state === 'deleted' && reservedUntil === 0;
+}
+
+/** Whether a crash may have left the files of an entry other than it says. */
+function isUnsettled(entry: BookEntry): boolean {
+  return entry.state !== 'stored' && !isUnknown(entry);
+}
+
+/** Totals with an entry more, or with `sign` -1 one less. */
+function counted(totals: BookTotals, entry: BookEntry | undefined, sign: 1 | -1): BookTotals {
+  if (entry === undefined) return totals;
+  const { state, size, damaged } = entry;
+  if (state === 'reserved') {
+    return { ...totals, reservedBytes: totals.reservedBytes + sign * size };
+  }
+  if (state === 'deleted') {
+    return isUnknown(entry) ? { ...totals, unknown: totals.unknown + sign } : totals;
+  }
+  return {
+    ...totals,
+    stored: totals.stored + sign,
+    storedBytes: totals.storedBytes + sign * size,
+    damaged: totals.damaged + (damaged === true ? sign : 0),
+  };
+}
 
 /** When there is something to do about an entry, if nothing happens before. */
 function dueAt({ state, end, reservedUntil }: BookEntry): number {
@@ -27,6 +83,8 @@ function dueAt({ state, end, reservedUntil }: BookEntry): number {
 
 /** A farmer's contracts, durable. */
 export class ContractBook {
+  private sums: BookTotals;
+
   private constructor(
     private readonly root: RootDatabase,
     private readonly entries: Database<BookEntry, string>,
@@ -37,8 +95,11 @@ export class ContractBook {
     private readonly endings: Database<string, string>,
     private readonly byRenter: Database<1, string>,
     private readonly due: Database<1, [number, string]>,
+    private readonly unsettled: Database<1, string>,
     private readonly meta: Database<unknown, string>,
-  ) {}
+  ) {
+    this.sums = (meta.get('totals') as BookTotals | undefined) ?? NOTHING;
+  }
 
   static open(path: string): ContractBook {
     const root = open({ path, noSubdir: true, maxDbs: 16 });
@@ -52,6 +113,7 @@ export class ContractBook {
       root.openDB<string, string>({ name: 'endings' }),
       root.openDB<1, string>({ name: 'renters' }),
       root.openDB<1, [number, string]>({ name: 'due' }),
+      root.openDB<1, string>({ name: 'unsettled' }),
       root.openDB<unknown, string>({ name: 'meta' }),
     );
   }
@@ -102,13 +164,71 @@ export class ContractBook {
 
   /** Make up for what an older book has not got, and note that this one is whole. */
   async seal(): Promise<void> {
-    for (const { key, value } of this.entries.getRange()) {
-      void this.due.put([dueAt(value), key], 1);
-      const contract = this.contracts.get(key);
-      if (contract !== undefined) void this.byRenter.put(`${contract.terms.renter}/${key}`, 1);
+    const version = (this.meta.get('version') as number | undefined) ?? 0;
+    let totals = NOTHING;
+    for (let slice = this.slice(''); slice.length > 0; slice = this.slice(slice.at(-1)!.key)) {
+      for (const { key, value } of slice) {
+        totals = counted(totals, value, 1);
+        if (isUnsettled(value)) void this.unsettled.put(key, 1);
+        if (version >= INDEXED_VERSION) continue;
+        void this.due.put([dueAt(value), key], 1);
+        const contract = this.contracts.get(key);
+        if (contract !== undefined) void this.byRenter.put(`${contract.terms.renter}/${key}`, 1);
+      }
+      await breathe();
     }
-    await this.meta.put('version', BOOK_VERSION);
+    this.sums = totals;
+    await Promise.all([this.meta.put('totals', totals), this.meta.put('version', BOOK_VERSION)]);
     await this.root.flushed;
+  }
+
+  private slice(after: string, options: RangeOptions = {}) {
+    const start = after === '' ? {} : { start: `${after}\0` };
+    return [...this.entries.getRange({ ...options, ...start, limit: SLICE })];
+  }
+
+  /** Sums over all entries, those whose writing has begun included. */
+  get totals(): BookTotals {
+    return this.sums;
+  }
+
+  /**
+   * Count everything, and correct the totals if they were not the sum.
+   *
+   * @returns false when they were not
+   */
+  async verifyTotals(signal: AbortSignal): Promise<boolean> {
+    // As all was at one moment, whatever is written meanwhile.
+    const transaction = this.root.useReadTransaction();
+    try {
+      const noted = (this.meta.get('totals', { transaction }) as BookTotals | undefined) ?? NOTHING;
+      let found = NOTHING;
+      let slice = this.slice('', { transaction });
+      while (slice.length > 0) {
+        for (const { value } of slice) found = counted(found, value, 1);
+        await breathe();
+        if (signal.aborted) return true;
+        slice = this.slice(slice.at(-1)!.key, { transaction });
+      }
+      const names = Object.keys(NOTHING) as (keyof BookTotals)[];
+      if (names.every((name) => found[name] === noted[name])) return true;
+      const right = names.map((name) => [name, this.sums[name] + found[name] - noted[name]]);
+      this.sums = Object.fromEntries(right) as unknown as BookTotals;
+      await this.meta.put('totals', this.sums);
+      return false;
+    } finally {
+      transaction.done();
+    }
+  }
+
+  /** Contracts whose files a crash may have left other than their entries say. */
+  unsettledHashes(): string[] {
+    return [...this.unsettled.getKeys()];
+  }
+
+  /** The files are as the entry says. If this is forgotten in a crash, they are looked at once more. */
+  settle(hash: string): Promise<boolean> {
+    return this.unsettled.remove(hash);
   }
 
   /** How far the scrubber is: it goes on with the contract after this one. */
@@ -152,11 +272,6 @@ export class ContractBook {
     return count;
   }
 
-  /** All entries. */
-  *all(): Generator<readonly [string, BookEntry]> {
-    for (const { key, value } of this.entries.getRange()) yield [key, value];
-  }
-
   /** Write an entry, and its contract when it is new. Durable when the promise resolves. */
   async put(
     hash: string,
@@ -164,22 +279,24 @@ export class ContractBook {
     contract?: Contract,
     audits?: Uint8Array,
   ): Promise<void> {
-    const done = this.set(hash, entry);
-    if (contract !== undefined) {
-      done.push(this.contracts.put(hash, contract));
-      done.push(this.byRenter.put(`${contract.terms.renter}/${hash}`, 1));
-    }
-    if (audits !== undefined && audits.length > 0) {
-      done.push(this.audits.put(hash, Buffer.from(audits)));
-    }
-    await Promise.all(done);
+    await this.write(hash, entry, () => [
+      ...(contract === undefined
+        ? []
+        : [
+            this.contracts.put(hash, contract),
+            this.byRenter.put(`${contract.terms.renter}/${hash}`, 1),
+          ]),
+      ...(audits === undefined || audits.length === 0
+        ? []
+        : [this.audits.put(hash, Buffer.from(audits))]),
+    ]);
     // Commits are batched and synced together: parallel uploads share one fsync.
     await this.root.flushed;
   }
 
   /** Write a renewal and the new end. Durable when the promise resolves. */
   async renew(hash: string, entry: BookEntry, renewal: Renewal): Promise<void> {
-    await Promise.all([...this.set(hash, entry), this.renewals.put(hash, renewal)]);
+    await this.write(hash, entry, () => [this.renewals.put(hash, renewal)]);
     await this.root.flushed;
   }
 
@@ -199,29 +316,45 @@ export class ContractBook {
    * @param ending - the renter's signed leave
    */
   async bury(hash: string, entry: BookEntry, ending?: string): Promise<void> {
-    const done = [...this.set(hash, { ...entry, state: 'deleted' }), ...this.strip(hash)];
-    if (ending !== undefined) done.push(this.endings.put(hash, ending));
-    await Promise.all(done);
+    await this.write(hash, { ...entry, state: 'deleted' }, () => [
+      ...this.strip(hash),
+      ...(ending === undefined ? [] : [this.endings.put(hash, ending)]),
+    ]);
     await this.root.flushed;
   }
 
   /** Forget a contract altogether. */
   async forget(hash: string): Promise<void> {
-    await Promise.all([this.entries.remove(hash), this.endings.remove(hash), ...this.strip(hash)]);
+    await this.write(hash, undefined, () => [this.endings.remove(hash), ...this.strip(hash)]);
   }
 
-  /** Write an entry and when it is due. */
-  private set(hash: string, entry: BookEntry): Promise<boolean>[] {
-    return [
-      ...this.unset(hash),
-      this.entries.put(hash, entry),
-      this.due.put([dueAt(entry), hash], 1),
-    ];
-  }
-
-  private unset(hash: string): Promise<boolean>[] {
+  /**
+   * Write an entry, or remove it, with all that follows from it, in one transaction: what is called in
+   * one turn of the event loop is committed together. The totals count it from now on.
+   */
+  private async write(
+    hash: string,
+    entry: BookEntry | undefined,
+    besides: () => Promise<boolean>[],
+  ): Promise<void> {
     const old = this.entries.get(hash);
-    return old === undefined ? [] : [this.due.remove([dueAt(old), hash])];
+    this.sums = counted(counted(this.sums, old, -1), entry, 1);
+    try {
+      const done = [this.meta.put('totals', this.sums), ...besides()];
+      if (old !== undefined) done.push(this.due.remove([dueAt(old), hash]));
+      if (entry === undefined) {
+        done.push(this.entries.remove(hash), this.unsettled.remove(hash));
+      } else {
+        done.push(this.entries.put(hash, entry), this.due.put([dueAt(entry), hash], 1));
+        done.push(isUnsettled(entry) ? this.unsettled.put(hash, 1) : this.unsettled.remove(hash));
+      }
+      await Promise.all(done);
+    } catch (error) {
+      this.sums = counted(counted(this.sums, old, 1), entry, -1);
+      // Another write may have taken the totals along in a transaction that did not fail.
+      await this.meta.put('totals', this.sums).catch(() => false);
+      throw error;
+    }
   }
 
   /** Remove everything about a contract but its entry and its ending. */

@@ -40,22 +40,12 @@ const MAX_UNKNOWN = 100_000;
 /** Let others work for a moment. */
 const breathe = () => new Promise<void>((resolve) => setImmediate(resolve));
 
-/** Whether a mark is of a contract that was deleted before it was heard of. */
-function isUnknown({ reservedUntil }: BookEntry): boolean {
-  return reservedUntil === 0;
-}
-
 /**
  * Shards and contracts on disk. A shard counts as stored only after its bytes, its place and its
  * contract are on the disk for good; what was stored once is never dropped by recovery.
  */
 export class ShardStore {
-  private usedBytes = 0;
-  private reservedBytes = 0;
-  private storedCount = 0;
   private missingCount = 0;
-  private damagedCount = 0;
-  private unknownCount = 0;
   private diskFree = Infinity;
   // The book is read, and then written in batches: between the two nobody else may change a contract.
   private readonly changes = new KeyedQueue();
@@ -97,18 +87,19 @@ export class ShardStore {
 
   /** Figures, in bytes and counts. */
   get usage() {
+    const { stored, storedBytes, reservedBytes, damaged } = this.book.totals;
     const free = Math.min(
-      this.options.quotaBytes - this.usedBytes - this.reservedBytes,
-      this.diskFree - this.reservedBytes,
+      this.options.quotaBytes - storedBytes - reservedBytes,
+      this.diskFree - reservedBytes,
     );
     return {
       quotaBytes: this.options.quotaBytes,
-      usedBytes: this.usedBytes,
-      reservedBytes: this.reservedBytes,
+      usedBytes: storedBytes,
+      reservedBytes,
       freeBytes: Math.max(0, free),
-      shards: this.storedCount,
+      shards: stored,
       missing: this.missingCount,
-      damaged: this.damagedCount,
+      damaged,
     };
   }
 
@@ -237,11 +228,9 @@ export class ShardStore {
       if (terms.shardSize > this.usage.freeBytes) {
         throw new FarmerError('FARMER_FULL', `there is no room for ${terms.shardSize} bytes`);
       }
-      this.reservedBytes += terms.shardSize;
       try {
         await this.book.put(hash, entry, contract, audits);
       } catch (error) {
-        this.reservedBytes -= terms.shardSize;
         throw new FarmerError('FARMER_DISK', "the farmer's contract book failed", { cause: error });
       }
       return;
@@ -273,9 +262,6 @@ export class ShardStore {
     // It was stored and acknowledged before; the same verified bytes are in its place again.
     if (reserved.state === 'stored') return;
     await this.book.put(hash, { ...reserved, state: 'stored' });
-    this.reservedBytes -= terms.shardSize;
-    this.usedBytes += terms.shardSize;
-    this.storedCount += 1;
     this.diskFree -= terms.shardSize;
   }
 
@@ -293,7 +279,6 @@ export class ShardStore {
     if (entry?.state !== 'reserved' || entry.reservedUntil > expiredAt) return;
     await this.files.removePartial(hash);
     await this.book.forget(hash);
-    this.reservedBytes -= entry.size;
   }
 
   /** Whether a shard is stored and its file is whole. */
@@ -329,26 +314,19 @@ export class ShardStore {
     const entry = this.book.entry(hash);
     if (entry?.state === 'deleted') return 0;
     if (entry === undefined) {
-      if (this.unknownCount >= MAX_UNKNOWN) {
+      if (this.book.totals.unknown >= MAX_UNKNOWN) {
         throw new FarmerError('FARMER_BUSY', 'too many deletes of unknown contracts: try later');
       }
-      this.unknownCount += 1;
       const end = this.options.clock.now() + 2 * MAX_TOKEN_LIFETIME;
       await this.book.bury(hash, { state: 'deleted', size: 0, end, reservedUntil: 0 });
       return 0;
     }
     // First the book: a crash between the two leaves a file without an entry, which recovery removes.
     await this.book.bury(hash, entry, ending);
-    if (entry.damaged === true) this.damagedCount -= 1;
-    if (entry.state === 'stored') {
-      this.usedBytes -= entry.size;
-      this.storedCount -= 1;
-      await this.files.removeShard(hash);
-      return entry.size;
-    }
-    this.reservedBytes -= entry.size;
-    await this.files.removePartial(hash);
-    return 0;
+    if (entry.state === 'stored') await this.files.removeShard(hash);
+    else await this.files.removePartial(hash);
+    this.settle(hash);
+    return entry.state === 'stored' ? entry.size : 0;
   }
 
   async putCountersignature(hash: string, receiptAndSignature: string): Promise<void> {
@@ -391,8 +369,7 @@ export class ShardStore {
       if (entry === undefined || busy.has(hash)) continue;
       if (entry.state === 'reserved' && entry.reservedUntil <= now) await this.release(hash, now);
       if (entry.state === 'deleted' && entry.end <= now) {
-        if (isUnknown(entry)) this.unknownCount -= 1;
-        await this.book.forget(hash);
+        await this.changes.run(hash, () => this.book.forget(hash));
       }
       if (entry.state === 'stored' && entry.end + this.options.graceMs <= now) {
         this.options.logger.info({ contract: hash }, 'a contract has ended: its shard is deleted');
@@ -420,39 +397,29 @@ export class ShardStore {
     const now = clock.now();
     await this.measureDisk();
     const partials = new Set(await this.files.listPartials());
-    const unfinished: string[] = [];
-    let looked = 0;
-    for (const [hash, entry] of this.book.all()) {
-      if ((looked += 1) % SLICE === 0) await breathe();
-      if (entry.state !== 'stored') {
-        unfinished.push(hash);
-        continue;
-      }
-      this.usedBytes += entry.size;
-      this.storedCount += 1;
-      if (entry.damaged === true) this.damagedCount += 1;
-    }
-    for (const hash of unfinished) {
-      const entry = this.book.entry(hash)!;
-      if (entry.state === 'deleted') {
-        // A crash between book and file may have left the file.
-        if (entry.end <= now) await this.book.forget(hash);
-        else if (isUnknown(entry)) this.unknownCount += 1;
-        else await this.files.removeShard(hash);
-      } else if (entry.reservedUntil > now) {
-        this.reservedBytes += entry.size;
+    for (const hash of this.book.unsettledHashes()) {
+      const entry = this.book.entry(hash);
+      if (entry?.state === 'reserved' && entry.reservedUntil > now) {
         // A crash between file and book left a shard that nobody was told of: it begins anew.
         if (!partials.has(hash)) await this.files.removeShard(hash);
         partials.delete(hash);
-      } else {
-        await this.files.removeShard(hash);
-        await this.book.forget(hash);
+        continue;
       }
+      // A crash between book and file may have left the file.
+      if (entry?.state !== 'stored') await this.files.removeShard(hash);
+      if (entry?.state === 'reserved') await this.book.forget(hash);
+      else this.settle(hash);
     }
     for (const hash of partials) await this.files.removePartial(hash);
     if (partials.size > 0) {
       logger.info({ count: partials.size }, 'removed parts of shards that nobody waits for');
     }
+  }
+
+  private settle(hash: string): void {
+    this.book.settle(hash).catch((error: unknown) => {
+      this.options.logger.warn({ error: messageOf(error) }, 'a file is looked at again next time');
+    });
   }
 
   /**
@@ -538,7 +505,6 @@ export class ShardStore {
       const entry = this.book.entry(hash);
       if (entry?.state !== 'stored' || (entry.damaged === true) === damaged) return;
       await this.book.put(hash, { ...entry, damaged });
-      this.damagedCount += damaged ? 1 : -1;
       if (damaged) this.options.logger.error({ contract: hash }, 'a stored shard is damaged');
     });
   }
@@ -565,19 +531,19 @@ export class ShardStore {
       this.options.logger.error({ contract: hash }, 'a stored shard is missing or cut short');
     }
     this.missingCount = missing;
+    if (!(await this.book.verifyTotals(signal))) {
+      this.options.logger.error({}, 'the totals of the contract book were wrong: counted anew');
+    }
   }
 
   private async reconcileFile(hash: string): Promise<void> {
     const entry = this.book.entry(hash);
     if (entry?.state === 'deleted') return this.files.removeShard(hash);
     if (entry !== undefined || !(await this.adopt(hash))) return;
-    const { size } = this.book.entry(hash)!;
     this.options.logger.warn(
       { contract: hash },
       'a shard that the book had lost was taken in again',
     );
-    this.usedBytes += size;
-    this.storedCount += 1;
   }
 }
 

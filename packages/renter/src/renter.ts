@@ -15,6 +15,7 @@ import {
   type Random,
   proxiedKademliaOptions,
   standardPlugins,
+  ShortLivedBuffers,
   systemClock,
   systemRandom,
 } from '@granary/kad';
@@ -67,6 +68,7 @@ import type {
   RenterStatus,
 } from './renter-types.js';
 import { type SegmentEngine, defaultEngine } from './segment-engine.js';
+import { Budget } from './segment-pipeline.js';
 import { type ShareCareReport, type ShareInfo, type ShareOptions, Sharing } from './sharing.js';
 import {
   type RenterSettings,
@@ -243,6 +245,7 @@ export class Renter {
       connectTimeoutMs,
       stallTimeoutMs,
       meter: payments,
+      buffers: new ShortLivedBuffers(),
     };
     const pool = new ConnectionPool(
       context,
@@ -251,7 +254,7 @@ export class Renter {
       logger,
       paths,
     );
-    const engine = parts.engine ?? defaultEngine();
+    const engine = parts.engine ?? defaultEngine(clock);
     const core = {
       keys,
       store,
@@ -260,6 +263,7 @@ export class Renter {
       pool,
       payments,
       engine,
+      uploadMemory: new Budget(settings.uploadMemory),
       settings,
       logger,
       clock,

@@ -1,0 +1,92 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { ShardStore } from '@granary/farmer';
+import { silentLogger, systemClock } from '@granary/kad';
+import { putShard } from './made-up-shards.js';
+import { rate } from './shard-store-bench.js';
+
+const GRANARY = new URL('../../packages/cli/bin/granary.mjs', import.meta.url).pathname;
+const ROUNDS = 7;
+const TICK_MS = 10;
+
+/** What it took a farmer until it said that it is ready. */
+interface Start {
+  readonly wallMs: number;
+  readonly cpuMs: number;
+  readonly rssMib: number;
+}
+
+function waitForExit(child: ChildProcess): Promise<void> {
+  return new Promise((resolve) => child.once('exit', () => resolve()));
+}
+
+/** Start `granary farm` on a directory, and stop it when it is ready. */
+async function startFarmer(directory: string, end: NodeJS.Signals): Promise<Start> {
+  const begun = performance.now();
+  const child = spawn(
+    process.execPath,
+    [
+      ...['--max-semi-space-size=2', GRANARY, 'farm', '--data', directory, '--host', '127.0.0.1'],
+      ...['--port', '0', '--space', '1TB', '--no-dashboard', '--json', '--log-level', 'error'],
+    ],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+  const gone = waitForExit(child);
+  const ready = new Promise<boolean>((resolve) => {
+    createInterface({ input: child.stdout! }).once('line', () => resolve(true));
+  });
+  if ((await Promise.race([ready, gone])) !== true) throw new Error('the farmer did not start');
+  const wallMs = performance.now() - begun;
+  const stat = await readFile(`/proc/${child.pid}/stat`, 'utf8');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const status = await readFile(`/proc/${child.pid}/status`, 'utf8');
+  child.kill(end);
+  await gone;
+  return {
+    wallMs,
+    cpuMs: (Number(fields[11]) + Number(fields[12])) * TICK_MS,
+    rssMib: Number(/VmRSS:\s*(\d+)/.exec(status)?.[1]) / 1024,
+  };
+}
+
+/**
+ * How long `granary farm` takes until it is ready, as a whole process, with as many shards as
+ * GRANARY_BENCH_SHARDS names, after a stop and after SIGKILL. Its directory is made in
+ * GRANARY_BENCH_DIRECTORY, or where temporary files go.
+ */
+export async function benchFarmStart(report: (line: string) => void): Promise<void> {
+  const counts = (process.env['GRANARY_BENCH_SHARDS'] ?? '0,10000').split(',').map(Number);
+  const place = process.env['GRANARY_BENCH_DIRECTORY'] ?? tmpdir();
+  for (const count of counts) {
+    const directory = await mkdtemp(join(place, 'granary-bench-farm-'));
+    try {
+      const store = await ShardStore.open({
+        directory,
+        quotaBytes: 2 ** 50,
+        reservationMs: 3_600_000,
+        graceMs: 0,
+        clock: systemClock,
+        logger: silentLogger,
+      });
+      await rate(count, (i) => putShard(store, i));
+      await store.close();
+      for (const end of ['SIGTERM', 'SIGKILL'] as const) {
+        // The first makes its identity and its certificate.
+        await startFarmer(directory, end);
+        const starts: Start[] = [];
+        for (let i = 0; i < ROUNDS; i++) starts.push(await startFarmer(directory, end));
+        const median = (of: (start: Start) => number) =>
+          starts.map(of).sort((a, b) => a - b)[(ROUNDS - 1) / 2]!;
+        report(
+          `  ${String(count).padStart(8)} shards, after ${end}: ready after ${median((s) => s.wallMs).toFixed(0)} ms, ` +
+            `${median((s) => s.cpuMs)} ms of CPU, ${median((s) => s.rssMib).toFixed(0)} MiB (medians of ${ROUNDS})`,
+        );
+      }
+    } finally {
+      await rm(directory, { recursive: true, force: true });
+    }
+  }
+}
