@@ -8,6 +8,7 @@ import { benchFirstByte } from './first-byte-bench.js';
 import { benchMetadata } from './metadata-bench.js';
 import { benchMultipart } from './multipart-bench.js';
 import { benchPayments } from './payment-bench.js';
+import { benchPeersTransfer } from './peers-transfer-bench.js';
 import { benchS3 } from './s3-bench.js';
 import { benchShardStore } from './shard-store-bench.js';
 import { benchStart } from './start-bench.js';
@@ -22,6 +23,7 @@ const parts: Record<string, (report: (line: string) => void) => Promise<void>> =
   'dht-peers': benchDhtPeers,
   transfers: benchTransfers,
   'first-byte': benchFirstByte,
+  'peers-transfer': benchPeersTransfer,
   payments: benchPayments,
   metadata: benchMetadata,
   browser: benchBrowser,
