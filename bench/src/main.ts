@@ -5,6 +5,7 @@ import { benchDhtPeers } from './dht-peers/bench.js';
 import { benchErasure } from './erasure-bench.js';
 import { benchFarmStart } from './farm-start-bench.js';
 import { benchFirstByte } from './first-byte-bench.js';
+import { benchGrowth } from './growth/bench.js';
 import { benchMetadata } from './metadata-bench.js';
 import { benchMultipart } from './multipart-bench.js';
 import { benchPayments } from './payment-bench.js';
@@ -29,6 +30,7 @@ const parts: Record<string, (report: (line: string) => void) => Promise<void>> =
   browser: benchBrowser,
   s3: benchS3,
   multipart: benchMultipart,
+  growth: benchGrowth,
 };
 
 const wanted = process.argv.slice(2);
