@@ -8,6 +8,7 @@ export {
   decodeStripes,
   encodeSegment,
   encodeStream,
+  encodeStripes,
   stripeLayout,
   stripesForRange,
   type StripeLayout,

@@ -7,6 +7,7 @@ import {
   decodeStripes,
   encodeSegment,
   encodeStream,
+  encodeStripes,
   stripeLayout,
   stripesForRange,
 } from './striping.js';
@@ -57,6 +58,38 @@ it('gives back a segment, and any range of it, from any k shards', async () => {
     }),
     { numRuns: 200 },
   );
+});
+
+it('codes a segment piece by piece into arrays that had something else in them', async () => {
+  await fc.assert(
+    fc.asyncProperty(cases, async ({ k, parity, cellSize, segmentLength, pick }) => {
+      const n = k + parity;
+      const layout = stripeLayout({ k, n, cellSize, segmentLength });
+      const codec = await createCodec({ k, n });
+      const segment = pattern(segmentLength);
+      const shards = Array.from({ length: n }, () => new Uint8Array(layout.shardLength).fill(0xa5));
+      const stripe = k * cellSize;
+      for (let first = 0; first * stripe < segmentLength;) {
+        const count = 1 + ((pick + first) % 3);
+        const bytes = segment.subarray(first * stripe, (first + count) * stripe);
+        encodeStripes(codec, layout, first, bytes, shards);
+        first += count;
+      }
+      expect(shards).toEqual(encodeSegment(codec, layout, segment));
+    }),
+    { numRuns: 200 },
+  );
+  const codec = await createCodec({ k: 2, n: 3 });
+  const layout = stripeLayout({ k: 2, n: 3, cellSize: 4, segmentLength: 20 });
+  const shards = Array.from({ length: 3 }, () => new Uint8Array(layout.shardLength));
+  const refused =
+    (first: number, length: number, room = shards) =>
+    () =>
+      encodeStripes(codec, layout, first, new Uint8Array(length), room);
+  expect(refused(0, 12)).toThrow(/stripe 0/);
+  expect(refused(2, 8)).toThrow(/stripe 2/);
+  expect(refused(0, 8, shards.slice(1))).toThrow(/room for 3 shards/);
+  expect(refused(2, 4)).not.toThrow();
 });
 
 it('codes a stream stripe by stripe, whatever pieces it comes in', async () => {

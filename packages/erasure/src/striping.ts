@@ -83,32 +83,61 @@ export function encodeSegment(
   layout: StripeLayout,
   segment: Uint8Array,
 ): Uint8Array[] {
-  checkLayout(codec, layout);
   if (segment.length !== layout.segmentLength) {
     throw new ErasureError(
       'ERASURE_SHARD_SIZE',
       `the segment has ${segment.length} bytes, its layout ${layout.segmentLength}`,
     );
   }
-  const { k, n, cellSize, stripes, shardLength, lastCellSize } = layout;
-  const shards = Array.from({ length: n }, () => new Uint8Array(shardLength));
-  if (stripes === 0) return shards;
+  const shards = Array.from({ length: layout.n }, () => new Uint8Array(layout.shardLength));
+  encodeStripes(codec, layout, 0, segment, shards);
+  return shards;
+}
+
+/**
+ * Code some stripes of a segment into its shards.
+ *
+ * @param first - the first stripe
+ * @param bytes - the segment's bytes from that stripe on: whole stripes, or to the segment's end
+ * @param shards - n arrays of `layout.shardLength` bytes, of which those of these stripes are written
+ * @throws ErasureError ERASURE_PARAMETERS, ERASURE_SHARD_SIZE, or ERASURE_RANGE for stripes that there are not.
+ */
+export function encodeStripes(
+  codec: Codec,
+  layout: StripeLayout,
+  first: number,
+  bytes: Uint8Array,
+  shards: readonly Uint8Array[],
+): void {
+  checkLayout(codec, layout);
+  const { k, n, cellSize, stripes, shardLength, lastCellSize, segmentLength } = layout;
+  if (shards.length !== n || shards.some(({ length }) => length !== shardLength)) {
+    throw new ErasureError('ERASURE_SHARD_SIZE', `room for ${n} shards of ${shardLength} bytes`);
+  }
+  const stripe = k * cellSize;
+  const end = first * stripe + bytes.length;
+  if (end > segmentLength || (end < segmentLength && bytes.length % stripe !== 0)) {
+    throw new ErasureError('ERASURE_RANGE', `${bytes.length} bytes from stripe ${first} on`);
+  }
+  if (bytes.length === 0) return;
   const parity = shards.slice(k);
-  const full = stripes - 1;
+  // The segment's last stripe is another, even when it is a whole one.
+  const full = end === segmentLength ? stripes - 1 - first : bytes.length / stripe;
   for (let s = 0; s < full; s += 1) {
     for (let i = 0; i < k; i += 1) {
       const from = (s * k + i) * cellSize;
-      shards[i]!.set(segment.subarray(from, from + cellSize), s * cellSize);
+      shards[i]!.set(bytes.subarray(from, from + cellSize), (first + s) * cellSize);
     }
   }
-  codec.encodeStripes(segment, 0, cellSize, full, parity, 0);
+  codec.encodeStripes(bytes, 0, cellSize, full, parity, first * cellSize);
+  if (end < segmentLength) return;
+  const at = (stripes - 1) * cellSize;
   const last = new Uint8Array(k * lastCellSize);
-  last.set(segment.subarray(full * k * cellSize));
+  last.set(bytes.subarray(full * stripe));
   for (let i = 0; i < k; i += 1) {
-    shards[i]!.set(last.subarray(i * lastCellSize, (i + 1) * lastCellSize), full * cellSize);
+    shards[i]!.set(last.subarray(i * lastCellSize, (i + 1) * lastCellSize), at);
   }
-  codec.encodeStripes(last, 0, lastCellSize, 1, parity, full * cellSize);
-  return shards;
+  codec.encodeStripes(last, 0, lastCellSize, 1, parity, at);
 }
 
 /** A segment from any k of its shards. @throws ErasureError ERASURE_TOO_FEW_SHARDS. */

@@ -24,6 +24,7 @@ import {
   proxiedKademliaOptions,
   randomFraction,
   standardPlugins,
+  ShortLivedBuffers,
   systemClock,
   systemRandom,
 } from '@granary/kad';
@@ -430,6 +431,7 @@ export class Farmer {
           counters,
           timeouts: { helloMs: 15_000, idleMs: 120_000, stallMs: 60_000, ...options.timeouts },
           uploads,
+          buffers: new ShortLivedBuffers(),
         },
         // Whoever comes through a proxy's hidden service comes from the proxy's one address.
         { total: 1024, perAddress: dialer.direct ? 256 : 1024 },

@@ -1,4 +1,4 @@
-import { type Clock } from '@granary/kad';
+import type { Clock, ShortLivedBuffers } from '@granary/kad';
 import { type TransferRequest, parseTransferRequest } from '@granary/protocol';
 import { FarmerError } from './errors.js';
 import type { RenterSocket } from './renter-socket.js';
@@ -22,6 +22,7 @@ export class FrameQueue {
   constructor(
     private readonly socket: RenterSocket,
     private readonly clock: Clock,
+    private readonly buffers: ShortLivedBuffers,
   ) {
     socket.on('message', (data: Buffer, isBinary: boolean) => this.take(data, isBinary));
     socket.on('close', () => this.fail(new FarmerError('FARMER_PROTOCOL', 'closed')));
@@ -85,6 +86,7 @@ export class FrameQueue {
     if (isBinary) {
       this.frames.push(data);
       this.waitingBytes += data.length;
+      this.buffers.note(data.length);
       if (this.waitingBytes > HIGH_WATER) this.socket.pause();
     } else {
       try {

@@ -1,4 +1,10 @@
-import { type Clock, type Identity, type Logger, messageOf } from '@granary/kad';
+import {
+  type Clock,
+  type Identity,
+  type Logger,
+  type ShortLivedBuffers,
+  messageOf,
+} from '@granary/kad';
 import { type Payee, PaymentError } from '@granary/payments';
 import {
   type ContractProposal,
@@ -64,6 +70,7 @@ export interface TransferContext {
   readonly logger: Logger;
   readonly counters: TransferCounters;
   readonly timeouts: TransferTimeouts;
+  readonly buffers: ShortLivedBuffers;
   /** Uploads in work, by contract: a second connection takes an upload over from the first. */
   readonly uploads: Map<string, { stop(): Promise<void> }>;
 }
@@ -103,7 +110,7 @@ export class TransferSession {
     private readonly peer: string | undefined,
     private readonly context: TransferContext,
   ) {
-    this.frames = new FrameQueue(socket, context.clock);
+    this.frames = new FrameQueue(socket, context.clock, context.buffers);
   }
 
   /** Serve until the renter leaves or breaks the protocol. Never throws. */
@@ -304,14 +311,18 @@ export class TransferSession {
         siblings: proof.siblings.length / 32,
       });
       let sent = this.send(Buffer.concat([proof.nodes, proof.siblings]));
+      const most = Math.min(MAX_DATA_FRAME, length);
+      let [free, busy] = [Buffer.allocUnsafe(most), Buffer.allocUnsafe(most)];
       for (let at = offset; at < end;) {
         const size = Math.min(MAX_DATA_FRAME, end - at);
-        const bytes = Buffer.allocUnsafe(size);
+        const bytes = free.subarray(0, size);
         await shard.readFully(bytes, at);
         await sent;
         gone = at - offset;
         if (this.frames.takeCancel()) throw new Cancelled(receipt(gone));
         sent = this.send(bytes);
+        // What went out before is out.
+        [free, busy] = [busy, free];
         counters.bytesOut += size;
         at += size;
       }

@@ -13,6 +13,7 @@ import { type BrowserListener, Farmer } from '@granary/farmer';
 import {
   type Contact,
   Identity,
+  ShortLivedBuffers,
   createTlsCredentials,
   proveAsAcceptor,
   proveAsDialer,
@@ -39,6 +40,7 @@ const context: ConnectionContext = {
   clock: systemClock,
   random: systemRandom,
   connectTimeoutMs: 20_000,
+  buffers: new ShortLivedBuffers(),
   stallTimeoutMs: 20_000,
 };
 let directory: string;

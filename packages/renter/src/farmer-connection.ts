@@ -9,6 +9,7 @@ import {
   type MessageSocket,
   type TlsCredentials,
   parseAddress,
+  type ShortLivedBuffers,
 } from '@granary/kad';
 import {
   type Contract,
@@ -54,6 +55,7 @@ export interface ConnectionContext {
   readonly connectTimeoutMs: number;
   readonly stallTimeoutMs: number;
   readonly meter?: TransferMeter;
+  readonly buffers: ShortLivedBuffers;
 }
 
 /** One shard on one farmer, as a download needs to know it. */
@@ -436,6 +438,7 @@ export class FarmerConnection {
       return;
     }
     this.queued += bytes?.length ?? String(data).length;
+    this.context.buffers.note(bytes?.length ?? 0);
     if (bytes !== undefined && running !== undefined) running.received += bytes.length;
     // A farmer that talks when nobody asked must not fill the memory.
     if (this.queued > READ_HIGH_WATER) {

@@ -32,9 +32,9 @@ export async function openLocalFile(path: string): Promise<SourceReader> {
     let position = 0;
     return {
       mark,
-      async read(size) {
+      async read(size, _signal, room = (length) => new Uint8Array(length)) {
         const want = Math.min(size, Math.max(0, mark.size - position));
-        const bytes = new Uint8Array(new ArrayBuffer(want));
+        const bytes = room(want);
         let filled = 0;
         while (filled < want) {
           const { bytesRead } = await file.read(bytes, filled, want - filled, position + filled);

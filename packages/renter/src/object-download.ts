@@ -68,25 +68,22 @@ export async function* readSegments(
   const stop = new AbortController();
   const signal = anySignal([outer, stop.signal]);
   const { layout, segmentBytes: step } = object;
-  const first = Math.floor(offset / step);
-  const last = Math.floor((offset + length - 1) / step);
+  const pieces = piecesOf(offset, length, step);
   const counts = { bytes: 0, networkBytes: 0, segments: 0, shards: 0 };
   const progress = () => onProgress?.({ ...counts, total: length });
 
-  const readSegment = async (i: number): Promise<Uint8Array> => {
-    const index = first + i;
+  const readPiece = async (i: number): Promise<Uint8Array> => {
+    const piece = pieces[i]!;
     try {
-      return await readOnce(index);
+      return await readOnce(piece);
     } catch (error) {
-      if (signal.aborted || (await object.moved?.(index, error)) !== true) throw error;
-      return readOnce(index);
+      if (signal.aborted || (await object.moved?.(piece.index, error)) !== true) throw error;
+      return readOnce(piece);
     }
   };
 
-  const readOnce = async (index: number): Promise<Uint8Array> => {
+  const readOnce = async ({ index, from, to }: Piece): Promise<Uint8Array> => {
     const segment = await object.segment(index);
-    const from = Math.max(0, offset - index * step);
-    const to = Math.min(segment.length, offset + length - index * step);
     const window = windowOf(layout, segment.length, from, to - from);
     const shards = await fetchShards(
       core,
@@ -105,13 +102,10 @@ export async function* readSegments(
   };
 
   try {
-    for await (const bytes of inOrder(
-      last - first + 1,
-      core.settings.parallelSegments,
-      readSegment,
-    )) {
+    let at = 0;
+    for await (const bytes of inOrder(pieces.length, core.settings.parallelSegments, readPiece)) {
       counts.bytes += bytes.length;
-      counts.segments += 1;
+      if (pieces[at]!.index !== pieces[++at]?.index) counts.segments += 1;
       progress();
       yield bytes;
     }
@@ -120,6 +114,36 @@ export async function* readSegments(
   } finally {
     stop.abort(new RenterError('RENTER_ABORTED', 'the read was stopped'));
   }
+}
+
+/** A stretch of one segment, by offsets in its plaintext. */
+interface Piece {
+  readonly index: number;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Bytes of the first piece of a read. */
+const FIRST_PIECE = 1024 * 1024;
+
+/**
+ * What a read fetches, one piece after the other: small ones first, each four times as large as the one before,
+ * since nothing of a piece can be read before all of it is there; then whole segments.
+ */
+export function piecesOf(offset: number, length: number, segmentBytes: number): Piece[] {
+  const pieces: Piece[] = [];
+  const end = offset + length;
+  let size = FIRST_PIECE;
+  for (let at = offset; at < end;) {
+    const index = Math.floor(at / segmentBytes);
+    const segmentEnd = Math.min(end, (index + 1) * segmentBytes);
+    // No crumbs: each piece costs a request to every farmer.
+    const to = segmentEnd - at < 2 * size ? segmentEnd : at + size;
+    pieces.push({ index, from: at - index * segmentBytes, to: to - index * segmentBytes });
+    size *= 4;
+    at = to;
+  }
+  return pieces;
 }
 
 /** Check that a range lies in an object. @throws RenterError RENTER_RANGE. */

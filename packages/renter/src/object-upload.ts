@@ -203,6 +203,7 @@ async function performUpload(
     const known = await core.store.segment(head.objectId, at);
     if (known !== undefined && known.length === length) {
       if (toHex(await saltOfSegment(frame, at, plain)) === known.salt) {
+        core.engine.recyclePlain(plain);
         resumedSegments += 1;
         counts.bytes += length;
         counts.segments += 1;
@@ -212,6 +213,7 @@ async function performUpload(
     if (known !== undefined) await core.store.dropSegments(head.objectId, at);
     const candidates = await place(core, frame, length, durationMs, head.scheme);
     const encoded = await core.engine.encode(frame, at, plain);
+    const shardSize = encoded.shards[0]!.bytes.length;
     const { shards, contracts } = await placeShards(
       core,
       {
@@ -235,7 +237,6 @@ async function performUpload(
       },
       signal,
     );
-    const shardSize = encoded.shards[0]!.bytes.length;
     const segment = { index: at, salt: toHex(encoded.salt), length, shardSize, shards };
     await core.store.putSegment(upload, segment, contracts);
     counts.bytes += length;
@@ -247,7 +248,7 @@ async function performUpload(
     for (;;) {
       const release = await slots.take();
       signal.throwIfAborted();
-      const plain = await reader.read(step, signal);
+      const plain = await reader.read(step, signal, (room) => core.engine.plainBuffer(room));
       if (plain.length === 0) {
         release();
         break;
@@ -255,6 +256,8 @@ async function performUpload(
       await hash.update(plain);
       size += plain.length;
       const last = plain.length < step;
+      const coded = shardSizeOf(frame, plain.length) * frame.n;
+      const free = await core.uploadMemory.take(plain.length + coded, signal);
       const task: Promise<void> = store(index++, plain)
         .catch((error: unknown) => {
           failed.abort(error);
@@ -262,6 +265,7 @@ async function performUpload(
         })
         .finally(() => {
           running.delete(task);
+          free();
           release();
         });
       task.catch(() => undefined);

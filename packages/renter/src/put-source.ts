@@ -34,8 +34,12 @@ export type PutSource =
 export interface SourceReader {
   /** What the file looks like; null for a stream. */
   readonly mark: SourceMark | null;
-  /** The next `size` bytes, fewer only at the end, in a buffer of their own. */
-  read(size: number, signal: AbortSignal): Promise<Uint8Array>;
+  /**
+   * The next `size` bytes, fewer only at the end, in a buffer of their own.
+   *
+   * @param room - gives the memory to read into, where the source can choose
+   */
+  read(size: number, signal: AbortSignal, room?: (size: number) => Uint8Array): Promise<Uint8Array>;
   /** Check that what was read is one state of the file. @throws RenterError RENTER_SOURCE. */
   finish(): Promise<void>;
   close(): Promise<void>;
@@ -76,6 +80,9 @@ function readBlob(blob: BlobSource): SourceReader {
   };
 }
 
+/** Room for a stream's first bytes, before it is known to be longer. */
+const FIRST_ROOM = 1024 * 1024;
+
 function readStream(stream: AsyncIterable<Uint8Array>): SourceReader {
   const iterator = stream[Symbol.asyncIterator]();
   let rest: Uint8Array = new Uint8Array(0);
@@ -83,8 +90,9 @@ function readStream(stream: AsyncIterable<Uint8Array>): SourceReader {
   let waiting = false;
   return {
     mark: null,
-    async read(size, signal) {
-      const bytes = new Uint8Array(new ArrayBuffer(size));
+    async read(size, signal, room = (length) => new Uint8Array(length)) {
+      // Most streams are much shorter than a segment.
+      let bytes: Uint8Array = new Uint8Array(Math.min(size, Math.max(rest.length, FIRST_ROOM)));
       let filled = 0;
       while (filled < size) {
         if (rest.length === 0) {
@@ -100,11 +108,12 @@ function readStream(stream: AsyncIterable<Uint8Array>): SourceReader {
           continue;
         }
         const part = rest.subarray(0, size - filled);
+        if (filled + part.length > bytes.length) bytes = moved(bytes, filled, room(size));
         bytes.set(part, filled);
         filled += part.length;
         rest = rest.subarray(part.length);
       }
-      return filled === size ? bytes : bytes.slice(0, filled);
+      return bytes.subarray(0, filled);
     },
     finish: () => Promise.resolve(),
     async close() {
@@ -115,6 +124,11 @@ function readStream(stream: AsyncIterable<Uint8Array>): SourceReader {
       else await returned;
     },
   };
+}
+
+function moved(from: Uint8Array, length: number, to: Uint8Array): Uint8Array {
+  to.set(from.subarray(0, length));
+  return to;
 }
 
 /** A promise, or the signal's reason when that comes first. */

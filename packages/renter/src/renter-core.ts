@@ -10,6 +10,7 @@ import type { RenterStore } from './renter-store.js';
 import { TAG_SIZE } from './segment-cipher.js';
 import type { SegmentEngine } from './segment-engine.js';
 import type { SegmentFrame } from './segment-job.js';
+import type { Budget } from './segment-pipeline.js';
 import type { RenterSettings } from './settings.js';
 
 /** What the parts of a renter share. */
@@ -21,6 +22,8 @@ export interface RenterCore {
   readonly pool: ConnectionPool;
   readonly payments: RenterPayments;
   readonly engine: SegmentEngine;
+  /** Bytes that uploads may take in memory; see `RenterSettings.uploadMemory`. */
+  readonly uploadMemory: Budget;
   readonly settings: RenterSettings;
   readonly logger: Logger;
   readonly clock: Clock;

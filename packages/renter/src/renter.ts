@@ -15,6 +15,7 @@ import {
   type Random,
   proxiedKademliaOptions,
   standardPlugins,
+  ShortLivedBuffers,
   systemClock,
   systemRandom,
 } from '@granary/kad';
@@ -67,6 +68,7 @@ import type {
   RenterStatus,
 } from './renter-types.js';
 import { type SegmentEngine, defaultEngine } from './segment-engine.js';
+import { Budget } from './segment-pipeline.js';
 import { type ShareCareReport, type ShareInfo, type ShareOptions, Sharing } from './sharing.js';
 import {
   type RenterSettings,
@@ -112,6 +114,8 @@ export interface RenterParts {
 
 /** Time for a farmer to answer about payments: it may have to ask a chain. */
 const PAY_TIMEOUT_MS = 60_000;
+/** How long the holders of an object are asked at most, in milliseconds. */
+const ASK_MS = 8_000;
 
 /** Stores and reads objects. Several renters of one identity may share a directory. */
 export class Renter {
@@ -241,6 +245,7 @@ export class Renter {
       connectTimeoutMs,
       stallTimeoutMs,
       meter: payments,
+      buffers: new ShortLivedBuffers(),
     };
     const pool = new ConnectionPool(
       context,
@@ -249,7 +254,7 @@ export class Renter {
       logger,
       paths,
     );
-    const engine = parts.engine ?? defaultEngine();
+    const engine = parts.engine ?? defaultEngine(clock);
     const core = {
       keys,
       store,
@@ -258,6 +263,7 @@ export class Renter {
       pool,
       payments,
       engine,
+      uploadMemory: new Budget(settings.uploadMemory),
       settings,
       logger,
       clock,
@@ -580,19 +586,29 @@ export class Renter {
   }
 
   /**
-   * Ask all farmers that hold shards of an object whether they are there; its health is known by that.
+   * Ask all farmers that hold shards of an object at one time whether they are there; its health is known
+   * by that. It takes at most 8 seconds, once the network was joined.
    *
+   * @param options - `onAnswer` is told of each farmer, by its node ID, as soon as that is known; of one that
+   * did not answer again when it answers where it has moved to
    * @returns the node IDs of those that do not answer
    * @throws RenterError RENTER_NOT_FOUND, RENTER_NETWORK_UNREACHABLE.
    */
-  async askHolders(path: ObjectPath, options: { signal?: AbortSignal } = {}): Promise<string[]> {
+  async askHolders(
+    path: ObjectPath,
+    options: {
+      signal?: AbortSignal;
+      onAnswer?: (nodeId: string, answered: boolean) => void;
+    } = {},
+  ): Promise<string[]> {
     const { store, directory } = this.core;
     const manifest = await this.manifestOf(path);
     const holders = new Set<string>();
     for await (const { shards } of store.segments(manifest.objectId)) {
       for (const { farmer } of shards) holders.add(farmer);
     }
-    await directory.check(holders, this.signalOf(options.signal));
+    const { onAnswer = () => undefined } = options;
+    await directory.poll(holders, ASK_MS, onAnswer, this.signalOf(options.signal));
     const records = await directory.records([...holders]);
     return [...holders].filter((id) => records.get(id)?.reputation.offlineSince !== null);
   }

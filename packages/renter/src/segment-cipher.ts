@@ -62,19 +62,32 @@ function placeOf(index: number, chunk: number, last: boolean): Uint8Array {
   return place;
 }
 
-/** Encrypt a segment: AES-256-GCM (NIST SP 800-38D) chunk by chunk, the counter as nonce. */
-export async function encryptSegment(
+/** Plaintext bytes of every chunk but the last. */
+export function chunkPlain({ chunkSize }: Pick<SegmentCipher, 'chunkSize'>): number {
+  return chunkSize - TAG_SIZE;
+}
+
+/**
+ * Encrypt some chunks of a segment: AES-256-GCM (NIST SP 800-38D), the counter as nonce.
+ *
+ * @param plain - the whole segment
+ * @param first - the first chunk, and `count` how many from it on; fewer where the segment ends
+ * @param out - where the ciphertext goes
+ * @returns bytes written
+ */
+export async function encryptChunks(
   cipher: SegmentCipher,
   plain: Uint8Array,
-): Promise<Uint8Array> {
+  { first, count }: { first: number; count: number },
+  out: Uint8Array,
+): Promise<number> {
   const gcm = await chunkCipher(cipher.key);
-  const step = cipher.chunkSize - TAG_SIZE;
-  const out = new Uint8Array(cipherLength(plain.length, cipher.chunkSize));
+  const step = chunkPlain(cipher);
   const chunks = Math.ceil(plain.length / step);
   const pending: Promise<void>[] = [];
-  for (let i = 0; i < chunks; i += 1) {
+  let at = 0;
+  for (let i = first; i < Math.min(first + count, chunks); i += 1) {
     const chunk = plain.subarray(i * step, (i + 1) * step);
-    const at = i * cipher.chunkSize;
     const done = gcm.seal(
       nonceOf(i),
       placeOf(cipher.index, i, i === chunks - 1),
@@ -82,9 +95,10 @@ export async function encryptSegment(
       out.subarray(at, at + chunk.length + TAG_SIZE),
     );
     if (done !== undefined) pending.push(done);
+    at += chunk.length + TAG_SIZE;
   }
   await Promise.all(pending);
-  return out;
+  return at;
 }
 
 /**

@@ -1,4 +1,11 @@
-import { type SegmentThread, hasThreads, startThread, threadCount } from '#renter/segment-thread';
+import {
+  type SegmentThread,
+  hasThreads,
+  sharedMemory,
+  startThread,
+  threadCount,
+} from '#renter/segment-thread';
+import { type Clock, systemClock } from '@granary/kad';
 import { RenterError } from './errors.js';
 import {
   type EncodedSegment,
@@ -10,12 +17,20 @@ import {
   decodeJob,
   encodeJob,
   rebuildJob,
+  shardSizeOf,
 } from './segment-job.js';
+import { SharedBuffers } from './shared-buffers.js';
 
 /** Does the heavy work on segments: encryption, erasure coding, hashing and their inverses. */
 export interface SegmentEngine {
+  /** Memory to read the plaintext of a segment into, for {@link encode}. */
+  plainBuffer(size: number): Uint8Array;
   /** Encrypt, code and hash. `plain` must own its buffer, which is given away. */
   encode(frame: SegmentFrame, index: number, plain: Uint8Array): Promise<EncodedSegment>;
+  /** Take back memory from {@link plainBuffer} that will not be encoded. */
+  recyclePlain(plain: Uint8Array): void;
+  /** Take back the memory of a shard that `encode` made and nobody reads any more. */
+  recycle(shard: EncodedShard): void;
   /** Decode and decrypt. The shards must own their buffers, which are given away. */
   decode(
     frame: SegmentLayout,
@@ -30,7 +45,10 @@ export interface SegmentEngine {
 
 /** Works on the calling thread. For tests that run from the sources, and where threads are missing. */
 export const inlineEngine: SegmentEngine = {
+  plainBuffer: (size) => new Uint8Array(size),
   encode: encodeJob,
+  recyclePlain: () => undefined,
+  recycle: () => undefined,
   decode: decodeJob,
   rebuild: rebuildJob,
   close: () => Promise.resolve(),
@@ -57,19 +75,67 @@ interface Entry {
   readonly jobs: Map<number, Waiting>;
 }
 
+/** Bytes of memory kept for the next segments. */
+const MAX_KEPT_PLAIN = 64 * 1024 * 1024;
+const MAX_KEPT_SHARDS = 128 * 1024 * 1024;
+/** Unused for this long, it is let go. */
+const REST_MS = 10_000;
+
 /** Works in worker threads, so that the event loop stays free for the sockets. */
 export class WorkerEngine implements SegmentEngine {
   private readonly workers: Entry[];
   private nextId = 0;
   private closed = false;
+  // Apart, so that plaintext never lies in memory that a socket was given.
+  private readonly plains = sharedMemory() ? new SharedBuffers(MAX_KEPT_PLAIN) : undefined;
+  private readonly shards = sharedMemory() ? new SharedBuffers(MAX_KEPT_SHARDS) : undefined;
 
-  /** @param size - number of threads */
-  constructor(size = threadCount()) {
+  private rest: unknown;
+
+  /**
+   * @param clock - by which memory is let go that was not used for a while
+   * @param size - number of threads
+   */
+  constructor(
+    private readonly clock: Clock = systemClock,
+    size = threadCount(),
+  ) {
     this.workers = Array.from({ length: size }, () => this.start());
   }
 
-  encode(frame: SegmentFrame, index: number, plain: Uint8Array): Promise<EncodedSegment> {
-    return this.run('encode', [frame, index, plain], buffersOf([plain])) as Promise<EncodedSegment>;
+  plainBuffer(size: number): Uint8Array {
+    return this.plains?.take(size) ?? new Uint8Array(size);
+  }
+
+  async encode(frame: SegmentFrame, index: number, plain: Uint8Array): Promise<EncodedSegment> {
+    const size = shardSizeOf(frame, plain.length);
+    const room = this.shards && Array.from({ length: frame.n }, () => this.shards!.take(size));
+    const args = [frame, index, plain, room];
+    const encoded = (await this.run('encode', args, buffersOf([plain]))) as EncodedSegment;
+    this.recyclePlain(plain);
+    return encoded;
+  }
+
+  recyclePlain(plain: Uint8Array): void {
+    if (this.closed) return;
+    this.plains?.give(plain);
+    this.restLater();
+  }
+
+  recycle({ bytes }: EncodedShard): void {
+    if (this.closed) return;
+    this.shards?.give(bytes);
+    this.restLater();
+  }
+
+  private restLater(): void {
+    this.clock.clearTimeout(this.rest);
+    if (!this.closed) this.rest = this.clock.setTimeout(() => this.letGo(), REST_MS);
+  }
+
+  private letGo(): void {
+    this.plains?.clear();
+    this.shards?.clear();
   }
 
   decode(...args: Parameters<SegmentEngine['decode']>): Promise<Uint8Array> {
@@ -82,6 +148,8 @@ export class WorkerEngine implements SegmentEngine {
 
   async close(): Promise<void> {
     this.closed = true;
+    this.clock.clearTimeout(this.rest);
+    this.letGo();
     await Promise.all(this.workers.map(({ thread }) => thread.end()));
   }
 
@@ -135,6 +203,6 @@ export function buffersOf(arrays: Iterable<Uint8Array>): ArrayBuffer[] {
 }
 
 /** Threads where there are any, else the calling thread. */
-export function defaultEngine(): SegmentEngine {
-  return hasThreads() ? new WorkerEngine() : inlineEngine;
+export function defaultEngine(clock: Clock = systemClock): SegmentEngine {
+  return hasThreads() ? new WorkerEngine(clock) : inlineEngine;
 }

@@ -3,8 +3,10 @@ import {
   type Codec,
   createCodec,
   decodeSegment,
+  type StripeLayout,
   decodeStripes,
   encodeSegment,
+  encodeStripes,
   stripeLayout,
   stripesForRange,
 } from '@granary/erasure';
@@ -14,7 +16,9 @@ import {
   TAG_SIZE,
   cipherLength,
   decryptChunks,
-  encryptSegment,
+  type SegmentCipher,
+  chunkPlain,
+  encryptChunks,
   segmentKey,
   segmentSalt,
 } from './segment-cipher.js';
@@ -70,6 +74,9 @@ export interface SegmentWindow {
   readonly length: number;
 }
 
+/** Chunks that are encrypted before they are coded. */
+const CHUNKS = 8;
+
 const codecs = new Map<string, Promise<Codec>>();
 const MAX_CODECS = 8;
 
@@ -107,24 +114,51 @@ export async function saltOfSegment(
   return segmentSalt(frame.objectKey, index, await digest(plain));
 }
 
-/** Encrypt, code and hash one segment. */
+/**
+ * Encrypt, code and hash one segment.
+ *
+ * @param room - n arrays of the shards' size to write into; whatever is in them
+ */
 export async function encodeJob(
   frame: SegmentFrame,
   index: number,
   plain: Uint8Array,
+  room?: Uint8Array[],
 ): Promise<EncodedSegment> {
   const codec = await codecFor(frame.k, frame.n);
   const salt = await saltOfSegment(frame, index, plain);
   const { objectKey, chunkSize } = frame;
   const key = segmentKey(objectKey, salt);
-  const cipher = await encryptSegment({ key, index, chunkSize }, plain);
   const layout = layoutOf(frame, plain.length);
+  const coded = room ?? Array.from({ length: frame.n }, () => new Uint8Array(layout.shardLength));
+  await encryptAndCode(codec, layout, { key, index, chunkSize }, plain, coded);
   const auditSalt = salt.subarray(0, AUDIT_SALT_SIZE);
   const shards: EncodedShard[] = [];
-  for (const bytes of encodeSegment(codec, layout, cipher)) {
-    shards.push(await finishShard(frame, auditSalt, bytes));
-  }
+  for (const bytes of coded) shards.push(await finishShard(frame, auditSalt, bytes));
   return { salt, shards };
+}
+
+/** Encrypt, and code stripe by stripe what has just been encrypted, while it is in the cache. */
+async function encryptAndCode(
+  codec: Codec,
+  layout: StripeLayout,
+  cipher: SegmentCipher,
+  plain: Uint8Array,
+  shards: readonly Uint8Array[],
+): Promise<void> {
+  const stripe = layout.k * layout.cellSize;
+  const buffer = new Uint8Array(stripe + CHUNKS * cipher.chunkSize);
+  let [stripes, filled] = [0, 0];
+  for (let first = 0; first * chunkPlain(cipher) < plain.length; first += CHUNKS) {
+    const range = { first, count: CHUNKS };
+    filled += await encryptChunks(cipher, plain, range, buffer.subarray(filled));
+    const whole = filled - (filled % stripe);
+    encodeStripes(codec, layout, stripes, buffer.subarray(0, whole), shards);
+    buffer.copyWithin(0, whole, filled);
+    stripes += whole / stripe;
+    filled -= whole;
+  }
+  encodeStripes(codec, layout, stripes, buffer.subarray(0, filled), shards);
 }
 
 async function finishShard(

@@ -20,6 +20,64 @@ export class Slots {
   }
 }
 
+/** Gives out a bounded amount of something, in the order of asking. */
+export class Budget {
+  private readonly waiting: { amount: number; give: () => void }[] = [];
+  private given = 0;
+
+  /** @param total - at least 1 */
+  constructor(private readonly total: number) {}
+
+  /**
+   * Wait for an amount; the result gives it back. Who asks for more than all there is gets it when nobody else
+   * has any.
+   *
+   * @throws the signal's reason when it is aborted before the turn came.
+   */
+  async take(amount: number, signal: AbortSignal): Promise<() => void> {
+    signal.throwIfAborted();
+    const bounded = Math.min(amount, this.total);
+    if (this.waiting.length === 0 && this.given + bounded <= this.total) this.given += bounded;
+    else await this.turn(bounded, signal);
+    let back = false;
+    return () => {
+      if (back) return;
+      back = true;
+      this.given -= bounded;
+      this.serve();
+    };
+  }
+
+  private async turn(amount: number, signal: AbortSignal): Promise<void> {
+    let onAbort: (() => void) | undefined;
+    try {
+      await new Promise<void>((resolve, reject) => {
+        const entry = { amount, give: resolve };
+        this.waiting.push(entry);
+        onAbort = () => {
+          const at = this.waiting.indexOf(entry);
+          if (at < 0) return;
+          this.waiting.splice(at, 1);
+          reject(signal.reason as Error);
+          this.serve();
+        };
+        signal.addEventListener('abort', onAbort, { once: true });
+      });
+    } finally {
+      signal.removeEventListener('abort', onAbort!);
+    }
+  }
+
+  private serve(): void {
+    for (let next = this.waiting[0]; next !== undefined; next = this.waiting[0]) {
+      if (this.given + next.amount > this.total) return;
+      this.waiting.shift();
+      this.given += next.amount;
+      next.give();
+    }
+  }
+}
+
 /**
  * The results of `work(0)`, `work(1)`, … in order, up to `ahead` of them in work at one time. When
  * the consumer stops early, nothing new begins.

@@ -13,6 +13,11 @@ export function hasThreads(): boolean {
   return typeof Worker === 'function';
 }
 
+/** Not here: Web Crypto takes no shared memory, and only pages that are isolated from others have it. */
+export function sharedMemory(): boolean {
+  return false;
+}
+
 /** Start a thread. */
 export function startThread({ onMessage, onError, onEnd }: ThreadEvents): SegmentThread {
   // Bundlers know this form, and make a bundle of the worker.

@@ -30,6 +30,11 @@ export function hasThreads(): boolean {
   return import.meta.url.endsWith('.js');
 }
 
+/** Whether threads and what reads and writes files and sockets can work on the same memory. */
+export function sharedMemory(): boolean {
+  return true;
+}
+
 /** Start a thread. */
 export function startThread(events: ThreadEvents): SegmentThread {
   const worker = new Worker(new URL('./segment-worker.js', import.meta.url), {

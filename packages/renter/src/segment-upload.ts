@@ -197,6 +197,8 @@ async function placeShard(
         connection.upload(current, shard, onBytes, signal),
       );
       tell('done');
+      // The farmer has all of it.
+      core.engine.recycle(shard);
       await directory.report(farmer, true);
       const hash = contractHash(current.terms);
       return {

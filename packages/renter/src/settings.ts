@@ -14,8 +14,13 @@ export interface RenterSettings {
   readonly chunkSize: number;
   /** Erasure-coding cell; a multiple of the shard tree's leaf. */
   readonly cellSize: number;
-  /** Segments in work at one time. */
+  /** Segments of one object in work at one time. */
   readonly parallelSegments: number;
+  /**
+   * The most bytes that the segments of all uploads under way may take, plain and coded together, from
+   * when one is encrypted until its shards are placed. More wait for their turn.
+   */
+  readonly uploadMemory: number;
   /** Time to connect to a farmer. */
   readonly connectTimeoutMs: number;
   /** A transfer that moves nothing for this long has failed. */
@@ -59,6 +64,7 @@ export const defaultSettings: RenterSettings = {
   chunkSize: 64 * 1024,
   cellSize: 4096,
   parallelSegments: 2,
+  uploadMemory: 128 * 1024 * 1024,
   connectTimeoutMs: 10_000,
   stallTimeoutMs: 20_000,
   hedgeMs: 1_000,
@@ -87,8 +93,8 @@ export const proxiedSettings: Partial<RenterSettings> = {
   tailMs: 5_000,
 };
 
-/** The most bytes that all shards of one segment may take together. */
-const MAX_CODED_SEGMENT = 16 * 1024 * 1024;
+/** The most bytes that all shards of one segment may take together (decision 35). */
+const MAX_CODED_SEGMENT = 48 * 1024 * 1024;
 
 /** Ciphertext bytes of a full segment under a scheme: bounded, and in whole chunks. */
 export function segmentSizeFor(

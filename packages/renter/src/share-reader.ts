@@ -9,6 +9,7 @@ import {
   MemoryValueStore,
   type NodeId,
   type Random,
+  ShortLivedBuffers,
   messageOf,
   proxiedKademliaOptions,
   silentLogger,
@@ -121,6 +122,7 @@ export class ShareReader {
         random,
         connectTimeoutMs: settings.connectTimeoutMs,
         stallTimeoutMs: settings.stallTimeoutMs,
+        buffers: new ShortLivedBuffers(),
       },
       directory,
       // Whoever reads does not pay.
@@ -128,7 +130,7 @@ export class ShareReader {
       logger,
     );
     const store = { changeContract: () => Promise.resolve() };
-    const engine = parts.engine ?? defaultEngine();
+    const engine = parts.engine ?? defaultEngine(clock);
     const core = { pool, directory, store, settings, clock, logger, engine };
     const closing = new AbortController();
     const reader = new ShareReader(owner, keys, network, core, pool, closing);

@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Farmer } from '@granary/farmer';
-import { type BrowserFlags, browserListener, followCertificate } from '../browsers.js';
+import { type BrowserFlags, browserDoor } from '../browsers.js';
+import { keepCertificate } from '../certificate-source.js';
 import type { Context } from '../context.js';
 import { CliError } from '../cli-error.js';
 import type { DashboardServer } from '../dashboard/dashboard-server.js';
@@ -77,7 +78,7 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
   const redeemAt = options.redeemAt === undefined ? 1n : amountOf('--redeem-at', options.redeemAt);
   const reachability =
     dialer === undefined ? await reachabilitySettings(options, config) : undefined;
-  const browsers = await browserListener(options, logger);
+  const browsers = await browserDoor(options, context);
   const farmer = await Farmer.open({
     directory: options.data,
     identity,
@@ -86,7 +87,7 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
     ...(options.announce !== undefined && { announce: options.announce }),
     ...(reachability !== undefined && { reachability }),
     tunnels: tunnelSettings(options, config),
-    ...(browsers !== undefined && { browsers }),
+    ...(browsers !== undefined && { browsers: browsers.listener }),
     ...(dialer !== undefined && { dialer }),
     bootstrap: config.bootstrap ?? [],
     quotaBytes: parseSize(options.space),
@@ -113,7 +114,16 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
     ],
     logger,
   });
-  const unfollow = followCertificate(farmer, options, logger);
+  const ending = new AbortController();
+  const { certificate } = browsers ?? {};
+  const keeping =
+    certificate &&
+    keepCertificate(
+      certificate,
+      (pair) => farmer.renewBrowserCertificate(pair),
+      logger,
+      ending.signal,
+    );
   let metricsServer: MetricsServer | undefined;
   let dashboard: DashboardServer | undefined;
   try {
@@ -163,7 +173,8 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
     if (farmer.stats().leaving) await untilEmpty(farmer, stopped, context);
     else await stopped;
   } finally {
-    unfollow();
+    ending.abort();
+    await keeping;
     await metricsServer?.close();
     await dashboard?.close();
     await farmer.stop();

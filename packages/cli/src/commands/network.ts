@@ -9,6 +9,7 @@ import type { Context } from '../context.js';
 import type { DashboardServer } from '../dashboard/dashboard-server.js';
 import type { NetworkSource } from '../dashboard/network-source.js';
 import { openDashboard } from '../dashboard/open-dashboard.js';
+import { nodeFlags } from '../node-flags.js';
 import { table } from '../output.js';
 import { until } from '../until.js';
 
@@ -218,7 +219,7 @@ async function startFarmer(
   for (const address of bootstrap) args.push('--bootstrap', address);
   // A group of its own, so that Ctrl-C in the terminal reaches the farmers only through us; the
   // open stdin tells them when we are gone, however that came.
-  const child = spawn(process.execPath, [MAIN, ...args], {
+  const child = spawn(process.execPath, [...nodeFlags, MAIN, ...args], {
     stdio: ['pipe', 'pipe', 'pipe'],
     detached: true,
     env: { ...process.env, GRANARY_BOOTSTRAP: '', GRANARY_PROXY: 'none' },
