@@ -6,9 +6,11 @@ import { benchDhtPeers } from './dht-peers/bench.js';
 import { benchErasure } from './erasure-bench.js';
 import { benchFarmStart } from './farm-start-bench.js';
 import { benchFirstByte } from './first-byte-bench.js';
+import { benchGrowth } from './growth/bench.js';
 import { benchMetadata } from './metadata-bench.js';
 import { benchMultipart } from './multipart-bench.js';
 import { benchPayments } from './payment-bench.js';
+import { benchPeersTransfer } from './peers-transfer-bench.js';
 import { benchS3 } from './s3-bench.js';
 import { benchShardStore } from './shard-store-bench.js';
 import { benchStart } from './start-bench.js';
@@ -23,12 +25,14 @@ const parts: Record<string, (report: (line: string) => void) => Promise<void>> =
   'dht-peers': benchDhtPeers,
   transfers: benchTransfers,
   'first-byte': benchFirstByte,
+  'peers-transfer': benchPeersTransfer,
   payments: benchPayments,
   metadata: benchMetadata,
   browser: benchBrowser,
   'browser-memory': benchBrowserMemory,
   s3: benchS3,
   multipart: benchMultipart,
+  growth: benchGrowth,
 };
 
 /** Those that take long, and 10 GB of disk: only when they are asked for. */
