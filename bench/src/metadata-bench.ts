@@ -139,8 +139,8 @@ const bytea = (database: SqlDatabase, text: string) =>
     ? raw(`convert_to(${text}, 'UTF8')`)
     : raw(`CAST(${text} AS BLOB)`);
 
-/** Rows of 50 prefixes. */
-function fill(database: SqlDatabase, bucket: Buffer, first: number, perPrefix: number): Sql {
+/** Rows of 50 prefixes, whose contents nobody can open. */
+export function fill(database: SqlDatabase, bucket: Buffer, first: number, perPrefix: number): Sql {
   const postgres = database.dialect === 'postgres';
   const digits = (n: string, width: number) =>
     postgres ? `lpad(${n}::text, ${width}, '0')` : `printf('%0${width}d', ${n})`;
@@ -206,7 +206,8 @@ async function writeFile(directory: string, i: number): Promise<void> {
   await parent.close();
 }
 
-function version(bucket: string, key: string, bytes: Uint8Array, owner: string): NewVersion {
+/** A version with its bytes inline. */
+export function version(bucket: string, key: string, bytes: Uint8Array, owner: string): NewVersion {
   return {
     bucket,
     key,

@@ -22,9 +22,10 @@ import {
 import { Upload } from '@aws-sdk/lib-storage';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { Client as MinioClient } from 'minio';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { CONTENT_BUCKET, JOURNAL_BUCKET } from '@granary/bridge';
 import { answerOf, createBridgeClient } from '@granary/bridge/client';
+import { Pebble, freePort, noPebble } from '../../packages/cli/src/acme/pebble.test-support.js';
 import { startPostgres } from '../../packages/bridge/src/sql/postgres-server.test-support.js';
 import {
   type BridgeKey,
@@ -353,6 +354,61 @@ describe('then', () => {
       await rclone('purge', remote);
       await stopBridge(bridge);
       bridge = await startBridge(network.home, ['--listen', '127.0.0.1:0']);
+    },
+  );
+
+  it.skipIf(noPebble !== undefined)(
+    `it and a farmer get certificates of an authority by themselves ${noPebble ?? ''}`,
+    async () => {
+      const pebble = await Pebble.start();
+      onTestFinished(() => pebble.stop());
+      process.env['NODE_EXTRA_CA_CERTS'] = pebble.ca;
+      onTestFinished(() => void delete process.env['NODE_EXTRA_CA_CERTS']);
+      const from = [
+        '--acme-directory',
+        pebble.url,
+        '--acme-listen',
+        `127.0.0.1:${pebble.httpPort}`,
+      ];
+      const root = await pebble.root();
+      /** The names that a server proves to have, to who trusts the authority and nobody else. */
+      const provenBy = (port: number, servername: string) =>
+        new Promise<string>((resolve, reject) => {
+          const socket = connect({ host: '127.0.0.1', port, servername, ca: root }, () => {
+            resolve(socket.getPeerCertificate().subjectaltname ?? '');
+            socket.destroy();
+          });
+          socket.on('error', reject);
+        });
+      await stopBridge(bridge);
+      const listen = ['--listen', '127.0.0.1:0'];
+      bridge = await startBridge(network.home, [...listen, '--acme', 's3.example.test', ...from]);
+      const { port, protocol } = new URL(bridge.url);
+      expect(protocol).toBe('https:');
+      expect(await provenBy(Number(port), 's3.example.test')).toBe('DNS:s3.example.test');
+      const kept = join(network.home, 'bridge', 'acme', 'certificate.pem');
+      expect((await stat(kept)).mode & 0o777).toBe(0o600);
+
+      const browserPort = await freePort();
+      const options = [
+        '--browser-port',
+        `${browserPort}`,
+        '--webrtc',
+        'never',
+        '--app',
+        '127.0.0.1:0',
+      ];
+      const farmer = await network.addFarmer([...options, '--acme', 'farm.example.test', ...from]);
+      network.farmers.pop();
+      onTestFinished(() => kill(farmer));
+      expect(farmer.browsers).toEqual([`wss://farm.example.test:${browserPort}`]);
+      expect(await provenBy(browserPort, 'farm.example.test')).toBe('DNS:farm.example.test');
+      // The app that it serves tells pages to come by it.
+      expect((await fetch(new URL('share.html', farmer.app!))).status).toBe(200);
+      const told: unknown = await (await fetch(new URL('network.json', farmer.app!))).json();
+      expect(told).toMatchObject({ bootstrap: farmer.browsers });
+      await stopBridge(bridge);
+      bridge = await startBridge(network.home, listen);
     },
   );
 

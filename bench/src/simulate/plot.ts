@@ -63,7 +63,8 @@ export function plotSvg(spec: PlotSpec, rows: readonly Row[], subtitle: string):
   });
   const title = document.createElementNS('http://www.w3.org/2000/svg', 'text');
   title.setAttribute('x', '8');
-  title.setAttribute('y', '16');
+  // Below the label of the axis, which is in the corner.
+  title.setAttribute('y', '34');
   title.setAttribute('text-anchor', 'start');
   title.setAttribute('font-size', '14');
   title.textContent = `${spec.title}: ${subtitle}`;

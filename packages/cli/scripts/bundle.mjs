@@ -10,7 +10,7 @@ const packages = dirname(cli);
 const bundle = join(cli, 'bundle');
 const owner = (id) => /^([a-z]+)\/dist\//.exec(relative(packages, id))?.[1];
 
-/** Native code and what reads files of its own stay in their packages. */
+/** Native code, what reads files of its own, and what is hardly ever needed stay in their packages. */
 const external = [
   /^node:/,
   'lmdb',
@@ -18,6 +18,7 @@ const external = [
   '@photostructure/sqlite',
   'tiny-secp256k1',
   'pg-native',
+  'acme-client',
 ];
 
 /**

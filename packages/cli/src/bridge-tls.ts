@@ -1,41 +1,43 @@
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import type { TlsPair } from '@granary/bridge';
-import { type Logger, messageOf, systemClock, systemRandom } from '@granary/kad';
+import { systemClock, systemRandom } from '@granary/kad';
+import { type AcmeOptions, acmeSettings } from './acme/acme-options.js';
+import { type CertificateSource, fileSource, readSource } from './certificate-source.js';
 import { CliError } from './cli-error.js';
+import type { Context } from './context.js';
 
 /** Options of `granary bridge` about TLS. */
-export interface TlsOptions {
+export interface TlsOptions extends AcmeOptions {
   readonly tlsKey?: string;
   readonly tlsCert?: string;
   readonly tlsSelfSigned?: boolean;
 }
 
-/** Where a bridge's certificate comes from. */
-export interface TlsSource {
-  readonly pair: TlsPair;
-  /** The certificate's file, for clients that are to trust it; undefined where an authority is trusted. */
-  readonly trust?: string;
-  /** Read it again; undefined when it is still the same. */
-  again(): Promise<TlsPair | undefined>;
-}
-
-/** Between two looks at the files, in milliseconds. */
-const LOOK_MS = 10_000;
-
 /**
- * The certificate that the options ask for: from files, or of the bridge's own in its home directory.
+ * The certificate that the options ask for: of an authority, from files, or of the bridge's own in its home
+ * directory.
  *
  * @param names - what clients call the bridge, for its own certificate
- * @throws CliError CLI_USAGE.
+ * @throws CliError CLI_USAGE, and what {@link acmeSource} throws.
  */
 export async function tlsSource(
   options: TlsOptions,
-  home: string,
+  { home, logger, signal, dialer }: Pick<Context, 'home' | 'logger' | 'signal' | 'dialer'>,
   names: readonly string[],
-): Promise<TlsSource | undefined> {
+): Promise<CertificateSource | undefined> {
   const { tlsKey, tlsCert, tlsSelfSigned } = options;
+  const acme = acmeSettings(options, join(home, 'bridge'));
+  if (acme !== undefined) {
+    if (dialer !== undefined) {
+      throw new CliError('CLI_USAGE', '--acme with --proxy would tell where this machine is');
+    }
+    if (tlsSelfSigned === true || (tlsKey ?? tlsCert) !== undefined) {
+      throw new CliError('CLI_USAGE', '--acme goes without the other certificates: --tls-…');
+    }
+    const { acmeSource } = await import('./acme/acme-source.js');
+    return acmeSource(acme, { clock: systemClock, random: systemRandom, logger, signal });
+  }
   if (tlsSelfSigned === true) {
     if (tlsKey !== undefined || tlsCert !== undefined) {
       throw new CliError('CLI_USAGE', '--tls-self-signed goes without --tls-key and --tls-cert');
@@ -46,83 +48,11 @@ export async function tlsSource(
   if (tlsKey === undefined || tlsCert === undefined) {
     throw new CliError('CLI_USAGE', '--tls-key and --tls-cert go together');
   }
-  const read = (option: string, file: string) =>
-    readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-      throw new CliError('CLI_USAGE', `${option} ${file}: it can't be read: ${error.code}`);
-    });
-  return readSource(async () => ({
-    key: await read('--tls-key', tlsKey),
-    cert: await read('--tls-cert', tlsCert),
-  }));
-}
-
-/**
- * Read a certificate again when the process gets a hangup and every some seconds, and hand on what has
- * changed, until the signal aborts. What can't be used is said once, and tried again.
- *
- * @param source - undefined: there is none, and a hangup does nothing
- * @param use - throws when key and certificate are no pair, as in the middle of a change
- */
-export async function keepCertificate(
-  source: TlsSource | undefined,
-  use: (pair: TlsPair) => void,
-  logger: Logger,
-  signal: AbortSignal,
-): Promise<void> {
-  let wake: () => void = () => undefined;
-  const onHangup = () => wake();
-  process.on('SIGHUP', onHangup);
-  signal.addEventListener('abort', onHangup);
-  let said = '';
-  let pending: TlsPair | undefined;
-  try {
-    for (;;) {
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, LOOK_MS);
-        wake = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-        if (signal.aborted) wake();
-      });
-      if (signal.aborted) return;
-      try {
-        pending = (await source?.again()) ?? pending;
-        if (pending === undefined) continue;
-        use(pending);
-        [pending, said] = [undefined, ''];
-        logger.info({}, 'serving with a new certificate');
-      } catch (error) {
-        const text = messageOf(error);
-        if (text !== said) logger.warn({ error: text }, 'the new certificate is of no use yet');
-        said = text;
-      }
-    }
-  } finally {
-    process.off('SIGHUP', onHangup);
-    signal.removeEventListener('abort', onHangup);
-  }
-}
-
-async function readSource(
-  read: () => Promise<{ key: string; cert: string }>,
-  trust?: string,
-): Promise<TlsSource> {
-  let last = await read();
-  return {
-    pair: last,
-    ...(trust !== undefined && { trust }),
-    again: async () => {
-      const next = await read();
-      if (next.key === last.key && next.cert === last.cert) return undefined;
-      last = next;
-      return next;
-    },
-  };
+  return fileSource({ option: '--tls-key', file: tlsKey }, { option: '--tls-cert', file: tlsCert });
 }
 
 /** A key and certificate in the bridge's directory, made anew when they are missing, old or for other names. */
-async function selfSigned(directory: string, names: readonly string[]): Promise<TlsSource> {
+async function selfSigned(directory: string, names: readonly string[]): Promise<CertificateSource> {
   const { createSelfSigned, isStillGood } = await import('@granary/bridge');
   const file = join(directory, 'tls.pem');
   const trust = join(directory, 'tls-cert.pem');

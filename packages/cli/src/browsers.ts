@@ -1,14 +1,16 @@
-import { readFile } from 'node:fs/promises';
-import { unwatchFile, watchFile } from 'node:fs';
 import { isIP } from 'node:net';
-import type { BrowserListener, Farmer } from '@granary/farmer';
-import { type Logger, messageOf, parseAddress } from '@granary/kad';
+import type { BrowserListener } from '@granary/farmer';
+import { parseAddress, systemClock, systemRandom } from '@granary/kad';
+import { type AcmeOptions, acmeSettings } from './acme/acme-options.js';
+import { type CertificateSource, fileSource } from './certificate-source.js';
 import { CliError } from './cli-error.js';
+import type { Context } from './context.js';
 import { parsePort } from './ports.js';
 import { isLoopback } from './reachability.js';
 
 /** Options of a farmer that renters in browsers reach. */
-export interface BrowserFlags {
+export interface BrowserFlags extends AcmeOptions {
+  readonly data: string;
   readonly host: string;
   readonly browserPort?: string;
   readonly browserCert?: string;
@@ -17,20 +19,26 @@ export interface BrowserFlags {
   readonly webrtc?: string;
 }
 
-/** Between two looks at the files of a certificate, which are replaced every few weeks. */
-const LOOK_MS = 60_000;
+/** Where renters in browsers reach a farmer, and where its certificate comes from when it has one. */
+export interface BrowserDoor {
+  readonly listener: BrowserListener;
+  readonly certificate: CertificateSource | undefined;
+}
 
 /**
  * Where renters in browsers reach a farmer; undefined when nowhere.
  *
- * @throws CliError CLI_USAGE when the options do not go together, or a file can't be read.
+ * @throws CliError CLI_USAGE when the options do not go together, or a file can't be read; what an authority
+ * has to complain of.
  */
-export async function browserListener(
-  { host, browserPort, browserCert, browserKey, browserAnnounce, webrtc = 'auto' }: BrowserFlags,
-  logger: Logger,
-): Promise<BrowserListener | undefined> {
+export async function browserDoor(
+  options: BrowserFlags,
+  { logger, signal }: Pick<Context, 'logger' | 'signal'>,
+): Promise<BrowserDoor | undefined> {
+  const { data, host, browserPort, browserCert, browserKey, browserAnnounce } = options;
+  const acme = acmeSettings(options, data);
   if (browserPort === undefined) {
-    if (browserCert ?? browserKey ?? browserAnnounce) {
+    if (browserCert ?? browserKey ?? browserAnnounce ?? acme) {
       throw new CliError('CLI_USAGE', 'name the port for browsers, too: --browser-port PORT');
     }
     return undefined;
@@ -38,31 +46,45 @@ export async function browserListener(
   if ((browserCert === undefined) !== (browserKey === undefined)) {
     throw new CliError('CLI_USAGE', '--browser-cert and --browser-key go together');
   }
+  if (acme !== undefined && browserCert !== undefined) {
+    throw new CliError('CLI_USAGE', '--acme goes without --browser-cert and --browser-key');
+  }
   const port = parsePort(browserPort);
   const announced = announcements(browserAnnounce);
+  const own = acme === undefined || port === 0 ? undefined : [`wss://${acme.names[0]}:${port}`];
+  const sockets = announced.sockets ?? own;
   const listener = {
     host,
     port,
-    ...(announced.sockets !== undefined && { announce: announced.sockets }),
+    ...(sockets !== undefined && { announce: sockets }),
     // Data channels need an address by number: a wildcard is none.
-    webrtc: webrtc === 'never' ? false : (announced.channels ?? isIP(host) !== 0),
+    webrtc: options.webrtc === 'never' ? false : (announced.channels ?? isIP(host) !== 0),
   };
-  if (browserCert === undefined || browserKey === undefined) {
-    if (!isLoopback(host) && announced.sockets === undefined) {
+  if (acme === undefined && browserCert === undefined) {
+    if (!isLoopback(host) && sockets === undefined) {
       logger.warn(
         { host, port },
-        'without --browser-cert, WebSockets are for pages that came in the clear themselves',
+        'without --acme or --browser-cert, WebSockets are for pages that came in the clear themselves',
       );
     }
-    return listener;
+    return { listener, certificate: undefined };
   }
-  if (announced.sockets === undefined || announced.sockets.length === 0) {
+  if (sockets === undefined || sockets.length === 0) {
     throw new CliError(
       'CLI_USAGE',
       'name the address that the certificate is for: --browser-announce wss://HOST:PORT',
     );
   }
-  return { ...listener, tls: await certificate(browserCert, browserKey) };
+  const certificate =
+    acme === undefined
+      ? await fileSource(
+          { option: '--browser-key', file: browserKey! },
+          { option: '--browser-cert', file: browserCert! },
+        )
+      : await (
+          await import('./acme/acme-source.js')
+        ).acmeSource(acme, { clock: systemClock, random: systemRandom, logger, signal });
+  return { listener: { ...listener, tls: certificate.pair }, certificate };
 }
 
 /** Addresses to announce, by kind; those of data channels come without a certificate. */
@@ -91,45 +113,5 @@ function announcements(addresses: readonly string[] | undefined): {
   return {
     sockets,
     ...(channels.length > 0 && { channels }),
-  };
-}
-
-async function certificate(certFile: string, keyFile: string) {
-  const read = async (option: string, file: string) => {
-    try {
-      return await readFile(file, 'utf8');
-    } catch (error) {
-      throw new CliError('CLI_USAGE', `${option} ${file}: ${messageOf(error)}`);
-    }
-  };
-  return {
-    cert: await read('--browser-cert', certFile),
-    key: await read('--browser-key', keyFile),
-  };
-}
-
-/** Have a farmer use a certificate's files as they are renewed, until the returned function is called. */
-export function followCertificate(
-  farmer: Farmer,
-  { browserCert, browserKey }: BrowserFlags,
-  logger: Logger,
-): () => void {
-  if (browserCert === undefined || browserKey === undefined) return () => undefined;
-  const renew = () => {
-    certificate(browserCert, browserKey)
-      .then((tls) => {
-        farmer.renewBrowserCertificate(tls);
-        logger.info({ file: browserCert }, 'the certificate for browsers was renewed');
-      })
-      .catch((error: unknown) =>
-        // The two files change one after the other; until both have, the old certificate stays.
-        logger.warn({ error: messageOf(error) }, 'the certificate for browsers was not renewed'),
-      );
-  };
-  for (const file of [browserCert, browserKey]) {
-    watchFile(file, { interval: LOOK_MS, persistent: false }, renew);
-  }
-  return () => {
-    for (const file of [browserCert, browserKey]) unwatchFile(file, renew);
   };
 }

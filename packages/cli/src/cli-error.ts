@@ -11,7 +11,10 @@ export type CliErrorCode =
   | 'CLI_SOURCE'
   | 'CLI_DESTINATION'
   | 'CLI_BRIDGE_UNREACHABLE'
-  | 'CLI_NO_SUCH_USER';
+  | 'CLI_NO_SUCH_USER'
+  | 'CLI_PORT_IN_USE'
+  | 'CLI_AUTHORITY'
+  | 'CLI_AUTHORITY_UNREACHABLE';
 
 /** What the command itself has to complain of. */
 export class CliError extends Error {

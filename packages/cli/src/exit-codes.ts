@@ -47,7 +47,8 @@ export const EXIT_MEANINGS: Record<ExitName, string> = {
   pending: 'done here, but farmers that could not be reached have still to delete',
   atRisk: 'some segments have fewer shards than they should, and could not be repaired',
   unpaid: 'a payment could not be made, or is disputed',
-  refused: 'the bridge refused, or a share was read as often as it may be',
+  refused:
+    'the bridge or an authority of certificates refused, or a share was read as often as it may be',
   interrupted: 'stopped by Ctrl-C or a signal',
 };
 
@@ -76,6 +77,9 @@ const BY_CODE: Record<string, ExitName> = {
   CLI_FARMER: 'internal',
   CLI_NO_SUCH_USER: 'notFound',
   CLI_BRIDGE_UNREACHABLE: 'networkUnreachable',
+  CLI_PORT_IN_USE: 'portInUse',
+  CLI_AUTHORITY: 'refused',
+  CLI_AUTHORITY_UNREACHABLE: 'networkUnreachable',
   // What a bridge refuses, by the codes of its REST API.
   AccessDenied: 'refused',
   BadCredentials: 'wrongPassword',

@@ -72,6 +72,22 @@ function withTunnelBounds(command: Command): void {
     .option('--tunnel-price <amount>', 'for a GB carried as a tunnel, both ways together', '0');
 }
 
+/** Options of commands that get a certificate by themselves. */
+function withAcme(command: Command): Command {
+  return command
+    .option(
+      '--acme <name>',
+      "get and renew a certificate for a name that leads here, from an authority whose terms you agree to (Let's Encrypt); may be repeated",
+      collect,
+    )
+    .option('--acme-email <address>', 'whom the authority writes to')
+    .option('--acme-directory <url>', "another authority's directory (ACME)")
+    .option(
+      '--acme-listen <host:port>',
+      'where the authority is answered: port 80 of the name must lead there; default 0.0.0.0:80',
+    );
+}
+
 /** Options of commands that serve a dashboard. */
 function withDashboard(command: Command): Command {
   return command
@@ -246,6 +262,10 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
     .option('--redeem-at <amount>', 'redeem vouchers on the chain when they are worth so much', '1')
     .option('--block <node-id>', 'a renter to make no contracts with; may be repeated', collect)
     .option('--metrics <address>', 'serve Prometheus metrics over HTTP at HOST:PORT/metrics')
+    .option(
+      '--app <host:port>',
+      'serve the web app besides, which opens share links, too; port 0 takes any',
+    )
     .option('--leave', 'take no more shards, and end when renters have taken over those here')
     .option('--stay', 'do not leave after all')
     .addOption(new Option('--with-parent', 'stop when stdin ends').hideHelp())
@@ -258,6 +278,7 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
         'granary farm --data ./farm --proxy socks5h://127.0.0.1:9050 --announce https://NAME.onion:4600   # over Tor',
         'granary farm --data /srv/granary --price 4000 --egress-price 9000   # to be paid, by ledger',
         'granary farm --data /srv/granary --host 0.0.0.0 --port 4600 --browser-port 4601 --browser-cert fullchain.pem --browser-key privkey.pem --browser-announce wss://farm.example.org:4601   # for browsers, too',
+        'granary farm --data /srv/granary --host 0.0.0.0 --port 4600 --browser-port 4601 --acme farm.example.org   # and the certificate by itself',
         'granary farm --data /srv/granary --host 0.0.0.0 --max-tunnel-price 500   # behind a router, if need be through a paid tunnel',
         'granary farm --data /srv/granary --leave   # hand the shards over, then end',
       ),
@@ -267,6 +288,7 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
       await farm(await contextOf(command, signal, 'info'), options);
     });
 
+  withAcme(farmCommand);
   withTunnelBounds(farmCommand);
   withDashboard(farmCommand);
 
@@ -804,6 +826,7 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
       examples(
         'granary bridge',
         'granary bridge --listen 0.0.0.0:443 --tls-key key.pem --tls-cert cert.pem --domain s3.example.org',
+        'granary bridge --listen 0.0.0.0:443 --acme s3.example.org --domain s3.example.org',
         'granary bridge --app 127.0.0.1:9080',
         'granary bridge --database postgres://granary@db/bridge --master-key-file /etc/granary/master.key',
       ),
@@ -814,6 +837,7 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
     })
     // Options behind a command below are that command's.
     .enablePositionalOptions();
+  withAcme(bridgeCommand);
   withBridgeTarget(add('status', 'how a bridge that runs does', bridgeCommand))
     .addHelpText('after', examples('granary bridge status --bridge http://127.0.0.1:9000'))
     .action(async (options: BridgeTargetOptions, command: Command) => {

@@ -12,6 +12,10 @@ import type { FarmerDirectory } from './farmer-directory.js';
 
 /** Idle connections kept for each farmer. */
 const MAX_IDLE = 16;
+/** How long a farmer that could not be reached is doubted, in milliseconds. */
+const DOUBT_MS = 30_000;
+/** A farmer that was dialled for so long when others were enough counts as one that could not be reached. */
+const GIVEN_UP_MS = 1_000;
 
 /**
  * Makes direct connections to farmers that can only be dialled through tunnels, where that is
@@ -30,6 +34,9 @@ export interface DirectPaths extends Plugin {
 export class ConnectionPool {
   private readonly idle = new Map<string, FarmerConnection[]>();
   private readonly upgrading = new Set<string>();
+  /** Farmers that are being dialled, and since when; and when they were last found not to be there. */
+  private readonly dialling = new Map<string, number>();
+  private readonly unreached = new Map<string, number>();
   private readonly closing = new AbortController();
   private closed = false;
 
@@ -85,6 +92,17 @@ export class ConnectionPool {
       if (signal.aborted || !isBroken(error) || !others) throw error;
     }
     return this.finish(await this.dial(nodeId, signal), work);
+  }
+
+  /**
+   * Whether a farmer is likely not to be there: it is being dialled for longer than `patienceMs`, or could
+   * not be reached a moment ago.
+   */
+  doubts(nodeId: string, patienceMs: number): boolean {
+    const now = this.context.clock.now();
+    const since = this.dialling.get(nodeId) ?? now;
+    const failed = this.unreached.get(nodeId) ?? -Infinity;
+    return now - since >= patienceMs || now - failed < DOUBT_MS;
   }
 
   close(): void {
@@ -145,6 +163,24 @@ export class ConnectionPool {
   }
 
   private async dial(nodeId: string, signal: AbortSignal): Promise<FarmerConnection> {
+    const { clock } = this.context;
+    if (!this.dialling.has(nodeId)) this.dialling.set(nodeId, clock.now());
+    try {
+      const connection = await this.dialSomehow(nodeId, signal);
+      this.unreached.delete(nodeId);
+      this.dialling.delete(nodeId);
+      return connection;
+    } catch (error) {
+      // One that was given up for others, after a while, was not there either.
+      if (!signal.aborted || this.doubts(nodeId, GIVEN_UP_MS)) {
+        this.unreached.set(nodeId, clock.now());
+      }
+      this.dialling.delete(nodeId);
+      throw error;
+    }
+  }
+
+  private async dialSomehow(nodeId: string, signal: AbortSignal): Promise<FarmerConnection> {
     if (this.closed) throw new RenterError('RENTER_CLOSED', 'the renter was closed');
     const contact = await this.directory.contactOf(nodeId);
     if (this.paths?.works(nodeId) === true) {

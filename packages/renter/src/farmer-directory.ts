@@ -130,9 +130,59 @@ export class FarmerDirectory {
   private async checkOne(nodeId: NodeId): Promise<void> {
     const known = await this.store.farmer(nodeId);
     if (known !== undefined && (await this.askTerms(known.contact))) return;
+    if (!(await this.askWhereItMoved(nodeId, known))) await this.noteSilence(nodeId);
+  }
+
+  /**
+   * Ask all of these farmers at one time whether they are there, and tell of each as soon as it has
+   * answered, or has not. One that does not answer is looked for in the DHT, as long as time is left, and is
+   * told of again when it answers elsewhere.
+   *
+   * @param withinMs - the longest that all of it takes, once the network was joined
+   */
+  async poll(
+    nodeIds: Iterable<NodeId>,
+    withinMs: number,
+    onAnswer: (nodeId: NodeId, answered: boolean) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    await this.network.join();
+    const over = new AbortController();
+    const timer = this.clock.setTimeout(() => over.abort(), withinMs);
+    const ended = new Promise<void>((resolve) => {
+      for (const one of [signal, over.signal]) {
+        if (one.aborted) resolve();
+        one.addEventListener('abort', () => resolve(), { once: true });
+      }
+    });
+    const tell = (nodeId: NodeId, answered: boolean) => {
+      if (!over.signal.aborted && !signal.aborted) onAnswer(nodeId, answered);
+    };
+    const ask = async (nodeId: NodeId) => {
+      const known = await this.store.farmer(nodeId);
+      if (known !== undefined && (await this.askTerms(known.contact))) return tell(nodeId, true);
+      await this.noteSilence(nodeId);
+      tell(nodeId, false);
+      if (await this.askWhereItMoved(nodeId, known)) tell(nodeId, true);
+    };
+    try {
+      const work = Promise.all([...nodeIds].map(ask));
+      await Promise.race([work, ended]);
+      signal.throwIfAborted();
+    } finally {
+      this.clock.clearTimeout(timer);
+      over.abort();
+    }
+  }
+
+  /** Look a farmer up that was silent where it was, and ask it there if that is elsewhere. */
+  private async askWhereItMoved(nodeId: NodeId, known: FarmerRecord | undefined): Promise<boolean> {
     const found = await this.search(nodeId).catch(() => undefined);
     const moved = found !== undefined && found.signature !== known?.contact.signature;
-    if (moved && (await this.askTerms(found))) return;
+    return moved && (await this.askTerms(found));
+  }
+
+  private async noteSilence(nodeId: NodeId): Promise<void> {
     const now = this.clock.now();
     await this.change(nodeId, (record) => ({
       ...record,

@@ -114,6 +114,8 @@ export interface RenterParts {
 
 /** Time for a farmer to answer about payments: it may have to ask a chain. */
 const PAY_TIMEOUT_MS = 60_000;
+/** How long the holders of an object are asked at most, in milliseconds. */
+const ASK_MS = 8_000;
 
 /** Stores and reads objects. Several renters of one identity may share a directory. */
 export class Renter {
@@ -586,19 +588,29 @@ export class Renter {
   }
 
   /**
-   * Ask all farmers that hold shards of an object whether they are there; its health is known by that.
+   * Ask all farmers that hold shards of an object at one time whether they are there; its health is known
+   * by that. It takes at most 8 seconds, once the network was joined.
    *
+   * @param options - `onAnswer` is told of each farmer, by its node ID, as soon as that is known; of one that
+   * did not answer again when it answers where it has moved to
    * @returns the node IDs of those that do not answer
    * @throws RenterError RENTER_NOT_FOUND, RENTER_NETWORK_UNREACHABLE.
    */
-  async askHolders(path: ObjectPath, options: { signal?: AbortSignal } = {}): Promise<string[]> {
+  async askHolders(
+    path: ObjectPath,
+    options: {
+      signal?: AbortSignal;
+      onAnswer?: (nodeId: string, answered: boolean) => void;
+    } = {},
+  ): Promise<string[]> {
     const { store, directory } = this.core;
     const manifest = await this.manifestOf(path);
     const holders = new Set<string>();
     for await (const { shards } of store.segments(manifest.objectId)) {
       for (const { farmer } of shards) holders.add(farmer);
     }
-    await directory.check(holders, this.signalOf(options.signal));
+    const { onAnswer = () => undefined } = options;
+    await directory.poll(holders, ASK_MS, onAnswer, this.signalOf(options.signal));
     const records = await directory.records([...holders]);
     return [...holders].filter((id) => records.get(id)?.reputation.offlineSince !== null);
   }

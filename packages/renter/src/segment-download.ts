@@ -18,7 +18,7 @@ import type { RenterSettings } from './settings.js';
 
 /** What fetching shards needs of a renter, or of somebody who reads by a renter's leave. */
 export interface ShardFetching {
-  readonly pool: Pick<ConnectionPool, 'use'>;
+  readonly pool: Pick<ConnectionPool, 'use' | 'doubts'>;
   readonly directory: Pick<FarmerDirectory, 'report'> & {
     /** How farmers are to be ranked, of those that are known. */
     records(
@@ -68,7 +68,8 @@ export async function fetchShards(
 ): Promise<Map<number, Uint8Array>> {
   const { pool, directory, store, clock, logger, settings, engine } = core;
   const { hedgeMs, extraReads } = settings;
-  const waiting = await rank(segment.shards, directory, k);
+  const doubted = (farmer: string) => pool.doubts(farmer, hedgeMs);
+  const waiting = await rank(segment.shards, directory, k, doubted);
   const range = alignedRange(segment.shardSize, stretch);
   const got = new Map<number, Uint8Array>();
   const failures: string[] = [];
@@ -186,11 +187,12 @@ function showsLoss(error: unknown): boolean {
   );
 }
 
-/** Shards in the order to ask for them: reliable farmers first, then near ones, then data shards. */
+/** Shards in the order to ask for them: farmers that are there first, then reliable ones, then near ones, then data shards. */
 async function rank(
   shards: readonly ShardToFetch[],
   directory: ShardFetching['directory'],
   k: number,
+  doubted: (farmer: string) => boolean,
 ): Promise<ShardToFetch[]> {
   const farmers = await directory.records(shards.map(({ farmer }) => farmer));
   return shards
@@ -198,6 +200,7 @@ async function rank(
       const farmer = farmers.get(shard.farmer);
       return {
         shard,
+        doubted: doubted(shard.farmer) ? 1 : 0,
         failures: Math.min(farmer?.failures ?? 0, 8),
         // Steps of 50 ms: below that, reading data shards (no decoding) is worth more.
         distance: Math.floor((farmer?.latencyMs ?? 0) / 50),
@@ -206,6 +209,7 @@ async function rank(
     })
     .sort(
       (a, b) =>
+        a.doubted - b.doubted ||
         a.failures - b.failures ||
         a.distance - b.distance ||
         a.parity - b.parity ||

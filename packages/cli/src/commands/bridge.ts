@@ -5,7 +5,8 @@ import { parseScheme } from '@granary/protocol';
 import { type Renter, defaultSettings } from '@granary/renter';
 import type { OpenApp } from '../app/open-app.js';
 import { type BridgeDatabaseOptions, withMetadata } from '../bridge-context.js';
-import { type TlsOptions, keepCertificate, tlsSource } from '../bridge-tls.js';
+import { type TlsOptions, tlsSource } from '../bridge-tls.js';
+import { keepCertificate } from '../certificate-source.js';
 import { CliError } from '../cli-error.js';
 import { type Context, withRenter } from '../context.js';
 import type { DashboardServer } from '../dashboard/dashboard-server.js';
@@ -59,7 +60,7 @@ export async function bridge(
   };
   const everywhere = host === '0.0.0.0' || host === '::';
   const names = [...(everywhere ? [] : [host]), ...domains, ...domains.map((name) => `*.${name}`)];
-  const tls = await tlsSource(options, context.home, names);
+  const tls = await tlsSource(options, context, names);
   const graceMs = parseDuration(options.grace);
   const watch = wantsDashboard(context) ? new PeerWatch() : undefined;
   const tally = watch === undefined ? undefined : new RequestTally();

@@ -22,6 +22,8 @@ export function DetailsDialog(props: {
   const [stat, setStat] = useState<ObjectStat | undefined>(undefined);
   const [away, setAway] = useState<ReadonlySet<string>>(new Set());
   const [asking, setAsking] = useState(false);
+  /** What each farmer said, of those that were asked now. */
+  const [said, setSaid] = useState<ReadonlyMap<string, boolean>>(new Map());
   const [fault, setFault] = useState('');
   const health = useHealth(session, bucket, object);
   useEffect(() => {
@@ -49,8 +51,11 @@ export function DetailsDialog(props: {
   const ask = async () => {
     setAsking(true);
     setFault('');
+    setSaid(new Map());
     try {
-      await renter.askHolders({ bucket, name: object.name });
+      const onAnswer = (nodeId: string, answered: boolean) =>
+        setSaid((before) => new Map(before).set(nodeId, answered));
+      await renter.askHolders({ bucket, name: object.name }, { onAnswer });
     } catch (error) {
       setFault(troubleOf(error).text);
     } finally {
@@ -113,13 +118,16 @@ export function DetailsDialog(props: {
               { title: 'Node', cell: ({ nodeId }) => <span class="mono">{shortId(nodeId)}</span> },
               { title: 'Shards', number: true, cell: ({ shards: held }) => count(held) },
               {
-                title: 'Last time',
-                cell: ({ nodeId }) =>
-                  away.has(nodeId) ? (
-                    <Badge level="warn">did not answer</Badge>
-                  ) : (
+                title: asking ? 'Now' : 'Last time',
+                cell: ({ nodeId }) => {
+                  const answered = asking ? said.get(nodeId) : !away.has(nodeId);
+                  if (answered === undefined) return <span class="soft">…</span>;
+                  return answered ? (
                     <Badge level="good">answered</Badge>
-                  ),
+                  ) : (
+                    <Badge level="warn">did not answer</Badge>
+                  );
+                },
               },
             ]}
           />
