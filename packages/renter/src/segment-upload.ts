@@ -75,7 +75,13 @@ export async function placeShards(
   const begun = clock.now();
   let tailTimer: unknown;
   const tasks = [...segment.shards].map(async ([i, shard]) => {
-    const done = await placeShard(core, segment, shard, i, proposals, failures, observer, stop);
+    let done: Placed | undefined;
+    try {
+      done = await placeShard(core, segment, shard, i, proposals, failures, observer, stop);
+    } finally {
+      // Its connection has sent all of it, or was cancelled or closed: nobody reads it any more.
+      core.engine.recycleShard(shard.bytes);
+    }
     if (done === undefined) return;
     placed.push(done);
     observer.onShard();
@@ -197,8 +203,6 @@ async function placeShard(
         connection.upload(current, shard, onBytes, signal),
       );
       tell('done');
-      // The farmer has all of it.
-      core.engine.recycleShard(shard.bytes);
       await directory.report(farmer, true);
       const hash = contractHash(current.terms);
       return {

@@ -94,7 +94,7 @@ export const proxiedSettings: Partial<RenterSettings> = {
 };
 
 /** The most bytes that all shards of one segment may take together (decision 35). */
-const MAX_CODED_SEGMENT = 48 * 1024 * 1024;
+const MAX_CODED_SEGMENT = 32 * 1024 * 1024;
 
 /** Ciphertext bytes of a full segment under a scheme: bounded, and in whole chunks. */
 export function segmentSizeFor(

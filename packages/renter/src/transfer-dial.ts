@@ -13,7 +13,7 @@ import { WebSocket } from 'ws';
 import { type DialTransfer, MAX_MESSAGE, dialProved } from './transfer-socket.js';
 
 /** Bytes that may wait in a socket before more is sent. */
-const HIGH_WATER = 1024 * 1024;
+const HIGH_WATER = 512 * 1024;
 
 /**
  * Whether transfers can be had at an address: those of HTTPS servers, and the listeners for browsers, but
