@@ -53,5 +53,10 @@ globalThis.measured = {
       const { body } = await fetch(url);
       for await (const part of body) void part;
     }),
+  /** What scripts of this page hold, in bytes; null where the browser does not say. */
+  memory: async () =>
+    performance.measureUserAgentSpecificMemory === undefined
+      ? null
+      : (await performance.measureUserAgentSpecificMemory()).bytes,
   close: () => renter.close(),
 };

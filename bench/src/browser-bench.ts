@@ -1,22 +1,17 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
-import { type Server, createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
-import { extname, join, normalize } from 'node:path';
+import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { createInterface } from 'node:readline';
 import { gzipSync } from 'node:zlib';
 import { type Browser, type Page, chromium } from 'playwright-core';
-import { build } from 'vite';
 import { silentLogger } from '@granary/kad';
 import { Renter, RenterKeys } from '@granary/renter';
+import { CHROMIUM, browserProcesses, buildPage, startNetwork } from './chromium-lab.js';
+import { serveFiles } from './page-files.js';
 
-const GRANARY = new URL('../../packages/cli/bin/granary.mjs', import.meta.url).pathname;
-const PAGE = new URL('../browser-page', import.meta.url).pathname;
-const CHROMIUM = '/usr/bin/chromium';
 const SIZE = Number(process.env['BENCH_BYTES'] ?? 128 * 1024 * 1024);
 const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 3);
 
@@ -36,65 +31,23 @@ const median = (values: number[]) =>
 
 /** Memory of the browser's processes, in MB: what is theirs alone, and their share of the rest. */
 async function memoryOf(): Promise<number> {
-  let kilobytes = 0;
-  for (const pid of await readdir('/proc')) {
-    if (!/^\d+$/.test(pid)) continue;
-    try {
-      const command = await readFile(`/proc/${pid}/cmdline`, 'utf8');
-      if (!/^\S*chromium/.test(command) || !(await isOurs(pid))) continue;
-      const rollup = await readFile(`/proc/${pid}/smaps_rollup`, 'utf8');
-      kilobytes += Number(/^Pss:\s+(\d+)/m.exec(rollup)?.[1] ?? 0);
-    } catch {
-      // It has just ended.
+  return (await browserProcesses()).reduce((sum, { pss }) => sum + pss, 0) / 1000;
+}
+
+/** Answer with so many bytes that don't shrink. */
+function sendBytes(response: ServerResponse, size: number): void {
+  response.writeHead(200, { 'content-length': size });
+  const part = randomBytes(1024 * 1024);
+  let left = size;
+  const write = () => {
+    while (left > 0) {
+      const some = part.subarray(0, Math.min(left, part.length));
+      left -= some.length;
+      if (!response.write(some)) return void response.once('drain', write);
     }
-  }
-  return kilobytes / 1000;
-}
-
-/** Whether a process came from this one. */
-async function isOurs(pid: string): Promise<boolean> {
-  for (let at = pid; at !== '0' && at !== '1';) {
-    if (at === String(process.pid)) return true;
-    at = /^PPid:\s+(\d+)/m.exec(await readFile(`/proc/${at}/status`, 'utf8'))?.[1] ?? '0';
-  }
-  return false;
-}
-
-async function serve(folder: string): Promise<{ server: Server; url: string }> {
-  const server = createServer((request, response) => {
-    const path = normalize(new URL(request.url ?? '/', 'http://x').pathname);
-    if (path === '/data') {
-      response.writeHead(200, { 'content-length': SIZE });
-      const part = randomBytes(1024 * 1024);
-      let left = SIZE;
-      const write = () => {
-        while (left > 0) {
-          const some = part.subarray(0, Math.min(left, part.length));
-          left -= some.length;
-          if (!response.write(some)) return void response.once('drain', write);
-        }
-        response.end();
-      };
-      return write();
-    }
-    readFile(join(folder, path === '/' ? 'index.html' : path)).then(
-      (body) => {
-        const script = extname(path) === '.js';
-        response.writeHead(200, { 'content-type': script ? 'text/javascript' : 'text/html' });
-        response.end(body);
-      },
-      () => response.writeHead(404).end(),
-    );
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return { server, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/` };
-}
-
-function firstLine(child: ChildProcess): Promise<string> {
-  return new Promise((resolve, reject) => {
-    child.once('exit', (code) => reject(new Error(`a process ended with ${code}`)));
-    createInterface({ input: child.stdout! }).once('line', resolve);
-  });
+    response.end();
+  };
+  write();
 }
 
 async function openPage(browser: Browser, url: string, scheme: string): Promise<Page> {
@@ -113,33 +66,19 @@ export async function benchBrowser(report: (line: string) => void): Promise<void
   const directory = await mkdtemp(join(tmpdir(), 'granary-bench-'));
   const cleanups: (() => unknown)[] = [() => rm(directory, { recursive: true, force: true })];
   try {
-    const outDir = join(directory, 'page');
-    await build({
-      configFile: false,
-      root: PAGE,
-      logLevel: 'warn',
-      build: { outDir, target: 'es2023' },
-    });
+    const outDir = await buildPage(directory);
     for (const name of await readdir(join(outDir, 'assets'))) {
       const code = await readFile(join(outDir, 'assets', name));
       report(`  ${name}: ${code.length} bytes, ${gzipSync(code).length} gzipped`);
     }
-    const network = spawn(process.execPath, [GRANARY, 'network', '--browsers', '--json'], {
-      stdio: ['ignore', 'pipe', 'inherit'],
+    const { bootstrap, farmers, stop } = await startNetwork();
+    cleanups.push(stop);
+    const { url, close } = await serveFiles(outDir, {}, (path, _request, response) => {
+      if (path !== '/data') return false;
+      sendBytes(response, SIZE);
+      return true;
     });
-    cleanups.push(async () => {
-      network.kill('SIGTERM');
-      await new Promise((resolve) => network.once('exit', resolve));
-    });
-    const { bootstrap, farmers } = JSON.parse(await firstLine(network)) as {
-      bootstrap: string;
-      farmers: { browsers: string[] }[];
-    };
-    const { server, url } = await serve(outDir);
-    cleanups.push(() => {
-      server.close();
-      server.closeAllConnections();
-    });
+    cleanups.push(close);
     const browser = await chromium.launch({
       executablePath: CHROMIUM,
       args: ['--no-sandbox', '--disable-gpu'],

@@ -1,5 +1,6 @@
 import { availableParallelism, cpus } from 'node:os';
 import { benchBrowser } from './browser-bench.js';
+import { benchBrowserMemory } from './browser-memory-bench.js';
 import { benchDht } from './dht-bench.js';
 import { benchDhtPeers } from './dht-peers/bench.js';
 import { benchErasure } from './erasure-bench.js';
@@ -28,10 +29,14 @@ const parts: Record<string, (report: (line: string) => void) => Promise<void>> =
   payments: benchPayments,
   metadata: benchMetadata,
   browser: benchBrowser,
+  'browser-memory': benchBrowserMemory,
   s3: benchS3,
   multipart: benchMultipart,
   growth: benchGrowth,
 };
+
+/** Those that take long, and 10 GB of disk: only when they are asked for. */
+const rare = new Set(['browser-memory']);
 
 const wanted = process.argv.slice(2);
 const report = (line: string) => console.log(line);
@@ -39,7 +44,7 @@ report(
   `${cpus()[0]?.model ?? 'unknown processor'}, ${availableParallelism()} cores, Node ${process.version}`,
 );
 for (const [name, run] of Object.entries(parts)) {
-  if (wanted.length > 0 && !wanted.includes(name)) continue;
+  if (wanted.length > 0 ? !wanted.includes(name) : rare.has(name)) continue;
   report(`\n${name}`);
   await run(report);
 }

@@ -52,9 +52,13 @@ export async function benchStart(report: (line: string) => void): Promise<void> 
 }
 
 function run(args: readonly string[]): void {
-  const { status, stderr } = spawnSync(process.execPath, ['--max-semi-space-size=2', '--expose-gc', ...args], {
-    encoding: 'utf8',
-    env: { ...process.env, GRANARY_LOG_LEVEL: 'silent' },
-  });
+  const { status, stderr } = spawnSync(
+    process.execPath,
+    ['--max-semi-space-size=2', '--heap-growing-percent=200', '--expose-gc', ...args],
+    {
+      encoding: 'utf8',
+      env: { ...process.env, GRANARY_LOG_LEVEL: 'silent' },
+    },
+  );
   if (status !== 0) throw new Error(`${args.join(' ')} ended with ${status}: ${stderr}`);
 }

@@ -390,12 +390,23 @@ describe('then', () => {
       expect((await stat(kept)).mode & 0o777).toBe(0o600);
 
       const browserPort = await freePort();
-      const options = ['--browser-port', `${browserPort}`, '--webrtc', 'never'];
+      const options = [
+        '--browser-port',
+        `${browserPort}`,
+        '--webrtc',
+        'never',
+        '--app',
+        '127.0.0.1:0',
+      ];
       const farmer = await network.addFarmer([...options, '--acme', 'farm.example.test', ...from]);
       network.farmers.pop();
       onTestFinished(() => kill(farmer));
       expect(farmer.browsers).toEqual([`wss://farm.example.test:${browserPort}`]);
       expect(await provenBy(browserPort, 'farm.example.test')).toBe('DNS:farm.example.test');
+      // The app that it serves tells pages to come by it.
+      expect((await fetch(new URL('share.html', farmer.app!))).status).toBe(200);
+      const told: unknown = await (await fetch(new URL('network.json', farmer.app!))).json();
+      expect(told).toMatchObject({ bootstrap: farmer.browsers });
       await stopBridge(bridge);
       bridge = await startBridge(network.home, listen);
     },

@@ -262,6 +262,10 @@ export function createProgram(version: string, signal: AbortSignal, json: boolea
     .option('--redeem-at <amount>', 'redeem vouchers on the chain when they are worth so much', '1')
     .option('--block <node-id>', 'a renter to make no contracts with; may be repeated', collect)
     .option('--metrics <address>', 'serve Prometheus metrics over HTTP at HOST:PORT/metrics')
+    .option(
+      '--app <host:port>',
+      'serve the web app besides, which opens share links, too; port 0 takes any',
+    )
     .option('--leave', 'take no more shards, and end when renters have taken over those here')
     .option('--stay', 'do not leave after all')
     .addOption(new Option('--with-parent', 'stop when stdin ends').hideHelp())

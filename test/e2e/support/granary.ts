@@ -65,6 +65,8 @@ export interface FarmerProcess {
   readonly address: string;
   /** Where renters in browsers reach it; empty without `--browser-port`. */
   readonly browsers: readonly string[];
+  /** Where it serves the app; null without `--app`. */
+  readonly app: string | null;
   readonly directory: string;
   readonly port: number;
   child: ChildProcess;
@@ -166,8 +168,9 @@ function startFarmer(
   return new Promise((resolve, reject) => {
     child.once('exit', (code) => reject(new Error(`a farmer ended with ${code}: ${stderr}`)));
     createInterface({ input: child.stdout }).once('line', (line) => {
-      const { nodeId, address, browsers } = JSON.parse(line) as FarmerProcess;
-      resolve({ nodeId, address, browsers, directory, port: Number(new URL(address).port), child });
+      const { nodeId, address, browsers, app } = JSON.parse(line) as FarmerProcess;
+      const { port: own } = new URL(address);
+      resolve({ nodeId, address, browsers, app, directory, port: Number(own), child });
     });
   });
 }

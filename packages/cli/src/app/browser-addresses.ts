@@ -24,7 +24,14 @@ export class BrowserAddresses {
   private constructor(
     private readonly given: readonly string[],
     private readonly node: KademliaNode | undefined,
+    /** Whether the node is here for this alone. */
+    private readonly own = true,
   ) {}
+
+  /** By a node that runs anyway. @param given - its own addresses */
+  static by(node: KademliaNode, given: readonly string[]): BrowserAddresses {
+    return new BrowserAddresses(given.filter(isForPages), node, false);
+  }
 
   /**
    * Join the network by the `https:` addresses of the configuration, if there are any. One that can't be
@@ -54,6 +61,6 @@ export class BrowserAddresses {
   }
 
   async close(): Promise<void> {
-    await this.node?.stop();
+    if (this.own) await this.node?.stop();
   }
 }

@@ -12,13 +12,19 @@ export interface OpenApp {
   close(): Promise<void>;
 }
 
-/** Serve the app, and keep up which farmers pages can reach. @throws CliError CLI_USAGE when it can't listen. */
+/**
+ * Serve the app, and keep up which farmers pages can reach.
+ *
+ * @param known - who knows them; without it, a node that is here for this alone
+ * @throws CliError CLI_USAGE when it can't listen.
+ */
 export async function openApp(
   context: Context,
   { host, port }: { readonly host: string; readonly port: number },
+  known?: BrowserAddresses,
 ): Promise<OpenApp> {
   const { config, logger } = context;
-  const addresses = await BrowserAddresses.open(context);
+  const addresses = known ?? (await BrowserAddresses.open(context));
   try {
     const server = await AppServer.start({
       host,

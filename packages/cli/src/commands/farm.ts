@@ -3,10 +3,12 @@ import { join } from 'node:path';
 import type { Farmer } from '@granary/farmer';
 import { type BrowserFlags, browserDoor } from '../browsers.js';
 import { keepCertificate } from '../certificate-source.js';
+import type { OpenApp } from '../app/open-app.js';
 import type { Context } from '../context.js';
 import { CliError } from '../cli-error.js';
 import type { DashboardServer } from '../dashboard/dashboard-server.js';
 import { openDashboard, wantsDashboard } from '../dashboard/open-dashboard.js';
+import { parseListen } from '../listen-address.js';
 import { type MetricsServer, serveMetrics } from '../metrics-server.js';
 import { parseAmount as amountOf, chainSettlement, tunnelPaying } from '../paying.js';
 import { parsePort } from '../ports.js';
@@ -37,6 +39,7 @@ export interface FarmOptions extends TunnelFlags, BrowserFlags {
   readonly leave?: boolean;
   readonly stay?: boolean;
   readonly metrics?: string;
+  readonly app?: string;
   readonly withParent?: boolean;
 }
 
@@ -55,6 +58,7 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
   } = await import('@granary/kad');
   const { dialer, output, logger, config, signal } = context;
   const port = parsePort(options.port);
+  const appAt = options.app === undefined ? undefined : parseListen(options.app, '--app', 9080);
   for (const address of [...(options.announce ?? []), ...(config.bootstrap ?? [])]) {
     if (parseAddress(address).scheme !== 'https') {
       throw new CliError('CLI_USAGE', `${address}: farmers listen at https:// addresses`);
@@ -126,6 +130,7 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
     );
   let metricsServer: MetricsServer | undefined;
   let dashboard: DashboardServer | undefined;
+  let app: OpenApp | undefined;
   try {
     if (options.metrics !== undefined && metrics !== undefined) {
       const { registry } = metrics;
@@ -139,6 +144,12 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
       const { FarmerSource } = await import('../dashboard/farmer-source.js');
       return new FarmerSource(farmer, watch!, systemClock, logger);
     });
+    if (appAt !== undefined) {
+      const { openApp } = await import('../app/open-app.js');
+      const { BrowserAddresses } = await import('../app/browser-addresses.js');
+      const known = BrowserAddresses.by(farmer.node, farmer.browserAddresses);
+      app = await openApp(context, appAt, known);
+    }
     const { nodeId, address, port: listening, freeBytes, shards } = farmer.stats();
     const metricsUrl = metricsServer?.url ?? null;
     const where = address === '' ? `on port ${listening}` : `at ${address}`;
@@ -151,6 +162,7 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
       metrics: metricsUrl,
       browsers: farmer.browserAddresses,
       dashboard: dashboard?.url ?? null,
+      app: app?.url ?? null,
     });
     output.line(
       `Farming ${where} as ${nodeId}: ${formatSize(freeBytes)} free, ${shards} shards held. Ctrl-C stops.`,
@@ -167,6 +179,7 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
     farmer.tunnels?.onChange((status) => reportTunnels(output, status));
     if (metricsServer !== undefined) output.line(`Metrics at ${metricsServer.url}`);
     if (dashboard !== undefined) output.line(`Dashboard at ${dashboard.url}`);
+    if (app !== undefined) output.line(`The app, and share links, at ${app.url}`);
     if (options.stay === true) await farmer.stay();
     if (options.leave === true) await farmer.leave();
     const stopped = until(signal, options.withParent === true);
@@ -175,6 +188,7 @@ export async function farm(context: Context, options: FarmOptions): Promise<void
   } finally {
     ending.abort();
     await keeping;
+    await app?.close();
     await metricsServer?.close();
     await dashboard?.close();
     await farmer.stop();
