@@ -54,7 +54,7 @@ export async function benchStart(report: (line: string) => void): Promise<void> 
 function run(args: readonly string[]): void {
   const { status, stderr } = spawnSync(
     process.execPath,
-    ['--max-semi-space-size=2', '--expose-gc', ...args],
+    ['--max-semi-space-size=2', '--heap-growing-percent=200', '--expose-gc', ...args],
     {
       encoding: 'utf8',
       env: { ...process.env, GRANARY_LOG_LEVEL: 'silent' },

@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { createCipheriv, createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,12 +7,16 @@ import { performance } from 'node:perf_hooks';
 import { createInterface } from 'node:readline';
 import { WebSocket } from 'ws';
 import { silentLogger } from '@granary/kad';
-import { Renter, RenterKeys } from '@granary/renter';
+import { Renter, RenterKeys, defaultSettings } from '@granary/renter';
+import { childCpuMs } from './child-cpu.js';
+import { measureLimits } from './limits-bench.js';
 
 const GRANARY = new URL('../../packages/cli/bin/granary.mjs', import.meta.url).pathname;
 const WS_PEER = new URL('./ws-peer.js', import.meta.url).pathname;
 const SIZE = 128 * 1024 * 1024;
-const ROUNDS = 3;
+const ROUNDS = 5;
+const PUT = 'put, 4/6/10/12 on 12 farmers';
+const GET = 'get';
 
 const median = (values: number[]) =>
   [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
@@ -80,36 +84,25 @@ export async function benchTransfers(report: (line: string) => void): Promise<vo
       logger: silentLogger,
     });
     const times: Record<string, number[]> = {};
-    const measure = async (name: string, work: () => Promise<unknown>) =>
+    const costs: Record<string, number[]> = {};
+    const cpuMs = async () => {
+      const { user, system } = process.cpuUsage();
+      return (user + system) / 1000 + ((await childCpuMs(network.pid!)) ?? 0);
+    };
+    const measure = async (name: string, work: () => Promise<unknown>) => {
+      const before = await cpuMs();
       (times[name] ??= []).push(await timed(work));
+      (costs[name] ??= []).push((((await cpuMs()) - before) * 1e6) / SIZE);
+    };
     const path = { bucket: 'bench', name: 'object' };
     for (let round = 0; round < ROUNDS; round += 1) {
       await measure('plain ws, to another process', () => throughSocket(port, data, 'up'));
-      await measure('put, 4/6/10/12 on 12 farmers', () =>
-        renter.put(path, { kind: 'file', path: source }),
-      );
+      await measure(PUT, () => renter.put(path, { kind: 'file', path: source }));
       await measure('plain ws, from another process', () => throughSocket(port, data, 'down'));
-      await measure('get', async () => {
+      await measure(GET, async () => {
         let size = 0;
         for await (const part of renter.get(path)) size += part.length;
         if (size !== SIZE) throw new Error('the get was short');
-      });
-      await measure('AES-256-GCM alone', () => {
-        const key = randomBytes(32);
-        for (let at = 0; at < SIZE; at += 65_520) {
-          const cipher = createCipheriv('aes-256-gcm', key, randomBytes(12));
-          cipher.update(data.subarray(at, at + 65_520));
-          cipher.final();
-        }
-        return Promise.resolve();
-      });
-      await measure('SHA-256 alone', () => {
-        for (let at = 0; at < SIZE; at += 65_536) {
-          createHash('sha256')
-            .update(data.subarray(at, at + 65_536))
-            .digest();
-        }
-        return Promise.resolve();
       });
     }
     await renter.close();
@@ -118,16 +111,34 @@ export async function benchTransfers(report: (line: string) => void): Promise<vo
       report(`  ${name.padEnd(34)} ${rate(SIZE, median(all)).padStart(10)}`);
     }
     const of = (name: string) => median(times[name]!);
-    const up = of('plain ws, to another process') / of('put, 4/6/10/12 on 12 farmers');
-    const down = of('plain ws, from another process') / of('get');
-    report(
-      `  put moves three bytes for each of the object's; put / plain ws = ${up.toFixed(2)}, with the`,
-    );
-    report(`  expansion counted ${(3 * up).toFixed(2)}; get / plain ws = ${down.toFixed(2)}`);
+    const up = of('plain ws, to another process') / of(PUT);
+    const down = of('plain ws, from another process') / of(GET);
+    report(`  put / plain ws = ${up.toFixed(2)}, get / plain ws = ${down.toFixed(2)}`);
+    const { k, n } = defaultSettings.scheme;
+    const limits = await measureLimits(k, n, defaultSettings.audits);
+    reportLimits(report, PUT, median(costs[PUT]!), limits.put);
+    reportLimits(report, GET, median(costs[GET]!), limits.get);
   } finally {
     peer.kill();
     network.kill('SIGTERM');
     await new Promise((resolve) => network.once('exit', resolve));
     await rm(directory, { recursive: true, force: true });
   }
+}
+
+/** Set what something costs in CPU beside what its parts cost alone. Milliseconds a MB are nanoseconds a byte. */
+function reportLimits(
+  report: (line: string) => void,
+  name: string,
+  cost: number,
+  parts: readonly [string, number][],
+): void {
+  report(
+    `\n${name}: CPU of all processes, beside that of its parts alone; milliseconds a MB of object`,
+  );
+  for (const [part, one] of parts) report(`  ${part.padEnd(46)} ${one.toFixed(2).padStart(7)}`);
+  const sum = parts.reduce((total, [, one]) => total + one, 0);
+  report(`  ${'all parts'.padEnd(46)} ${sum.toFixed(2).padStart(7)}`);
+  const share = `${((100 * sum) / cost).toFixed(0)} % of it are the parts`;
+  report(`  ${'measured'.padEnd(46)} ${cost.toFixed(2).padStart(7)}  ${share}`);
 }

@@ -1,5 +1,5 @@
 /** Bytes after which young garbage is collected. */
-const EVERY = 2 * 1024 * 1024;
+const EVERY = 4 * 1024 * 1024;
 
 type CollectGarbage = (options: { type: 'minor' }) => void;
 

@@ -32,6 +32,7 @@ import {
   toHex,
 } from '@granary/protocol';
 import { type ConnectionContext, FarmerConnection } from './farmer-connection.js';
+import { inlineEngine } from './segment-engine.js';
 
 const renter = Identity.generate();
 const identity = Identity.generate();
@@ -137,7 +138,7 @@ describe('a farmer’s listener for browsers', () => {
     const hash = contractHash(contract.terms);
     const place = { contract: hash, hash: contract.terms.shardHash, size: shard.length };
     const range = { offset: 65_536, length: shard.length - 65_536, level: 4 };
-    const read = await connection.download(place, range, () => undefined, signal);
+    const read = await connection.download(place, range, () => undefined, signal, inlineEngine);
     expect(Buffer.from(read).equals(shard.subarray(65_536))).toBe(true);
     await connection.delete(hash, signal);
     expect(farmer.stats()).toMatchObject({ uploads: 1, downloads: 1, deletes: 1, shards: 0 });

@@ -41,6 +41,7 @@ import {
   verifyRangeProof,
 } from '@granary/protocol';
 import { FarmerRefusal, RenterError, messageOf } from './errors.js';
+import type { SegmentEngine } from './segment-engine.js';
 import { bytesOf, endSocket } from './transfer-socket.js';
 
 /** Who dials, and how patient it is. */
@@ -228,6 +229,7 @@ export class FarmerConnection {
    *
    * @param level - tree level; the range begins and ends on its nodes, or at the shard's end
    * @param onBytes - told of verified bytes
+   * @param memory - where the bytes go
    * @throws RenterError RENTER_LYING_FARMER when a byte or the proof is not the shard's.
    */
   download(
@@ -235,7 +237,9 @@ export class FarmerConnection {
     range: { offset: number; length: number; level: number },
     onBytes: (count: number) => void,
     signal: AbortSignal,
+    memory: Pick<SegmentEngine, 'shardBuffer' | 'recycleShard'>,
   ): Promise<Uint8Array> {
+    let bytes: Uint8Array | undefined;
     return this.exclusive(signal, async () => {
       const { offset, length, level } = range;
       const token = this.token('download', place.contract, offset, length);
@@ -262,7 +266,7 @@ export class FarmerConnection {
       });
       if (proof.length !== (count + siblings) * HASH_SIZE || !checked) throw this.lie('its proof');
 
-      const bytes = new Uint8Array(length);
+      bytes = memory.shardBuffer(length);
       let received = 0;
       let verified = 0;
       while (received < length) {
@@ -287,6 +291,10 @@ export class FarmerConnection {
       const { body } = this.receipt(tail.receipt, token);
       if (body.bytes !== length) throw this.unexpected('a receipt for other bytes');
       return bytes;
+    }).catch((error: unknown) => {
+      // Nobody else has seen it.
+      if (bytes !== undefined) memory.recycleShard(bytes);
+      throw error;
     });
   }
 

@@ -1,3 +1,4 @@
+import type { ShortLivedBuffers } from '@granary/kad';
 import { type Manifest, fromHex } from '@granary/protocol';
 import { anySignal } from './any-signal.js';
 import { RenterError } from './errors.js';
@@ -9,10 +10,15 @@ import {
   segmentOf,
 } from './renter-core.js';
 import type { OnProgress, OnShard } from './renter-types.js';
-import { segmentKey } from './segment-cipher.js';
+import { chunkPlain, segmentKey } from './segment-cipher.js';
 import { type SegmentToFetch, type ShardFetching, fetchShards } from './segment-download.js';
 import type { SegmentEngine } from './segment-engine.js';
-import { type SegmentLayout, type SegmentToRead, windowOf } from './segment-job.js';
+import {
+  type SegmentLayout,
+  type SegmentToRead,
+  type SegmentWindow,
+  windowOf,
+} from './segment-job.js';
 import { inOrder } from './segment-pipeline.js';
 import type { RenterSettings } from './settings.js';
 
@@ -55,7 +61,8 @@ export function readObject(
 /** Read a range of an object, segments ahead in parallel, bytes in order. */
 export async function* readSegments(
   core: ShardFetching & {
-    readonly engine: Pick<SegmentEngine, 'decode'>;
+    readonly engine: SegmentEngine;
+    readonly buffers: ShortLivedBuffers;
     readonly settings: Pick<RenterSettings, 'parallelSegments'>;
   },
   object: SegmentedObject,
@@ -72,17 +79,17 @@ export async function* readSegments(
   const counts = { bytes: 0, networkBytes: 0, segments: 0, shards: 0 };
   const progress = () => onProgress?.({ ...counts, total: length });
 
-  const readPiece = async (i: number): Promise<Uint8Array> => {
+  const fetchPiece = async (i: number): Promise<Fetched> => {
     const piece = pieces[i]!;
     try {
-      return await readOnce(piece);
+      return await fetchOnce(piece);
     } catch (error) {
       if (signal.aborted || (await object.moved?.(piece.index, error)) !== true) throw error;
-      return readOnce(piece);
+      return fetchOnce(piece);
     }
   };
 
-  const readOnce = async ({ index, from, to }: Piece): Promise<Uint8Array> => {
+  const fetchOnce = async ({ index, from, to }: Piece): Promise<Fetched> => {
     const segment = await object.segment(index);
     const window = windowOf(layout, segment.length, from, to - from);
     const shards = await fetchShards(
@@ -98,22 +105,71 @@ export async function* readSegments(
       onShard && ((move) => onShard({ ...move, segment: index })),
     );
     const { key } = segment;
-    return core.engine.decode(layout, { index, length: segment.length, key }, window, shards);
+    return { segment: { index, length: segment.length, key }, from, to, window, shards };
   };
 
   try {
     let at = 0;
-    for await (const bytes of inOrder(pieces.length, core.settings.parallelSegments, readPiece)) {
-      counts.bytes += bytes.length;
-      if (pieces[at]!.index !== pieces[++at]?.index) counts.segments += 1;
-      progress();
-      yield bytes;
+    for await (const piece of inOrder(pieces.length, core.settings.parallelSegments, fetchPiece)) {
+      const last = pieces[at]!.index !== pieces[++at]?.index;
+      for await (const { bytes, end } of decodePiece(core.engine, layout, piece)) {
+        counts.bytes += bytes.length;
+        if (end && last) counts.segments += 1;
+        progress();
+        yield bytes;
+        core.buffers.note(bytes.length);
+      }
     }
   } catch (error) {
     throw signal.aborted ? abortError(signal) : error;
   } finally {
     stop.abort(new RenterError('RENTER_ABORTED', 'the read was stopped'));
   }
+}
+
+/** A piece whose shards are here. */
+interface Fetched {
+  readonly segment: SegmentToRead;
+  readonly from: number;
+  readonly to: number;
+  readonly window: SegmentWindow;
+  readonly shards: ReadonlyMap<number, Uint8Array>;
+}
+
+/** Plaintext bytes decoded at one time: so much waits in memory, twice, for whoever reads. */
+const DECODED = 1024 * 1024;
+
+/**
+ * Decode a piece, one part after the other where that can be, each while the one before is read. Parts are whole
+ * chunks, so that none is decrypted twice.
+ */
+async function* decodePiece(
+  engine: SegmentEngine,
+  layout: SegmentLayout,
+  { segment, from, to, window, shards }: Fetched,
+): AsyncGenerator<{ bytes: Uint8Array; end: boolean }> {
+  const chunk = chunkPlain(layout);
+  const step = engine.sharesMemory ? Math.max(1, Math.floor(DECODED / chunk)) * chunk : to - from;
+  const decode = (at: number, end: number) => {
+    if (at === from && end === to) return engine.decode(layout, segment, window, shards);
+    const part = windowOf(layout, segment.length, at, end - at);
+    const skipped = part.shardOffset - window.shardOffset;
+    const cut = [...shards].map(
+      ([i, bytes]) => [i, bytes.subarray(skipped, skipped + part.shardLength)] as const,
+    );
+    return engine.decode(layout, segment, part, new Map(cut));
+  };
+  const bounds: [number, number][] = [];
+  for (let at = from; at < to;) {
+    const end = engine.sharesMemory ? Math.min(to, (Math.floor(at / step) + 1) * step) : to;
+    bounds.push([at, end]);
+    at = end;
+  }
+  let count = 0;
+  for await (const bytes of inOrder(bounds.length, 2, (i) => decode(...bounds[i]!))) {
+    yield { bytes, end: ++count === bounds.length };
+  }
+  for (const bytes of shards.values()) engine.recycleShard(bytes);
 }
 
 /** A stretch of one segment, by offsets in its plaintext. */

@@ -1,4 +1,4 @@
-import type { Clock, Logger, Random } from '@granary/kad';
+import type { Clock, Logger, Random, ShortLivedBuffers } from '@granary/kad';
 import { type Manifest, type SegmentRecord, fromHex } from '@granary/protocol';
 import type { ConnectionPool } from './connection-pool.js';
 import { RenterError } from './errors.js';
@@ -22,6 +22,7 @@ export interface RenterCore {
   readonly pool: ConnectionPool;
   readonly payments: RenterPayments;
   readonly engine: SegmentEngine;
+  readonly buffers: ShortLivedBuffers;
   /** Bytes that uploads may take in memory; see `RenterSettings.uploadMemory`. */
   readonly uploadMemory: Budget;
   readonly settings: RenterSettings;

@@ -237,6 +237,7 @@ export class Renter {
     });
     const payments = new RenterPayments(payer, directory, logger);
     const { connectTimeoutMs, stallTimeoutMs } = settings;
+    const buffers = new ShortLivedBuffers();
     const context = {
       identity: keys.identity,
       ...dialing,
@@ -245,7 +246,7 @@ export class Renter {
       connectTimeoutMs,
       stallTimeoutMs,
       meter: payments,
-      buffers: new ShortLivedBuffers(),
+      buffers,
     };
     const pool = new ConnectionPool(
       context,
@@ -263,6 +264,7 @@ export class Renter {
       pool,
       payments,
       engine,
+      buffers,
       uploadMemory: new Budget(settings.uploadMemory),
       settings,
       logger,

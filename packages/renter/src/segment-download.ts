@@ -1,10 +1,10 @@
 import { type Clock, type Logger, messageOf } from '@granary/kad';
 import {
-  LEAF_SIZE,
   type ReadGrant,
   STREAM_LEVEL,
   type SegmentRecord,
   type ShardRecord,
+  nodeSpan,
 } from '@granary/protocol';
 import { anySignal } from './any-signal.js';
 import type { ConnectionPool } from './connection-pool.js';
@@ -13,6 +13,7 @@ import type { FarmerDirectory } from './farmer-directory.js';
 import type { FarmerRecord } from './records.js';
 import type { RenterStore } from './renter-store.js';
 import type { ShardProgress } from './renter-types.js';
+import type { SegmentEngine } from './segment-engine.js';
 import type { RenterSettings } from './settings.js';
 
 /** What fetching shards needs of a renter, or of somebody who reads by a renter's leave. */
@@ -26,9 +27,13 @@ export interface ShardFetching {
   };
   readonly store: Pick<RenterStore, 'changeContract'>;
   readonly settings: Pick<RenterSettings, 'hedgeMs' | 'extraReads'>;
+  readonly engine: Pick<SegmentEngine, 'shardBuffer' | 'recycleShard'>;
   readonly clock: Clock;
   readonly logger: Logger;
 }
+
+/** A node at each end of a range is at most this part of it. */
+const MAX_WASTE = 16;
 
 /** A shard, and the leave to read it where it is not our own. */
 export type ShardToFetch = ShardRecord & { readonly grant?: ReadGrant };
@@ -61,7 +66,7 @@ export async function fetchShards(
   signal: AbortSignal,
   onMove?: (move: Omit<ShardProgress, 'segment'>) => void,
 ): Promise<Map<number, Uint8Array>> {
-  const { pool, directory, store, clock, logger, settings } = core;
+  const { pool, directory, store, clock, logger, settings, engine } = core;
   const { hedgeMs, extraReads } = settings;
   const doubted = (farmer: string) => pool.doubts(farmer, hedgeMs);
   const waiting = await rank(segment.shards, directory, k, doubted);
@@ -102,14 +107,15 @@ export async function fetchShards(
     const task: Promise<void> = Promise.resolve()
       .then(() =>
         pool.use(shard.farmer, stop, (connection) =>
-          connection.download(place, range, heard, stop),
+          connection.download(place, range, heard, stop, engine),
         ),
       )
       .then(
         (bytes) => {
           const from = stretch.shardOffset - range.offset;
           tell('done');
-          if (got.size < k) got.set(shard.index, cut(bytes, from, stretch.shardLength));
+          if (got.size < k) got.set(shard.index, bytes.subarray(from, from + stretch.shardLength));
+          else engine.recycleShard(bytes);
           if (got.size === k) enough.abort(new Error('enough shards'));
           return directory.report(shard.farmer, true);
         },
@@ -212,19 +218,18 @@ async function rank(
     .map(({ shard }) => shard);
 }
 
-/** Whole shards are checked in nodes of 64 KiB, stretches leaf by leaf. */
+/**
+ * The range to ask for: the stretch, widened to whole nodes of the shard tree. The nodes are as large as they can
+ * be without much waste, since each has to be checked, and its hash to be sent.
+ */
 function alignedRange(size: number, { shardOffset, shardLength }: ShardStretch) {
-  if (shardOffset === 0 && shardLength === size) {
-    return { offset: 0, length: size, level: STREAM_LEVEL };
-  }
-  const offset = Math.floor(shardOffset / LEAF_SIZE) * LEAF_SIZE;
-  const end = Math.min(Math.ceil((shardOffset + shardLength) / LEAF_SIZE) * LEAF_SIZE, size);
-  return { offset, length: end - offset, level: 0 };
-}
-
-/** A stretch with a buffer of its own, so that it can be handed to a worker. */
-function cut(bytes: Uint8Array, from: number, length: number): Uint8Array {
-  return from === 0 && length === bytes.length ? bytes : bytes.slice(from, from + length);
+  let level = STREAM_LEVEL;
+  const whole = shardOffset === 0 && shardLength === size;
+  while (!whole && level > 0 && nodeSpan(level) * MAX_WASTE > shardLength) level -= 1;
+  const span = nodeSpan(level);
+  const offset = Math.floor(shardOffset / span) * span;
+  const end = Math.min(Math.ceil((shardOffset + shardLength) / span) * span, size);
+  return { offset, length: end - offset, level };
 }
 
 async function raceWithTimer(

@@ -23,15 +23,19 @@ import { SharedBuffers } from './shared-buffers.js';
 
 /** Does the heavy work on segments: encryption, erasure coding, hashing and their inverses. */
 export interface SegmentEngine {
+  /** Whether shards stay the caller's after {@link decode}, which may be called again for other parts of them. */
+  readonly sharesMemory: boolean;
   /** Memory to read the plaintext of a segment into, for {@link encode}. */
   plainBuffer(size: number): Uint8Array;
   /** Encrypt, code and hash. `plain` must own its buffer, which is given away. */
   encode(frame: SegmentFrame, index: number, plain: Uint8Array): Promise<EncodedSegment>;
   /** Take back memory from {@link plainBuffer} that will not be encoded. */
   recyclePlain(plain: Uint8Array): void;
-  /** Take back the memory of a shard that `encode` made and nobody reads any more. */
-  recycle(shard: EncodedShard): void;
-  /** Decode and decrypt. The shards must own their buffers, which are given away. */
+  /** Memory to fetch a shard, or a stretch of one, into, for {@link decode}. */
+  shardBuffer(size: number): Uint8Array;
+  /** Take back the memory of a shard, from `encode` or `shardBuffer`, that nobody uses any more. */
+  recycleShard(bytes: Uint8Array): void;
+  /** Decode and decrypt. The shards must own their buffers, which are given away where memory is not shared. */
   decode(
     frame: SegmentLayout,
     segment: SegmentToRead,
@@ -45,10 +49,12 @@ export interface SegmentEngine {
 
 /** Works on the calling thread. For tests that run from the sources, and where threads are missing. */
 export const inlineEngine: SegmentEngine = {
+  sharesMemory: true,
   plainBuffer: (size) => new Uint8Array(size),
   encode: encodeJob,
   recyclePlain: () => undefined,
-  recycle: () => undefined,
+  shardBuffer: (size) => new Uint8Array(size),
+  recycleShard: () => undefined,
   decode: decodeJob,
   rebuild: rebuildJob,
   close: () => Promise.resolve(),
@@ -103,6 +109,10 @@ export class WorkerEngine implements SegmentEngine {
     this.workers = Array.from({ length: size }, () => this.start());
   }
 
+  get sharesMemory(): boolean {
+    return this.shards !== undefined;
+  }
+
   plainBuffer(size: number): Uint8Array {
     return this.plains?.take(size) ?? new Uint8Array(size);
   }
@@ -122,7 +132,11 @@ export class WorkerEngine implements SegmentEngine {
     this.restLater();
   }
 
-  recycle({ bytes }: EncodedShard): void {
+  shardBuffer(size: number): Uint8Array {
+    return this.shards?.take(size) ?? new Uint8Array(size);
+  }
+
+  recycleShard(bytes: Uint8Array): void {
     if (this.closed) return;
     this.shards?.give(bytes);
     this.restLater();
@@ -139,11 +153,15 @@ export class WorkerEngine implements SegmentEngine {
   }
 
   decode(...args: Parameters<SegmentEngine['decode']>): Promise<Uint8Array> {
-    return this.run('decode', args, buffersOf(args[3].values())) as Promise<Uint8Array>;
+    const buffers = this.sharesMemory ? [] : buffersOf(args[3].values());
+    return this.run('decode', args, buffers) as Promise<Uint8Array>;
   }
 
-  rebuild(...args: Parameters<SegmentEngine['rebuild']>): Promise<EncodedShard[]> {
-    return this.run('rebuild', args, buffersOf(args[2].values())) as Promise<EncodedShard[]>;
+  async rebuild(...args: Parameters<SegmentEngine['rebuild']>): Promise<EncodedShard[]> {
+    const shards = [...args[2].values()];
+    const made = (await this.run('rebuild', args, buffersOf(shards))) as EncodedShard[];
+    for (const bytes of shards) this.recycleShard(bytes);
+    return made;
   }
 
   async close(): Promise<void> {

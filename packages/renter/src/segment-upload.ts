@@ -198,7 +198,7 @@ async function placeShard(
       );
       tell('done');
       // The farmer has all of it.
-      core.engine.recycle(shard);
+      core.engine.recycleShard(shard.bytes);
       await directory.report(farmer, true);
       const hash = contractHash(current.terms);
       return {

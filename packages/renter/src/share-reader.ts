@@ -60,6 +60,7 @@ const REJOIN_MS = 30_000;
 /** What reads the segments of something that is shared. */
 export interface ShareReading extends ShardFetching {
   readonly engine: SegmentEngine;
+  readonly buffers: ShortLivedBuffers;
   readonly settings: RenterSettings;
 }
 
@@ -113,6 +114,7 @@ export class ShareReader {
     const bootstrap = [...addresses, ...(parts.bootstrap ?? [])].filter(dials);
     const network = new NetworkAccess(node, bootstrap, () => Promise.resolve([]), logger, dials);
     const directory = new SharedFarmers(network, clock);
+    const buffers = new ShortLivedBuffers();
     const pool = new ConnectionPool(
       {
         identity,
@@ -122,7 +124,7 @@ export class ShareReader {
         random,
         connectTimeoutMs: settings.connectTimeoutMs,
         stallTimeoutMs: settings.stallTimeoutMs,
-        buffers: new ShortLivedBuffers(),
+        buffers,
       },
       directory,
       // Whoever reads does not pay.
@@ -131,7 +133,7 @@ export class ShareReader {
     );
     const store = { changeContract: () => Promise.resolve() };
     const engine = parts.engine ?? defaultEngine(clock);
-    const core = { pool, directory, store, settings, clock, logger, engine };
+    const core = { pool, directory, store, settings, clock, logger, engine, buffers };
     const closing = new AbortController();
     const reader = new ShareReader(owner, keys, network, core, pool, closing);
     try {
