@@ -8,7 +8,7 @@ import type { Browser, BrowserContext, Download, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { expectNoFaults, loadAxe } from './support/accessibility.js';
 import { launchBrowser, noBrowser } from './support/browser.js';
-import { GRANARY, granary } from './support/granary.js';
+import { GRANARY } from './support/granary.js';
 import { pattern } from './support/pattern.js';
 
 // Less than other networks of processes have: what hangs here is to be heard of soon.
@@ -17,7 +17,6 @@ vi.setConfig({ testTimeout: 120_000 });
 /** What `granary network` says when it is ready. */
 interface Ready {
   readonly app: string;
-  readonly bootstrap: string;
   readonly farmers: readonly { readonly nodeId: string; readonly pid: number }[];
 }
 
@@ -519,41 +518,35 @@ describe.skipIf(noBrowser !== undefined)(`the web app in Chromium ${noBrowser ??
     await clean.close();
   });
 
-  it('lets somebody with an access grant look at a folder, and see what is added', async () => {
-    const home = await mkdtemp(join(directory, 'owner-'));
-    const run = async (args: string[], input?: Uint8Array) => {
-      const env = { GRANARY_BOOTSTRAP: ready.bootstrap, GRANARY_SCHEME: SCHEME.text };
-      const done = await granary(args, { home, env, ...(input !== undefined && { input }) });
-      expect(done.code, done.stderr).toBe(0);
-      return done.stdout.toString().trim();
-    };
-    await run(['init']);
-    await run(['put', '-', 'team/plans/day one.txt'], Buffer.from('what we do first'));
-    await run(['put', '-', 'team/plans/sound/tone.wav'], tone);
-    const { id, grant } = JSON.parse(
-      await run(['grants', 'add', 'team/plans/', '--base', ready.app, '--json']),
-    ) as { id: string; grant: string };
+  it('gives access to somebody, who looks at files, and sees what is added', async () => {
+    const giveAccess = () => page.getByRole('button', { name: 'Give access', exact: true }).click();
+    await giveAccess();
+    await page.getByRole('button', { name: 'Make a link' }).click();
+    await page.getByText('The link is copied.').waitFor({ timeout: 60_000 });
+    const grant = await page.getByRole('textbox', { name: /^Link made/ }).inputValue();
     expect(grant.startsWith(`${new URL('app.html', ready.app).href}#g1.`)).toBe(true);
+    await check(page, 'give access');
+    await page.keyboard.press('Escape');
 
     const clean = await cleanContext();
     const other = await open(clean);
     await other.getByRole('button', { name: 'I have an access grant' }).click();
-    await other.getByLabel('The access grant').fill(`granary:share#1.${'A'.repeat(86)}`);
+    await other.getByLabel('The access grant').fill(link);
     await other.getByRole('button', { name: 'Open', exact: true }).click();
     await other.getByText(/it is a share link/).waitFor();
     await check(other, 'an access grant');
     await other.getByLabel('The access grant').fill(grant);
     await other.getByRole('button', { name: 'Open', exact: true }).click();
-    await other.getByRole('heading', { name: 'team/plans/' }).waitFor();
+    await other.getByRole('heading', { name: 'files/' }).waitFor();
+    await row(other, 'tone.wav').waitFor();
     await check(other, 'granted');
-    await other.getByRole('button', { name: 'day one.txt', exact: true }).click();
-    await other.getByText('what we do first').waitFor();
-    await other.keyboard.press('Escape');
-    await run(['put', '-', 'team/plans/later.txt'], Buffer.from('added'));
+    await drop(page, [{ name: 'later.txt', bytes: Buffer.from('what was added') }]);
+    await isDone(page, 'later.txt');
     await other.getByRole('button', { name: 'Look for changes' }).click();
     await row(other, 'later.txt').waitFor();
-    await other.getByRole('button', { name: /^sound .*folder/ }).click();
-    await other.getByRole('heading', { name: 'sound' }).waitFor();
+    await other.getByRole('button', { name: 'later.txt', exact: true }).click();
+    await other.getByText('what was added').waitFor();
+    await other.keyboard.press('Escape');
     const saving = other.waitForEvent('download');
     await other.getByRole('button', { name: 'Download tone.wav' }).click();
     expect(hashOf(await bytesOf(await saving))).toBe(hashOf(tone));
@@ -561,10 +554,12 @@ describe.skipIf(noBrowser !== undefined)(`the web app in Chromium ${noBrowser ??
       (await indexedDB.databases()).map(({ name }) => name),
     );
     expect(databases.filter((name) => name !== 'granary-app')).toEqual([]);
-    // By the link itself, after it was taken back.
-    await run(['grants', 'remove', id]);
-    await other.goto('about:blank');
-    await other.goto(grant);
+    await giveAccess();
+    await page.getByRole('button', { name: 'Take back' }).click();
+    await page.getByText('The link is taken back.').waitFor({ timeout: 60_000 });
+    await page.keyboard.press('Escape');
+    // By the link itself, in a page that is open already.
+    await Promise.all([other.waitForEvent('load'), other.goto(grant)]);
     await other.getByText('This access grant does not work any more').waitFor();
     await clean.close();
   });

@@ -164,6 +164,16 @@ export function App() {
     return () => stop.abort();
   }, [session]);
 
+  useEffect(() => {
+    const stop = new AbortController();
+    // A link to sign in by that came into a page that was open already.
+    const onHash = () => {
+      if (isAccessGrant(location.href)) location.reload();
+    };
+    addEventListener('hashchange', onHash, { signal: stop.signal });
+    return () => stop.abort();
+  }, []);
+
   const changeSettings = (changed: OwnSettings) => {
     saveSettings(changed);
     setOwn(changed);

@@ -8,6 +8,7 @@ import { DetailsDialog } from './details.js';
 import { Ask, Confirm } from './dialog.js';
 import { DropZone } from './drop-zone.js';
 import { HealthBadge } from './health.js';
+import { GrantDialog } from './grant-dialog.js';
 import { Icon, iconOf } from './icons.js';
 import { type Entry, crumbsOf, entriesOf } from './listing.js';
 import { Menu } from './menu.js';
@@ -28,6 +29,7 @@ const MAX_AT_ONCE = 10_000;
 type Shown =
   | { readonly kind: 'preview' | 'share' | 'details' | 'remove'; readonly object: ObjectSummary }
   | { readonly kind: 'remove-folder'; readonly prefix: string; readonly name: string }
+  | { readonly kind: 'grant'; readonly folder: string }
   | { readonly kind: 'new-folder' };
 
 /** The files and folders of a place in a bucket. */
@@ -159,6 +161,13 @@ export function FilesView(props: {
             <button type="button" class="button" onClick={() => setShown({ kind: 'new-folder' })}>
               <Icon name="plus" /> New folder
             </button>
+            <button
+              type="button"
+              class="button"
+              onClick={() => setShown({ kind: 'grant', folder })}
+            >
+              Give access
+            </button>
           </div>
         </header>
         <div class="search">
@@ -241,6 +250,10 @@ export function FilesView(props: {
                               void insideOf(entry.prefix).then((all) => all.forEach(download)),
                           },
                           {
+                            text: 'Give access',
+                            run: () => setShown({ kind: 'grant', folder: entry.prefix }),
+                          },
+                          {
                             text: 'Delete all',
                             danger: true,
                             run: () =>
@@ -307,6 +320,9 @@ export function FilesView(props: {
       )}
       {shown?.kind === 'share' && (
         <ShareDialog session={session} bucket={bucket} object={shown.object} onClose={close} />
+      )}
+      {shown?.kind === 'grant' && (
+        <GrantDialog session={session} bucket={bucket} folder={shown.folder} onClose={close} />
       )}
       {shown?.kind === 'details' && (
         <DetailsDialog session={session} bucket={bucket} object={shown.object} onClose={close} />
