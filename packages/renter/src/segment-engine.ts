@@ -119,7 +119,11 @@ export class WorkerEngine implements SegmentEngine {
 
   async encode(frame: SegmentFrame, index: number, plain: Uint8Array): Promise<EncodedSegment> {
     const size = shardSizeOf(frame, plain.length);
-    const room = this.shards && Array.from({ length: frame.n }, () => this.shards!.take(size));
+    const { shards } = this;
+    const room =
+      shards && SharedBuffers.shares(size)
+        ? Array.from({ length: frame.n }, () => shards.take(size))
+        : undefined;
     const args = [frame, index, plain, room];
     const encoded = (await this.run('encode', args, buffersOf([plain]))) as EncodedSegment;
     this.recyclePlain(plain);

@@ -1,4 +1,3 @@
-/** Smaller arrays are ordinary ones. */
 const SMALLEST = 128 * 1024;
 
 /** The size of the memory behind an array: one of four to every power of two, so that others fit it, too. */
@@ -24,9 +23,14 @@ export class SharedBuffers {
     return this.kept;
   }
 
+  /** Whether arrays of this size are shared: small ones are ordinary ones. */
+  static shares(size: number): boolean {
+    return size >= SMALLEST;
+  }
+
   /** An array of this size, with anything in it. */
   take(size: number): Uint8Array {
-    if (size < SMALLEST) return new Uint8Array(size);
+    if (!SharedBuffers.shares(size)) return new Uint8Array(size);
     const room = classOf(size);
     const buffer = this.shelves.get(room)?.pop();
     if (buffer === undefined) {
