@@ -37,8 +37,15 @@ export interface ShareRows {
   shares(): AsyncGenerator<ShareRow>;
   /** Shares of one object's name. */
   sharesOf(path: ObjectPath): AsyncGenerator<ShareRow>;
-  /** Keep a new share, or one that has changed in what a recovery has to know. */
+  /** Keep a new share. */
   putShare(row: ShareRow): Promise<void>;
+  /**
+   * Change an open share in what a recovery has to know. One that came to its end meanwhile stays as it is, so
+   * that nobody opens again what somebody else took back.
+   *
+   * @returns the share as it is now; undefined when it is gone
+   */
+  changeOpenShare(id: string, change: (row: ShareRow) => ShareRow): Promise<ShareRow | undefined>;
   /** Change a share in what only this store knows; nothing happens when it is gone. */
   changeShare(id: string, change: (row: ShareRow) => ShareRow): Promise<void>;
   removeShare(row: ShareRow): Promise<void>;
@@ -71,6 +78,18 @@ export function shareRows(records: SealedRecords): ShareRows {
       records.transaction(function* (t) {
         put(t, row);
         yield* appendLog(t, { op: 'share', id: row.id });
+      }, LOG_TURN),
+
+    changeOpenShare: (id, change) =>
+      records.transaction(function* (t) {
+        const known = yield* t.get(keys.share(id));
+        if (known === undefined) return undefined;
+        const row = asRow(known);
+        if (row.state !== 'open') return row;
+        const changed = change(row);
+        t.put(keys.share(id), changed);
+        yield* appendLog(t, { op: 'share', id });
+        return changed;
       }, LOG_TURN),
 
     changeShare: (id, change) =>

@@ -22,6 +22,7 @@ import {
 } from '@granary/protocol';
 import { TestGranary, put, read } from './care.test-support.js';
 import { type Renter, RenterError, type ShareInfo, type SharedObject, openShare } from './index.js';
+import type { RenterStore } from './renter-store.js';
 import { shareKeysOf } from './share-pages.js';
 
 let granary: TestGranary;
@@ -354,5 +355,20 @@ describe('a share, when the network changes', () => {
     await lasting.care();
     const [later] = await lasting.shares();
     expect(later!.grantedUntil - granary.clock.now()).toBeGreaterThan(179 * day);
+
+    // Taken back by somebody else in the middle of the next renewal, which must not open it again.
+    granary.clock.shift += 100 * day;
+    const { store } = (lasting as unknown as { core: { store: RenterStore } }).core;
+    const manifest = store.manifest.bind(store);
+    let meanwhile: Promise<ShareInfo> | undefined;
+    store.manifest = async (path) => {
+      const found = await manifest(path);
+      if (meanwhile === undefined) await (meanwhile = lasting.unshare(made.id));
+      return found;
+    };
+    await lasting.care();
+    expect((await meanwhile)!.state).toBe('revoked');
+    expect((await lasting.shares())[0]).toMatchObject({ state: 'revoked', untold: 0 });
+    await expect(bytesOf(shared)).rejects.toMatchObject({ code: 'RENTER_SHARE_ENDED' });
   });
 });

@@ -205,13 +205,20 @@ export class Sharing {
         const manifest = await store.manifest(row);
         if (manifest?.objectId !== row.objectId) {
           row = await this.end(row, manifest === undefined ? 'deleted' : 'replaced');
+          if (row.state === 'open') return undefined; // it is gone
         } else if (isOver(row, now)) {
           if (now > row.grantedUntil + KEEP_ENDED_MS) await store.removeShare(row);
           return undefined;
         } else {
           if (row.grantedUntil < Math.min(row.expires ?? Infinity, now + REGRANT_MS)) {
-            row = { ...row, grantedUntil: grantEnd(row.expires, now) };
-            await store.putShare(row);
+            const grantedUntil = grantEnd(row.expires, now);
+            const renewed = await store.changeOpenShare(row.id, (open) => ({
+              ...open,
+              grantedUntil,
+            }));
+            // Who took it back meanwhile tells everybody.
+            if (renewed?.state !== 'open') return undefined;
+            row = renewed;
           }
           const stale = now - row.placed > REFRESH_MS;
           if (stale || (await this.digestOf(row)) !== row.digest) {
@@ -238,9 +245,15 @@ export class Sharing {
     const { store, clock } = this.core;
     // Whose shards are deleted has nothing left to serve.
     const untold = why === 'revoked' ? await this.holders(row) : [];
-    const ended: ShareRow = { ...row, state: why, ended: clock.now(), untold, placed: 0 };
-    await store.putShare(ended);
-    return ended;
+    const ended = await store.changeOpenShare(row.id, (open) => ({
+      ...open,
+      state: why,
+      ended: clock.now(),
+      // With those that were granted it meanwhile.
+      untold: why === 'revoked' ? [...new Set([...untold, ...open.farmers])] : [],
+      placed: 0,
+    }));
+    return ended ?? row;
   }
 
   /** Farmers that were granted a share, and those that have its shards now. */
