@@ -385,8 +385,12 @@ describe('a farmer', () => {
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
     expect(farmer.stats()).toMatchObject({ shards: 0, reservedBytes: 0 });
-    expect(await shardFiles()).toEqual([]);
-    expect(await partials()).toEqual([]);
+    // The book says so first: a crash between the two is made up for at the next start.
+    const left = async () => [...(await shardFiles()), ...(await partials())];
+    while ((await left()).length > 0 && Date.now() < end) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    expect(await left()).toEqual([]);
     await refused(
       client,
       { type: 'download', token: tokenFor(hash, 'download', { length: 1000 }), level: 0 },

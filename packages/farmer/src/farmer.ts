@@ -202,6 +202,7 @@ interface FarmerBooks {
 /** A storage node: a peer of the DHT that keeps shards under contracts. */
 export class Farmer {
   private sweeper: unknown;
+  private sweeping: Promise<void> = Promise.resolve();
   private collector: unknown;
   private collecting: Promise<void> = Promise.resolve();
   private recovering: Promise<void> = Promise.resolve();
@@ -601,6 +602,8 @@ export class Farmer {
     await this.node.stop();
     await this.scrubber.stop();
     await this.recovering;
+    // It writes to the books that are closed below.
+    await this.sweeping;
     // Whatever is cut off here is taken up again at the next start.
     await Promise.race([
       this.collecting,
@@ -626,14 +629,15 @@ export class Farmer {
     // Reservations may be shorter than the usual interval; then they set the pace.
     const pace = Math.min(SWEEP_MS, Math.max(500, (this.options.reservationMs ?? HOUR) / 2));
     this.sweeper = clock.setTimeout(() => {
-      this.store
-        .sweep(new Set(this.uploads.keys()))
-        .then(() => (this.stopping.signal.aborted ? undefined : this.sweepBooks()))
+      const { signal } = this.stopping;
+      this.sweeping = this.store
+        .sweep(new Set(this.uploads.keys()), signal)
+        .then(() => (signal.aborted ? undefined : this.sweepBooks()))
         .catch((error: unknown) =>
           this.options.logger.error({ error: messageOf(error) }, 'sweeping failed'),
         )
         .finally(() => {
-          if (!this.stopping.signal.aborted) this.sweep(clock);
+          if (!signal.aborted) this.sweep(clock);
         });
     }, pace);
   }

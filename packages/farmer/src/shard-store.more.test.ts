@@ -259,6 +259,22 @@ describe('a shard store', () => {
     await store.close();
   });
 
+  it('leaves a delete that is cut off by its end to the next start', async () => {
+    let store = await open();
+    const gone = offer(randomBytes(1000));
+    await keep(store, gone);
+    const deleting = store.delete(gone.hash);
+    while (store.entry(gone.hash)?.state !== 'deleted') await new Promise((r) => setImmediate(r));
+    // What is written to a book that is closed breaks the process from a queue of LMDB's.
+    await store.close();
+    await deleting;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    store = await open();
+    expect(store.entry(gone.hash)?.state).toBe('deleted');
+    expect(await shardFiles()).toEqual([]);
+    await store.close();
+  });
+
   it('is readable by its own user alone', async () => {
     const store = await open();
     const one = offer(randomBytes(5000));

@@ -45,6 +45,7 @@ const breathe = () => new Promise<void>((resolve) => setImmediate(resolve));
  * contract are on the disk for good; what was stored once is never dropped by recovery.
  */
 export class ShardStore {
+  private closed = false;
   private missingCount = 0;
   private diskFree = Infinity;
   // The book is read, and then written in batches: between the two nobody else may change a contract.
@@ -360,11 +361,13 @@ export class ShardStore {
    * marks of deleted contracts that could not be replayed any more.
    *
    * @param busy - contracts that are being worked on
+   * @param signal - ends it after the entry that it is at
    */
-  async sweep(busy: ReadonlySet<string>): Promise<void> {
+  async sweep(busy: ReadonlySet<string>, signal?: AbortSignal): Promise<void> {
     const now = this.options.clock.now();
     await this.measureDisk();
     for (const hash of [...this.book.dueBy(now)]) {
+      if (signal?.aborted === true) return;
       const entry = this.book.entry(hash);
       if (entry === undefined || busy.has(hash)) continue;
       if (entry.state === 'reserved' && entry.reservedUntil <= now) await this.release(hash, now);
@@ -379,6 +382,7 @@ export class ShardStore {
   }
 
   async close(): Promise<void> {
+    this.closed = true;
     await this.book.close();
     await this.unlock();
   }
@@ -417,6 +421,8 @@ export class ShardStore {
   }
 
   private settle(hash: string): void {
+    // Then the next start looks at the file.
+    if (this.closed) return;
     this.book.settle(hash).catch((error: unknown) => {
       this.options.logger.warn({ error: messageOf(error) }, 'a file is looked at again next time');
     });
