@@ -109,12 +109,10 @@ export async function* readSegments(
   };
 
   try {
-    let at = 0;
     for await (const piece of inOrder(pieces.length, core.settings.parallelSegments, fetchPiece)) {
-      const last = pieces[at]!.index !== pieces[++at]?.index;
       for await (const { bytes, end } of decodePiece(core.engine, layout, piece)) {
         counts.bytes += bytes.length;
-        if (end && last) counts.segments += 1;
+        if (end) counts.segments += 1;
         progress();
         yield bytes;
         core.buffers.note(bytes.length);
@@ -179,24 +177,14 @@ interface Piece {
   readonly to: number;
 }
 
-/** Bytes of the first piece of a read. */
-const FIRST_PIECE = 1024 * 1024;
-
-/**
- * What a read fetches, one piece after the other: small ones first, each four times as large as the one before,
- * since nothing of a piece can be read before all of it is there; then whole segments.
- */
-export function piecesOf(offset: number, length: number, segmentBytes: number): Piece[] {
+/** What a read fetches, one piece after the other: of every segment that it touches what it needs. */
+function piecesOf(offset: number, length: number, segmentBytes: number): Piece[] {
   const pieces: Piece[] = [];
   const end = offset + length;
-  let size = FIRST_PIECE;
   for (let at = offset; at < end;) {
     const index = Math.floor(at / segmentBytes);
-    const segmentEnd = Math.min(end, (index + 1) * segmentBytes);
-    // No crumbs: each piece costs a request to every farmer.
-    const to = segmentEnd - at < 2 * size ? segmentEnd : at + size;
+    const to = Math.min(end, (index + 1) * segmentBytes);
     pieces.push({ index, from: at - index * segmentBytes, to: to - index * segmentBytes });
-    size *= 4;
     at = to;
   }
   return pieces;
