@@ -4,6 +4,7 @@ import type { Payee } from '@granary/payments';
 import {
   AUDIT_NONCE,
   type AuditAnswer,
+  type AuditQuestion,
   type AuditRequest,
   type AuditResult,
   type Contract,
@@ -106,7 +107,7 @@ export class AuditAnswers {
       const { question } = request.body;
       return question.kind === 'chunk'
         ? await chunkOf(shard, contract, question.leaf)
-        : await this.challenge(shard, contract, question.index, question.challenge);
+        : await this.challenge(shard, hash, contract.terms.version, question);
     } finally {
       await shard.close();
     }
@@ -114,11 +115,10 @@ export class AuditAnswers {
 
   private async challenge(
     shard: StoredShard,
-    { terms }: Contract,
-    index: number,
-    challenge: string,
+    hash: string,
+    version: Contract['terms']['version'],
+    { index, challenge }: Extract<AuditQuestion, { kind: 'challenge' }>,
   ): Promise<AuditResult> {
-    const hash = contractHash(terms);
     const leaves = this.store.auditLeaves(hash);
     if (leaves === undefined || this.store.entry(hash)?.damaged === true) return LOST;
     const key = `${hash}/${index}/${challenge}`;
@@ -129,7 +129,7 @@ export class AuditAnswers {
     }
     this.hashing += 1;
     try {
-      const whole = terms.version === 1 ? hashBehind(challenge) : codeUnder(challenge);
+      const whole = version === 1 ? hashBehind(challenge) : codeUnder(challenge);
       for (let at = 0; at < shard.size; at += READ_SIZE) {
         const bytes = Buffer.allocUnsafe(Math.min(READ_SIZE, shard.size - at));
         await shard.readFully(bytes, at);

@@ -147,7 +147,7 @@ async function* decodePiece(
   { segment, from, to, window, shards }: Fetched,
 ): AsyncGenerator<{ bytes: Uint8Array; end: boolean }> {
   const chunk = chunkPlain(layout);
-  const step = engine.sharesMemory ? Math.max(1, Math.floor(DECODED / chunk)) * chunk : to - from;
+  const step = engine.sharesMemory ? Math.max(1, Math.floor(DECODED / chunk)) * chunk : Infinity;
   const decode = (at: number, end: number) => {
     if (at === from && end === to) return engine.decode(layout, segment, window, shards);
     const part = windowOf(layout, segment.length, at, end - at);
@@ -157,12 +157,7 @@ async function* decodePiece(
     );
     return engine.decode(layout, segment, part, new Map(cut));
   };
-  const bounds: [number, number][] = [];
-  for (let at = from; at < to;) {
-    const end = engine.sharesMemory ? Math.min(to, (Math.floor(at / step) + 1) * step) : to;
-    bounds.push([at, end]);
-    at = end;
-  }
+  const bounds = cutRange(from, to, step);
   let count = 0;
   for await (const bytes of inOrder(bounds.length, 2, (i) => decode(...bounds[i]!))) {
     yield { bytes, end: ++count === bounds.length };
@@ -179,15 +174,21 @@ interface Piece {
 
 /** What a read fetches, one piece after the other: of every segment that it touches what it needs. */
 function piecesOf(offset: number, length: number, segmentBytes: number): Piece[] {
-  const pieces: Piece[] = [];
-  const end = offset + length;
-  for (let at = offset; at < end;) {
+  return cutRange(offset, offset + length, segmentBytes).map(([at, end]) => {
     const index = Math.floor(at / segmentBytes);
-    const to = Math.min(end, (index + 1) * segmentBytes);
-    pieces.push({ index, from: at - index * segmentBytes, to: to - index * segmentBytes });
-    at = to;
+    return { index, from: at - index * segmentBytes, to: end - index * segmentBytes };
+  });
+}
+
+/** A range cut at every multiple of a step. */
+function cutRange(from: number, to: number, step: number): [number, number][] {
+  const parts: [number, number][] = [];
+  for (let at = from; at < to;) {
+    const end = Math.min(to, (Math.floor(at / step) + 1) * step);
+    parts.push([at, end]);
+    at = end;
   }
-  return pieces;
+  return parts;
 }
 
 /** Check that a range lies in an object. @throws RenterError RENTER_RANGE. */
