@@ -30,6 +30,7 @@ import {
   grantEnd,
   isOver,
   placeShareRecord,
+  rowOf,
   tellFarmers,
 } from './share-placement.js';
 import { DEFAULT_SHARE_READS, type ShareCareReport, type ShareOptions } from './sharing.js';
@@ -160,16 +161,7 @@ export class AccessGrants {
    */
   async revoke(id: string, signal: AbortSignal): Promise<AccessGrantInfo> {
     const { store } = this.core;
-    const rows = (await all(store.grants())).filter((row) => id !== '' && row.id.startsWith(id));
-    const [row] = rows;
-    if (row === undefined || rows.length > 1) {
-      throw new RenterError(
-        'RENTER_NOT_FOUND',
-        row === undefined
-          ? `there is no access grant ${id}`
-          : `there are several access grants ${id}…`,
-      );
-    }
+    const row = rowOf(await all(store.grants()), id, 'access grant');
     if (row.state === 'open') await this.end(row);
     await this.careFor(row.id, signal);
     return this.infoOf((await store.grant(row.id)) ?? row);

@@ -98,3 +98,25 @@ export async function tellFarmers(
   await Promise.all(Array.from({ length: PARALLEL }, work));
   return told;
 }
+
+/**
+ * The one row of an ID, or of the beginning of one.
+ *
+ * @param what - what such a row is of, for the error
+ * @throws RenterError RENTER_NOT_FOUND when there is none, or more than one.
+ */
+export function rowOf<T extends { readonly id: string }>(
+  rows: readonly T[],
+  id: string,
+  what: string,
+): T {
+  const found = rows.filter((row) => id !== '' && row.id.startsWith(id));
+  const [row] = found;
+  if (row === undefined || found.length > 1) {
+    throw new RenterError(
+      'RENTER_NOT_FOUND',
+      row === undefined ? `there is no ${what} ${id}` : `there are several ${what}s ${id}…`,
+    );
+  }
+  return row;
+}

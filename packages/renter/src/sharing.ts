@@ -23,6 +23,7 @@ import {
   grantEnd,
   isOver,
   placeShareRecord,
+  rowOf,
   tellFarmers,
 } from './share-placement.js';
 import {
@@ -157,14 +158,7 @@ export class Sharing {
    */
   async unshare(id: string, signal: AbortSignal): Promise<ShareInfo> {
     const { store } = this.core;
-    const rows = (await all(store.shares())).filter((row) => id !== '' && row.id.startsWith(id));
-    const [row] = rows;
-    if (row === undefined || rows.length > 1) {
-      throw new RenterError(
-        'RENTER_NOT_FOUND',
-        row === undefined ? `there is no share ${id}` : `there are several shares ${id}…`,
-      );
-    }
+    const row = rowOf(await all(store.shares()), id, 'share');
     if (row.state === 'open') await this.end(row, 'revoked');
     const failure = await this.careFor((await store.share(row.id))!, signal);
     const now = (await store.share(row.id)) ?? row;
