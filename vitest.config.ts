@@ -1,6 +1,9 @@
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
+import { LongestFirst } from './test/longest-first.js';
+
+const cores = availableParallelism();
 
 const source = (name: string) =>
   fileURLToPath(new URL(`./packages/${name}/src/index.ts`, import.meta.url));
@@ -29,28 +32,12 @@ const imports = [
   },
 ];
 
-/** Networks of real processes. */
-const endToEnd = {
-  testTimeout: 300_000,
-  hookTimeout: 120_000,
-  // They share one disk: a stall of the machine may fail a test once. The report says so.
-  retry: 1,
-};
-
-/** End-to-end tests that share the machine with no other: browsers, small internets, what kills at set times. */
-const alone = [
-  'test/e2e/{browser-dht,browser-renter,dashboard,web-app,reachability,port-mapping}.test.ts',
-  'test/e2e/{bridge-crash,bridge-database}.test.ts',
-  'test/e2e/{nat-lab,proxy}/**/*.test.ts',
-];
-
 export default defineConfig({
   resolve: {
     alias: [{ find: '@granary/bridge/client', replacement: client }, ...alias, ...imports],
   },
   test: {
-    // Many tests wait more than they reckon; by itself vitest would use one worker on two cores.
-    maxWorkers: Math.max(2, availableParallelism()),
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         extends: true,
@@ -59,26 +46,26 @@ export default defineConfig({
           include: ['packages/*/src/**/*.test.ts', 'bench/src/**/*.test.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
+          // Many tests wait more than they reckon; by itself vitest would use one worker on two cores.
+          maxWorkers: Math.max(2, cores),
+          // Files share the modules of their worker, since loading them again for each costs as much as many tests.
+          // So none may change what is global, or keep it for itself, without putting it back.
+          isolate: false,
         },
       },
       {
         extends: true,
         test: {
           name: 'e2e',
+          // Networks of real processes. Each file has its own, on ports or in network namespaces of its own.
           include: ['test/e2e/**/*.test.ts'],
-          exclude: alone,
-          ...endToEnd,
+          testTimeout: 300_000,
+          hookTimeout: 120_000,
+          // They wait for others half of the time. More at once would need much memory.
+          maxWorkers: Math.min(cores + 1, 8),
+          // They share one disk: a stall of the machine may fail a test once. The report says so.
+          retry: 1,
           sequence: { groupOrder: 1 },
-        },
-      },
-      {
-        extends: true,
-        test: {
-          name: 'e2e-alone',
-          include: alone,
-          ...endToEnd,
-          fileParallelism: false,
-          sequence: { groupOrder: 2 },
         },
       },
     ],
