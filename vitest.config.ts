@@ -32,6 +32,17 @@ const imports = [
   },
 ];
 
+/** Networks of real processes, each file its own, on ports or in network namespaces of its own. */
+const endToEnd = {
+  testTimeout: 300_000,
+  hookTimeout: 120_000,
+  // They share one disk: a stall of the machine may fail a test once. The report says so.
+  retry: 1,
+};
+
+/** End-to-end tests that share the machine with no other: a busy page is slow to show what is waited for. */
+const alone = ['test/e2e/{browser-dht,browser-renter,dashboard,web-app}.test.ts'];
+
 export default defineConfig({
   resolve: {
     alias: [{ find: '@granary/bridge/client', replacement: client }, ...alias, ...imports],
@@ -57,15 +68,22 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'e2e',
-          // Networks of real processes. Each file has its own, on ports or in network namespaces of its own.
           include: ['test/e2e/**/*.test.ts'],
-          testTimeout: 300_000,
-          hookTimeout: 120_000,
+          exclude: alone,
+          ...endToEnd,
           // They wait for others half of the time. More at once would need much memory.
           maxWorkers: Math.min(cores + 1, 8),
-          // They share one disk: a stall of the machine may fail a test once. The report says so.
-          retry: 1,
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'e2e-alone',
+          include: alone,
+          ...endToEnd,
+          maxWorkers: 1,
+          sequence: { groupOrder: 2 },
         },
       },
     ],
