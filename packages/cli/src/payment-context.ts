@@ -42,10 +42,7 @@ export async function withBook<T>(
   const directory = data ?? join(context.home, 'store');
   const identity =
     data === undefined ? (await loadKeys(context)).identity : await farmerIdentity(data);
-  if (!(await exists(directory))) {
-    const { mkdir } = await import('node:fs/promises');
-    await makeDirectory(directory);
-  }
+  await makeDirectory(directory);
   const book = new PaymentBook(LmdbRows.open(join(directory, FILES[kind])), systemClock);
   const storesShards = data !== undefined && (await exists(join(data, 'contracts.lmdb')));
   const owing = storesShards ? 'renter' : 'client';
