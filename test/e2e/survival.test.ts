@@ -105,7 +105,7 @@ describe('a 110 MB file on 12 farmers', () => {
         Promise.all(network.farmers.map((f) => filesBelow(join(f.directory, 'shards'))));
       const count = async () => (await used()).reduce((sum, files) => sum + files.size, 0);
       const begin = await count();
-      await until('shards arrive', async () => (await count()) > begin + 60, 200_000);
+      await until('shards arrive', async () => (await count()) > begin + 40, 200_000);
       child.kill('SIGKILL');
     };
     const first = granary(['put', source, 'e2e/resumed', '--scheme', SCHEME], {
