@@ -63,8 +63,11 @@ describe('paid by ledger', () => {
     await Promise.all(network.farmers.map((farmer) => kill(farmer)));
     for (const farmer of network.farmers) await network.restart(farmer);
     for (let i = 0; i < 2; i += 1) {
-      const get = ['get', 'a/file', join(network.directory, `copy${i}`)];
-      expect((await granary(get, { home })).code).toBe(0);
+      // Several receipts of one contract, too.
+      for (const copy of ['a', 'b']) {
+        const get = ['get', 'a/file', join(network.directory, `copy${i}${copy}`)];
+        expect((await granary(get, { home })).code).toBe(0);
+      }
       await Promise.all(network.farmers.map((farmer) => kill(farmer)));
       for (const farmer of network.farmers) await network.restart(farmer);
     }

@@ -1,4 +1,5 @@
 import { type Database, type RangeOptions, type RootDatabase, open } from 'lmdb';
+import type { SignedTransfer } from '@granary/payments';
 import type { Contract, Renewal } from '@granary/protocol';
 
 /** Where a contract stands here. */
@@ -44,6 +45,8 @@ const BOOK_VERSION = 3;
 const INDEXED_VERSION = 2;
 /** Entries that are looked at in one go. */
 const SLICE = 2000;
+/** Receipts that may be known to be in the book of payments and still be kept. */
+const MAX_BOOKED = 1024;
 
 /** Let others work for a moment. */
 const breathe = () => new Promise<void>((resolve) => setImmediate(resolve));
@@ -56,6 +59,11 @@ function isUnknown({ state, reservedUntil }: BookEntry): boolean {
 /** Whether a crash may have left the files of an entry other than it says. */
 function isUnsettled(entry: BookEntry): boolean {
   return entry.state !== 'stored' && !isUnknown(entry);
+}
+
+/** A token's nonce is good for one transfer. */
+function unbookedKey({ receipt }: SignedTransfer): string {
+  return `${receipt.body.contract}/${receipt.body.token}`;
 }
 
 /** Totals with an entry more, or with `sign` -1 one less. */
@@ -84,12 +92,15 @@ function dueAt({ state, end, reservedUntil }: BookEntry): number {
 /** A farmer's contracts, durable. */
 export class ContractBook {
   private sums: BookTotals;
+  /** Keys of receipts that are kept no longer than until the next write. */
+  private booked: string[] = [];
 
   private constructor(
     private readonly root: RootDatabase,
     private readonly entries: Database<BookEntry, string>,
     private readonly contracts: Database<Contract, string>,
     private readonly receipts: Database<string, string>,
+    private readonly unbooked: Database<SignedTransfer, string>,
     private readonly audits: Database<Buffer, string>,
     private readonly renewals: Database<Renewal, string>,
     private readonly endings: Database<string, string>,
@@ -108,6 +119,7 @@ export class ContractBook {
       root.openDB<BookEntry, string>({ name: 'entries' }),
       root.openDB<Contract, string>({ name: 'contracts' }),
       root.openDB<string, string>({ name: 'countersignatures' }),
+      root.openDB<SignedTransfer, string>({ name: 'unbooked' }),
       root.openDB<Buffer, string>({ name: 'audits', encoding: 'binary' }),
       root.openDB<Renewal, string>({ name: 'renewals' }),
       root.openDB<string, string>({ name: 'endings' }),
@@ -300,14 +312,61 @@ export class ContractBook {
     await this.root.flushed;
   }
 
-  /** The last receipt of a contract with the renter's signature. */
+  /**
+   * The receipt of a contract's upload with the renter's signature, in JSON; of another transfer when an
+   * older version has written it.
+   */
   countersignature(hash: string): string | undefined {
     return this.receipts.get(hash);
   }
 
-  /** Keep the renter's signature on the last receipt of a contract. */
-  async putCountersignature(hash: string, receiptAndSignature: string): Promise<void> {
-    await this.receipts.put(hash, receiptAndSignature);
+  /** How many receipts are kept because they may not be in the book of payments, or were a write ago. */
+  get unbookedReceipts(): number {
+    return (this.unbooked.getStats() as { entryCount: number }).entryCount;
+  }
+
+  /**
+   * Keep a receipt that the renter has signed until {@link ContractBook.putBooked} is called. That of an
+   * upload is kept with the contract, too: if the book of payments is lost, it says since when the
+   * shard has been here. A crash of the process does not take it when the promise resolves.
+   *
+   * @param counts - whether it belongs in the book of payments
+   */
+  async putReceipt(signed: SignedTransfer, counts: boolean): Promise<void> {
+    const { receipt, renterSignature } = signed;
+    const { contract, direction } = receipt.body;
+    const done = this.dropBooked();
+    if (counts) done.push(this.unbooked.put(unbookedKey(signed), signed));
+    const isHere = this.entries.get(contract)?.state === 'stored';
+    if (direction === 'upload' && isHere && this.receipts.get(contract) === undefined) {
+      done.push(this.receipts.put(contract, JSON.stringify({ receipt, renterSignature })));
+    }
+    await Promise.all(done);
+  }
+
+  /**
+   * A receipt is in the book of payments. It is removed with the next write, so that nothing is synced
+   * for it; if that is forgotten in a crash, the book of payments knows it by its nonce.
+   */
+  putBooked(signed: SignedTransfer): void {
+    this.booked.push(unbookedKey(signed));
+    if (this.booked.length < MAX_BOOKED) return;
+    // Those that stay are looked at once more at the next start.
+    Promise.all(this.dropBooked()).catch(() => undefined);
+  }
+
+  /** Some of the receipts that may not be in the book of payments, by key, those after `after`. */
+  *unbookedFrom(after: string): Generator<readonly [string, SignedTransfer]> {
+    const start = after === '' ? {} : { start: `${after}\0` };
+    for (const { key, value } of this.unbooked.getRange({ ...start, limit: SLICE })) {
+      yield [key, value];
+    }
+  }
+
+  private dropBooked(): Promise<boolean>[] {
+    const keys = this.booked;
+    this.booked = [];
+    return keys.map((key) => this.unbooked.remove(key));
   }
 
   /**
@@ -340,7 +399,7 @@ export class ContractBook {
     const old = this.entries.get(hash);
     this.sums = counted(counted(this.sums, old, -1), entry, 1);
     try {
-      const done = [this.meta.put('totals', this.sums), ...besides()];
+      const done = [this.meta.put('totals', this.sums), ...besides(), ...this.dropBooked()];
       if (old !== undefined) done.push(this.due.remove([dueAt(old), hash]));
       if (entry === undefined) {
         done.push(this.entries.remove(hash), this.unsettled.remove(hash));
@@ -370,7 +429,8 @@ export class ContractBook {
     return done;
   }
 
-  close(): Promise<void> {
-    return this.root.close();
+  async close(): Promise<void> {
+    await Promise.all(this.dropBooked());
+    await this.root.close();
   }
 }

@@ -291,6 +291,7 @@ export class Farmer {
         clock,
         logger,
       });
+      await payee.start();
       const charges =
         tunnelPrice === 0n
           ? undefined
@@ -656,10 +657,12 @@ export class Farmer {
         {
           all: () => this.store.stored(),
           has: (contract) => this.store.entry(contract)?.state === 'stored',
+          unbooked: () => this.store.unbookedReceipts(),
+          booked: (transfer) => this.store.bookedReceipt(transfer),
         },
         this.stopping.signal,
       );
-      if (found > 0) logger.info({ contracts: found }, 'made up what the book of payments lacked');
+      if (found > 0) logger.info({ found }, 'made up what the book of payments lacked');
     } catch (error) {
       logger.error({ error: messageOf(error) }, 'the book of payments could not be completed');
     }

@@ -1,6 +1,7 @@
 import { chmod, mkdir, open, rename, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Clock, type Logger, messageOf } from '@granary/kad';
+import { type SignedTransfer, isFree } from '@granary/payments';
 import {
   type Contract,
   type ContractTerms,
@@ -36,6 +37,8 @@ const HEADROOM = 32 * 1024 * 1024;
 const SLICE = 2000;
 /** The most deletes of contracts not heard of that are remembered: anybody can ask for them. */
 const MAX_UNKNOWN = 100_000;
+/** The most receipts that wait for the book of payments: more can only be when that fails. */
+const MAX_UNBOOKED = 65_536;
 
 /** Let others work for a moment. */
 const breathe = () => new Promise<void>((resolve) => setImmediate(resolve));
@@ -330,13 +333,35 @@ export class ShardStore {
     return entry.state === 'stored' ? entry.size : 0;
   }
 
-  async putCountersignature(hash: string, receiptAndSignature: string): Promise<void> {
-    if (this.book.entry(hash)?.state === 'stored') {
-      await this.book.putCountersignature(hash, receiptAndSignature);
+  /**
+   * Keep a receipt that the renter has signed until it is in the book of payments, which a crash of the
+   * process does not take from when the promise resolves on.
+   *
+   * @throws FarmerError FARMER_DISK when the book of payments has failed to take very many.
+   */
+  async keepReceipt(signed: SignedTransfer): Promise<void> {
+    const counts = !isFree(signed.terms);
+    if (counts && this.book.unbookedReceipts >= MAX_UNBOOKED) {
+      throw new FarmerError('FARMER_DISK', "the farmer's book of payments failed");
+    }
+    await this.book.putReceipt(signed, counts);
+  }
+
+  /** A receipt is in the book of payments: it need not be kept any more. */
+  bookedReceipt(signed: SignedTransfer): void {
+    if (!isFree(signed.terms)) this.book.putBooked(signed);
+  }
+
+  /** Receipts that may not be in the book of payments. */
+  *unbookedReceipts(): Generator<SignedTransfer> {
+    for (let after: string | undefined = ''; after !== undefined;) {
+      const slice: (readonly [string, SignedTransfer])[] = [...this.book.unbookedFrom(after)];
+      for (const [, signed] of slice) yield signed;
+      after = slice.at(-1)?.[0];
     }
   }
 
-  /** Contracts whose shards are held, with the last receipt of each that the renter has signed. */
+  /** Contracts whose shards are held, with the receipts of their uploads that renters have signed. */
   *stored(): Generator<{
     contract: string;
     terms: ContractTerms;

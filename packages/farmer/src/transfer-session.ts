@@ -81,6 +81,8 @@ type DownloadRequest = Extract<TransferRequest, { type: 'download' }>;
 /** A receipt that the renter has not countersigned yet. */
 interface GivenReceipt {
   readonly receipt: Receipt;
+  /** The contract's terms, if it was known. */
+  readonly terms: ContractTerms | undefined;
   readonly token: TransferToken;
   /** By whose leave it was, when it was not the renter itself. */
   readonly shared?: { readonly renter: string; readonly grant: ReadGrant };
@@ -210,7 +212,7 @@ export class TransferSession {
     const known = store.entry(hash);
     if (known?.state === 'stored' && (await store.holds(hash))) {
       const { farmerSignature } = store.contract(hash)!;
-      const receipt = this.receipt(token, hash, 0);
+      const receipt = this.receipt(token, terms, 0);
       return this.answer({ type: 'stored', farmerSignature, receipt });
     }
     admission.check(terms.renter);
@@ -242,7 +244,7 @@ export class TransferSession {
       }
       await store.commit(hash, terms, part);
       counters.uploads += 1;
-      const receipt = this.receipt(token, hash, terms.shardSize - begin);
+      const receipt = this.receipt(token, terms, terms.shardSize - begin);
       await payee.ready();
       payee
         .stored(hash, terms, receipt.body.time)
@@ -302,7 +304,7 @@ export class TransferSession {
       throw error;
     }
     let gone = 0;
-    const receipt = (bytes: number) => this.receipt(token, hash, bytes, settled, shared);
+    const receipt = (bytes: number) => this.receipt(token, terms, bytes, settled, shared);
     try {
       const proof = (await shard.tree()).rangeProof(request.level, first, last);
       this.answer({
@@ -380,7 +382,7 @@ export class TransferSession {
         logger.error({ error: messageOf(error) }, 'the end of a contract was not written down'),
       );
     counters.deletes += 1;
-    this.answer({ type: 'deleted', receipt: this.receipt(token, hash, freed) });
+    this.answer({ type: 'deleted', receipt: this.receipt(token, terms, freed) });
   }
 
   private async countersign(
@@ -398,17 +400,19 @@ export class TransferSession {
     );
     this.lastReceipt = undefined;
     if (last.shared !== undefined) return this.keepShared(last, last.shared, request.signature);
-    const terms = this.context.store.contract(request.contract)?.terms;
-    await this.context.store.putCountersignature(
-      request.contract,
-      JSON.stringify({ receipt: last.receipt, renterSignature: request.signature }),
-    );
-    const { payee, logger } = this.context;
+    const { receipt, terms } = last;
+    const { payee, store, logger } = this.context;
+    const renterSignature = request.signature;
+    const signed = terms && { renter, terms, receipt, renterSignature };
+    if (signed !== undefined) await store.keepReceipt(signed);
     await payee.ready();
-    // Nobody waits for it: until it is written it counts as being served.
+    // Nobody waits for it: until it is written it counts as being served, and a crash does not take it.
     payee
-      .countersigned(renter, terms, last.receipt, request.signature)
-      .then(last.settled)
+      .countersigned(renter, terms, receipt, renterSignature)
+      .then(() => {
+        last.settled();
+        if (signed !== undefined) store.bookedReceipt(signed);
+      })
       .catch((error: unknown) =>
         logger.error({ error: messageOf(error) }, 'a receipt was not written down'),
       );
@@ -428,17 +432,17 @@ export class TransferSession {
   /** @param settled - called when the receipt is written down, countersigned or not */
   private receipt(
     token: TransferToken,
-    contract: string,
+    terms: ContractTerms | undefined,
     bytes: number,
     settled: () => void = () => undefined,
     shared?: GivenReceipt['shared'],
   ): Receipt {
     const { identity, clock } = this.context;
-    const { direction, nonce } = token.body;
+    const { contract, direction, nonce } = token.body;
     const body = { contract, direction, bytes, token: nonce, time: clock.now() };
     const receipt = signReceipt(identity, body);
     this.noteUnsigned();
-    this.lastReceipt = { receipt, token, settled, ...(shared !== undefined && { shared }) };
+    this.lastReceipt = { receipt, terms, token, settled, ...(shared !== undefined && { shared }) };
     return receipt;
   }
 

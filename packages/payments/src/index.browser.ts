@@ -17,6 +17,7 @@ export {
   type Period,
   type Position,
 } from './position.js';
+export { isFree } from './free-terms.js';
 export { payable, withinCredit, type Exposure, type Offer } from './credit.js';
 export { promisedIn, type Channel, type ChannelState, type SettlementKind } from './channel.js';
 export { type DayRow } from './day.js';
@@ -28,7 +29,13 @@ export { ledgerSettlement } from './ledger-settlement.js';
 export { chainCoinBalance, deployChannelsContract, evmSettlement } from './evm-loader.js';
 export type { EvmOptions } from './evm-settlement.js';
 export { evmCurrencyName, parseEvmCurrency } from './evm-currency.js';
-export { Payee, type PayeeParts, type StoredContract, type StoredContracts } from './payee.js';
+export {
+  Payee,
+  type PayeeParts,
+  type SignedTransfer,
+  type StoredContract,
+  type StoredContracts,
+} from './payee.js';
 export {
   Payer,
   defaultPayerLimits,

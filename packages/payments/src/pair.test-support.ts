@@ -31,6 +31,7 @@ import {
   PaymentBook,
   type Rows,
   type Settlement,
+  type SignedTransfer,
   type StoredContract,
   defaultPayerLimits,
 } from './index.js';
@@ -69,12 +70,15 @@ export class Pair {
   payee!: Payee;
   /** Contracts by hash, as the renter's store has them. */
   readonly contracts = new Map<string, Contract>();
-  /** Shards by contract with their last countersigned receipt, as the farmer's store has them. */
+  /** Shards by contract with the receipts of their uploads, as the farmer's store has them. */
   readonly held = new Map<string, StoredContract>();
+  /** Receipts that the farmer's store keeps until they are in the book, by nonce. */
+  readonly unbooked = new Map<string, SignedTransfer>();
   /** Done with every call on its way; throw to lose it. */
   onCall: (method: string, when: 'before' | 'after') => void = () => undefined;
   wrapPayer: (rows: Rows) => Rows = (rows) => rows;
   wrapPayee: (rows: Rows) => Rows = (rows) => rows;
+  private payeeDead = false;
 
   private constructor(
     readonly directory: string,
@@ -114,15 +118,26 @@ export class Pair {
   openPayee(): void {
     this.payee = new Payee({
       identity: this.farmer,
-      book: new PaymentBook(
-        this.wrapPayee(LmdbRows.open(join(this.directory, 'payee.lmdb'))),
-        this.clock,
-      ),
+      book: new PaymentBook(this.wrapPayee(this.mortal('payee.lmdb')), this.clock),
       settlement: this.options.payeeSettlement,
       creditLimit: this.options.creditLimit ?? 100n,
       clock: this.clock,
       logger: silentLogger,
     });
+  }
+
+  /** Rows that take nothing any more while their owner is dead. */
+  private mortal(name: string): Rows {
+    const rows = LmdbRows.open(join(this.directory, name));
+    return {
+      get: (key) => rows.get(key),
+      range: (prefix, from) => rows.range(prefix, from),
+      transaction: async (work) => {
+        if (this.payeeDead) throw new Error('killed');
+        return rows.transaction(work);
+      },
+      close: () => rows.close(),
+    };
   }
 
   async stop(): Promise<void> {
@@ -144,7 +159,7 @@ export class Pair {
   }
 
   /** Store a shard: sign a contract, and the receipt for it on both sides. */
-  async store(change: Partial<ContractTerms> = {}, both = true): Promise<Contract> {
+  async store(change: Partial<ContractTerms> = {}, both = true, flush = true): Promise<Contract> {
     const now = this.clock.now();
     const terms: ContractTerms = {
       version: 1,
@@ -166,16 +181,22 @@ export class Pair {
     };
     const contract = acceptContract(this.farmer, proposeContract(this.renter, terms));
     this.contracts.set(contractHash(terms), contract);
-    await this.transfer(contract, 'upload', terms.shardSize, both);
+    await this.transfer(contract, 'upload', terms.shardSize, both, flush);
     return contract;
   }
 
-  /** A transfer that both sign for. @param both - whether the renter writes it down, too */
+  /**
+   * A transfer that both sign for.
+   *
+   * @param both - whether the renter writes it down, too
+   * @param flush - whether both have written it when the promise resolves; else they may be killed before
+   */
   async transfer(
     { terms }: Contract,
     direction: ReceiptBody['direction'],
     bytes: number,
     both = true,
+    flush = true,
   ): Promise<void> {
     const body: ReceiptBody = {
       contract: contractHash(terms),
@@ -189,17 +210,30 @@ export class Pair {
     const { contract } = body;
     if (direction === 'delete') {
       this.held.delete(contract);
-    } else {
+    } else if (direction === 'upload') {
       this.held.set(contract, { contract, terms, signed: { receipt, renterSignature: signature } });
     }
+    const signed = { renter: terms.renter, terms, receipt, renterSignature: signature };
+    this.unbooked.set(body.token, signed);
     const written = [
       ...(both ? [this.payer.moved(terms.farmer, body, terms)] : []),
       ...(direction === 'delete' ? [this.payee.ended(terms.renter, contract, 'deleted')] : []),
       ...(direction === 'upload' ? [this.payee.stored(contract, terms, body.time)] : []),
-      this.payee.countersigned(terms.renter, terms, receipt, signature),
+      this.payee
+        .countersigned(terms.renter, terms, receipt, signature)
+        .then(() => this.unbooked.delete(body.token)),
     ];
+    if (!flush) return void Promise.allSettled(written);
     const ends = await Promise.allSettled([...written, this.payer.flush(), this.payee.flush()]);
     for (const end of ends) if (end.status === 'rejected') throw end.reason;
+  }
+
+  /** The farmer is killed: what it has not written is gone. Then it is there again. */
+  async killPayee(): Promise<void> {
+    this.payeeDead = true;
+    await this.payee.close();
+    this.payeeDead = false;
+    this.openPayee();
   }
 
   /** What a farmer does when it starts. */
@@ -207,6 +241,8 @@ export class Pair {
     const store = {
       all: () => this.held.values(),
       has: (contract: string) => this.held.has(contract),
+      unbooked: () => [...this.unbooked.values()],
+      booked: ({ receipt }: SignedTransfer) => this.unbooked.delete(receipt.body.token),
     };
     return this.payee.recover(store, new AbortController().signal);
   }

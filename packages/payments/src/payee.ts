@@ -33,6 +33,7 @@ import { FINE_PARTS, storageCharge, trafficCharge, wholeUnits } from './amounts.
 import { type Channel, promisedIn } from './channel.js';
 import { withinCredit } from './credit.js';
 import { PaymentError } from './errors.js';
+import { isFree } from './free-terms.js';
 import type { BookStep, PaymentBook, SharedProof } from './payment-book.js';
 import { egressPriceAt } from './position.js';
 import type { ChannelParties, ChannelView, Settlement } from './settlement.js';
@@ -76,8 +77,17 @@ const RECOVERED_MS = 150 * 24 * 3600 * 1000;
 export interface StoredContract {
   readonly contract: string;
   readonly terms: ContractTerms;
-  /** The last receipt that the renter has countersigned. */
+  /** A receipt that the renter has countersigned: that of the upload, if there is one. */
   readonly signed?: { readonly receipt: Receipt; readonly renterSignature: string };
+}
+
+/** A receipt that the renter has countersigned, with all that it takes to count it. */
+export interface SignedTransfer {
+  readonly renter: string;
+  /** The contract's terms: it may be gone when this is counted. */
+  readonly terms: ContractTerms;
+  readonly receipt: Receipt;
+  readonly renterSignature: string;
 }
 
 /** The most transfers to readers that wait for their renter's signature, for each renter. */
@@ -112,22 +122,25 @@ export interface StoredContracts {
   all(): Iterable<StoredContract>;
   /** Whether a contract's shard is held. */
   has(contract: string): boolean;
+  /** Receipts of which it is not noted that they are in the book; {@link StoredContracts.booked} may be called meanwhile. */
+  unbooked(): Iterable<SignedTransfer>;
+  /** Such a receipt is in the book, on the disk: it need not be kept any more. */
+  booked(transfer: SignedTransfer): void;
 }
 
-const isFree = ({ storagePrice, egressPrice }: ContractTerms) =>
-  storagePrice === '0' && egressPrice === '0';
-
+/** @param open - whether its contract's position begins with it, if there is none */
 function receiptStep(
   peer: string,
   terms: ContractTerms | undefined,
   receipt: Receipt,
   renterSignature: string,
+  open = receipt.body.direction === 'upload',
 ): BookStep {
   const { body } = receipt;
-  const { contract, direction, time } = body;
+  const { contract, time } = body;
   return {
     peer,
-    ...(direction === 'upload' &&
+    ...(open &&
       terms !== undefined && {
         open: { side: 'renter', contract, terms, since: time },
       }),
@@ -149,6 +162,8 @@ export class Payee {
   /** Of that, what goes to readers that the renter has granted it. */
   private readonly servingShared = new Map<string, bigint>();
   private readonly steps: StepQueue;
+  /** Whether the last one to use the book had written everything down. */
+  private wasWhole: boolean | undefined;
   /** Whether the book has everything that is not in `steps`. */
   private recovered = false;
   /** Whether something could not be written: it is looked for at the next start. */
@@ -250,9 +265,20 @@ export class Payee {
   }
 
   /**
+   * Note in the book that it may lack something from now on, until it is closed. To be called before
+   * anything is served: otherwise what a crash takes away is not looked for.
+   */
+  async start(): Promise<void> {
+    if (this.wasWhole !== undefined) return;
+    this.wasWhole = this.recovered = this.book.isWhole;
+    if (this.wasWhole) await this.book.markWhole(false);
+  }
+
+  /**
    * What a crash has kept out of the book: positions of shards that are stored, receipts that the
-   * renter has signed, and the end of what is stored no more. What is in the book already counts for nothing more; after a good end there is
-   * nothing to look for. Whoever calls this is the only process that serves from this book, and its store
+   * renter has signed, and the end of what is stored no more. What is in the book already counts for nothing more: receipts are known by
+   * the nonces of their tokens. After a good end only receipts are looked at of which it was not noted
+   * that they are in the book. Whoever calls this is the only process that serves from this book, and its store
    * is complete.
    *
    * @param signal - stops it between two batches
@@ -260,11 +286,10 @@ export class Payee {
    */
   async recover(store: StoredContracts, signal: AbortSignal): Promise<number> {
     const { clock } = this.parts;
-    if (this.book.isWhole) {
-      await this.book.markWhole(false);
-      this.recovered = true;
-      return 0;
-    }
+    await this.start();
+    // What comes now and what is looked for do not meet half-way.
+    await this.steps.flush();
+    if (this.wasWhole === true) return this.recoverTransfers(store, false, signal);
     let found = 0;
     let batch: BookStep[] = [];
     const write = async () => {
@@ -295,6 +320,7 @@ export class Payee {
       if (batch.length >= BATCH) await write();
     }
     await write();
+    found += await this.recoverTransfers(store, true, signal);
     // What is held no more was deleted, and its end was not written down.
     for (let from: string | undefined = ''; from !== undefined && !signal.aborted;) {
       const page = this.book.openPositions(from, BATCH);
@@ -308,6 +334,39 @@ export class Payee {
     }
     this.unaudited.clear();
     this.recovered = !signal.aborted;
+    return found;
+  }
+
+  /**
+   * Count the receipts that the store still keeps, each once.
+   *
+   * @param open - whether a contract without a position gets one: it is lost, not long over
+   * @returns how many there were to write
+   */
+  private async recoverTransfers(
+    store: StoredContracts,
+    open: boolean,
+    signal: AbortSignal,
+  ): Promise<number> {
+    const oldest = this.parts.clock.now() - RECOVERED_MS;
+    let found = 0;
+    let batch: SignedTransfer[] = [];
+    const write = async () => {
+      const steps = batch.filter(({ receipt }) => receipt.body.time > oldest);
+      const isNew = await this.book.record(
+        steps.map(({ renter, terms, receipt, renterSignature }) =>
+          receiptStep(renter, open ? terms : undefined, receipt, renterSignature, true),
+        ),
+      );
+      found += isNew.filter(Boolean).length;
+      for (const one of batch) store.booked(one);
+      batch = [];
+    };
+    for (const transfer of store.unbooked()) {
+      if (signal.aborted) break;
+      if (batch.push(transfer) >= BATCH) await write();
+    }
+    await write();
     return found;
   }
 

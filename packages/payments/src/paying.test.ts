@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { Identity, systemRandom } from '@granary/kad';
 import {
+  type Contract,
   LEDGER_DOMAIN,
   contractHash,
   parseStatement,
@@ -430,6 +431,124 @@ it('writes what came within a moment at one time, and none of it twice', async (
   pair.held.delete(gone!);
   expect(await pair.recover()).toBe(1);
   expect(pair.payee.book.position(pair.renter.nodeId, gone!)?.ended).toBe('deleted');
+});
+
+describe('receipts that a crash kept out of the book', () => {
+  const account = () => pair.payee.book.account(pair.renter.nodeId, 'credit');
+
+  it('are counted each, however many there are of one contract, and once', async () => {
+    await start();
+    const contract = await pair.store();
+    await pair.recover();
+    for (const bytes of [10_000, 20_000, 30_000]) {
+      await pair.transfer(contract, 'download', bytes, true, false);
+    }
+    await pair.payer.flush();
+    await pair.killPayee();
+    expect(account()?.receipts).toBe(1);
+    const kept = [...pair.unbooked];
+    expect(kept).toHaveLength(3);
+    expect(await pair.recover()).toBe(3);
+    expect(pair.unbooked.size).toBe(0);
+    // It is killed before its store has noted that they are in the book.
+    await pair.killPayee();
+    for (const [token, one] of kept) pair.unbooked.set(token, one);
+    expect(await pair.recover()).toBe(0);
+    expect(account()?.receipts).toBe(4);
+    expect(pair.sums().claimed).toBe(60n);
+    expect(await pair.settle()).toMatchObject({ promised: 60n, disputed: 0n });
+  });
+
+  it('are counted though the contract was deleted, or not in the book yet either', async () => {
+    await start();
+    await pair.recover();
+    const contract = await pair.store({}, true, false);
+    await pair.transfer(contract, 'download', 40_000, true, false);
+    await pair.transfer(contract, 'delete', 0, true, false);
+    await pair.payer.flush();
+    await pair.killPayee();
+    expect(account()).toBeUndefined();
+    await pair.recover();
+    expect(pair.sums().claimed).toBe(40n);
+    const position = pair.payee.book.position(pair.renter.nodeId, contractHash(contract.terms));
+    expect(position?.ended).toBe('deleted');
+    pair.clock.time += 15 * DAY;
+    await pair.audit();
+    expect(pair.sums().claimed).toBe(40n);
+  });
+
+  it('are looked for though the crash came before the book was looked through', async () => {
+    await start();
+    await pair.recover();
+    await pair.payee.close();
+    pair.openPayee();
+    await pair.payee.start();
+    const contract = await pair.store({}, true, false);
+    await pair.transfer(contract, 'download', 40_000, true, false);
+    await pair.killPayee();
+    await pair.recover();
+    expect(pair.sums().claimed).toBe(40n);
+    pair.clock.time += 15 * DAY;
+    await pair.audit();
+    expect(pair.sums().claimed).toBe(540n);
+  });
+
+  it('come to the same sums whenever the farmer is killed, and again while it makes up for it', async () => {
+    const step = fc.oneof(
+      { weight: 5, arbitrary: fc.record({ do: fc.constant('read' as const), of: fc.nat(2) }) },
+      fc.record({ do: fc.constant('store' as const) }),
+      fc.record({ do: fc.constant('delete' as const), of: fc.nat(2) }),
+      fc.record({ do: fc.constant('write' as const) }),
+      fc.record({ do: fc.constant('kill' as const), again: fc.nat(3) }),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 30 }), async (steps) => {
+        await start();
+        try {
+          await pair.recover();
+          const contracts: Contract[] = [];
+          let [receipts, bytes] = [0, 0];
+          const kill = async (again: number) => {
+            for (let at = 1; at <= again; at += 1) {
+              const count = { n: 0 };
+              pair.wrapPayee = (rows) => failing(rows, { at, when: 'after' }, count);
+              await pair.killPayee();
+              await pair.recover().catch(() => undefined);
+            }
+            pair.wrapPayee = (rows) => rows;
+            await pair.killPayee();
+            await pair.recover();
+          };
+          for (const one of steps) {
+            if (one.do === 'kill') await kill(one.again);
+            else if (one.do === 'write') await pair.payee.flush();
+            else if (one.do === 'store') {
+              contracts.push(await pair.store({}, true, false));
+              receipts += 1;
+            } else {
+              const contract = contracts[contracts.length - 1 - one.of];
+              if (contract === undefined) continue;
+              if (!pair.held.has(contractHash(contract.terms))) continue;
+              const [direction, size] =
+                one.do === 'read' ? (['download', 1000] as const) : (['delete', 0] as const);
+              await pair.transfer(contract, direction, size, true, false);
+              receipts += 1;
+              bytes += size;
+            }
+          }
+          await kill(0);
+          expect(account()?.receipts ?? 0).toBe(receipts);
+          expect(pair.sums().claimed).toBe(BigInt(bytes / 1000));
+          await pair.payer.flush();
+          expect((await pair.settle()).promised).toBe(BigInt(bytes / 1000));
+        } finally {
+          await pair.stop();
+        }
+      }),
+      { numRuns: 25 },
+    );
+    await start();
+  });
 });
 
 it('charges storage from the upload on, whether or not the renter signs for it', async () => {

@@ -12,6 +12,7 @@ import { trafficCharge } from './amounts.js';
 import { type Channel, promisedIn } from './channel.js';
 import { type DayRow, dayOf } from './day.js';
 import { PaymentError } from './errors.js';
+import { isFree } from './free-terms.js';
 import {
   type Period,
   type Position,
@@ -80,9 +81,6 @@ const receiptKey = (peer: string, currency: string, number: number) =>
 const pendingKey = (peer: string, nonce: string) => `pending/${peer}/${nonce}`;
 const grantedKey = (contract: string, reader: string) => `granted/${contract}/${reader}`;
 const tunnelKey = (peer: string, session: string) => `tunnel/${peer}/${session}`;
-
-const isFree = ({ storagePrice, egressPrice }: ContractTerms) =>
-  storagePrice === '0' && egressPrice === '0';
 
 /** Positions charged in one transaction, so that none takes long. */
 const BATCH = 512;

@@ -23,6 +23,8 @@ import {
 
 /** How long what a farmer said of its terms is believed, in milliseconds. */
 const FRESH_MS = 60_000;
+/** How long another process's change of what is known may go unseen, in milliseconds. */
+const READ_MS = 5_000;
 /** Questions for terms under way at one time. */
 const PARALLEL = 16;
 /** Random lookups that find farmers beyond our own neighbourhood. */
@@ -43,6 +45,10 @@ export class FarmerDirectory {
   private refreshing: Promise<void> | undefined;
   private readonly closing = new AbortController();
   private readonly searches = new Map<NodeId, Promise<Contact>>();
+  /** What was read of everyone: there may be very many, and each segment of an upload asks. */
+  private read: { readonly farmers: readonly FarmerRecord[]; readonly timer: unknown } | undefined;
+  /** Grows with every change that we make. */
+  private changes = 0;
 
   constructor(
     private readonly store: RenterStore,
@@ -59,7 +65,37 @@ export class FarmerDirectory {
     if (options.refresh === true || this.clock.now() - this.refreshed > FRESH_MS) {
       await (this.refreshing ??= this.refresh().finally(() => (this.refreshing = undefined)));
     }
-    return (await this.known()).filter(({ seen }) => seen >= this.refreshed);
+    return (await this.lately()).filter(({ seen }) => seen >= this.refreshed);
+  }
+
+  /** Everyone ever met, as it was not long ago. */
+  private async lately(): Promise<readonly FarmerRecord[]> {
+    if (this.read !== undefined) return this.read.farmers;
+    const { changes } = this;
+    const farmers = await this.known();
+    if (changes === this.changes && !this.closing.signal.aborted) {
+      this.forget();
+      const timer = this.clock.setTimeout(() => (this.read = undefined), READ_MS);
+      this.read = { farmers, timer };
+    }
+    return farmers;
+  }
+
+  private forget(): void {
+    this.clock.clearTimeout(this.read?.timer);
+    this.read = undefined;
+  }
+
+  private async changeRecord(
+    nodeId: NodeId,
+    change: (known: FarmerRecord | undefined) => FarmerRecord | undefined,
+  ): Promise<void> {
+    try {
+      await this.store.changeFarmer(nodeId, change);
+    } finally {
+      this.changes += 1;
+      this.forget();
+    }
   }
 
   /** Everyone ever met. */
@@ -108,7 +144,7 @@ export class FarmerDirectory {
 
   /** Change what is known of a farmer that was met. */
   async change(nodeId: NodeId, change: (record: FarmerRecord) => FarmerRecord): Promise<void> {
-    await this.store.changeFarmer(nodeId, (known) => known && change(known));
+    await this.changeRecord(nodeId, (known) => known && change(known));
   }
 
   /**
@@ -250,6 +286,7 @@ export class FarmerDirectory {
   /** Make no more offers, and fetch no more letters. */
   close(): void {
     this.closing.abort();
+    this.forget();
     this.offers.round.close();
   }
 
@@ -261,7 +298,7 @@ export class FarmerDirectory {
       const seen = this.clock.now();
       const terms = parseFarmerTerms(answer);
       const latencyMs = seen - begun;
-      await this.store.changeFarmer(contact.nodeId, (known) => ({
+      await this.changeRecord(contact.nodeId, (known) => ({
         contact,
         terms,
         latencyMs,

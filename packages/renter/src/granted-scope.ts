@@ -137,7 +137,15 @@ export class GrantedScope {
    * @throws RenterError RENTER_NOT_FOUND, RENTER_RANGE, RENTER_NOT_ENOUGH_SHARDS, RENTER_SHARE_ENDED,
    * RENTER_SHARE_EXPIRED, RENTER_SHARE_LIMIT, …
    */
-  async *get(name: string, options: GetOptions = {}): AsyncGenerator<Uint8Array> {
+  get(name: string, options: GetOptions = {}): AsyncGenerator<Uint8Array> {
+    return this.readRange(name, options, false);
+  }
+
+  private async *readRange(
+    name: string,
+    options: GetOptions,
+    patient: boolean,
+  ): AsyncGenerator<Uint8Array> {
     this.checkTime();
     const signal = this.reader.signalOf(options.signal);
     const { object } = this.lineOf(name);
@@ -154,7 +162,7 @@ export class GrantedScope {
     yield* readSegments(
       this.reader.core,
       segmented,
-      { offset, length },
+      { offset, length, patient },
       onProgress,
       signal,
       onShard,
@@ -174,12 +182,11 @@ export class GrantedScope {
   ): Promise<{ resumedBytes: number }> {
     const { size, sha256, segmentBytes } = this.lineOf(name).object;
     const read = (offset: number, length: number, onProgress?: OnProgress) =>
-      this.get(name, {
-        ...options,
-        offset,
-        length,
-        ...(onProgress !== undefined && { onProgress }),
-      });
+      this.readRange(
+        name,
+        { ...options, offset, length, ...(onProgress !== undefined && { onProgress }) },
+        true,
+      );
     return readContentToFile({ size, sha256, segmentBytes, read }, file, options.onProgress);
   }
 

@@ -38,7 +38,8 @@ export async function readObjectToFile(
   onProgress: OnProgress | undefined,
   signal: AbortSignal,
 ): Promise<{ manifest: Manifest; resumedBytes: number }> {
-  await writeFileAnew(target, readObject(core, manifest, 0, manifest.size, onProgress, signal));
+  const all = { offset: 0, length: manifest.size, patient: true };
+  await writeFileAnew(target, readObject(core, manifest, all, onProgress, signal));
   return { manifest, resumedBytes: 0 };
 }
 

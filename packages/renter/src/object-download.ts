@@ -36,12 +36,19 @@ export interface SegmentedObject {
   moved?(index: number, error: unknown): Promise<boolean>;
 }
 
-/** Read `length` bytes from `offset` of an object, segments ahead in parallel, bytes in order. */
+/** What is to be read of an object. */
+export interface ObjectRange {
+  readonly offset: number;
+  readonly length: number;
+  /** Nobody waits for the first bytes: no more requests are made than have to be. */
+  readonly patient?: boolean;
+}
+
+/** Read a range of an object, segments ahead in parallel, bytes in order. */
 export function readObject(
   core: RenterCore,
   manifest: Manifest,
-  offset: number,
-  length: number,
+  range: ObjectRange,
   onProgress: OnProgress | undefined,
   signal: AbortSignal,
   onShard?: OnShard,
@@ -55,7 +62,7 @@ export function readObject(
       return { ...segment, key: segmentKey(frame.objectKey, fromHex(segment.salt)) };
     },
   };
-  return readSegments(core, object, { offset, length }, onProgress, signal, onShard);
+  return readSegments(core, object, range, onProgress, signal, onShard);
 }
 
 /** Read a range of an object, segments ahead in parallel, bytes in order. */
@@ -66,7 +73,7 @@ export async function* readSegments(
     readonly settings: Pick<RenterSettings, 'parallelSegments'>;
   },
   object: SegmentedObject,
-  { offset, length }: { offset: number; length: number },
+  { offset, length, patient = false }: ObjectRange,
   onProgress: OnProgress | undefined,
   outer: AbortSignal,
   onShard?: OnShard,
@@ -75,12 +82,22 @@ export async function* readSegments(
   const stop = new AbortController();
   const signal = anySignal([outer, stop.signal]);
   const { layout, segmentBytes: step } = object;
-  const pieces = piecesOf(offset, length, step);
+  const pieces = piecesOf(offset, length, step, patient ? Infinity : FIRST_PIECE);
   const counts = { bytes: 0, networkBytes: 0, segments: 0, shards: 0 };
   const progress = () => onProgress?.({ ...counts, total: length });
 
-  const fetchPiece = async (i: number): Promise<Fetched> => {
+  let before: Promise<unknown> = Promise.resolve();
+  const fetchPiece = (i: number): Promise<Fetched> => {
     const piece = pieces[i]!;
+    // Pieces of one segment one after the other: by the same connections, and the first one undisturbed.
+    const turn = pieces[i - 1]?.index === piece.index ? before : undefined;
+    const fetched = fetchInTurn(piece, turn);
+    before = fetched;
+    return fetched;
+  };
+
+  const fetchInTurn = async (piece: Piece, turn?: Promise<unknown>): Promise<Fetched> => {
+    await turn;
     try {
       return await fetchOnce(piece);
     } catch (error) {
@@ -109,10 +126,12 @@ export async function* readSegments(
   };
 
   try {
+    let at = 0;
     for await (const piece of inOrder(pieces.length, core.settings.parallelSegments, fetchPiece)) {
+      const last = pieces[at]!.index !== pieces[++at]?.index;
       for await (const { bytes, end } of decodePiece(core.engine, layout, piece)) {
         counts.bytes += bytes.length;
-        if (end) counts.segments += 1;
+        if (end && last) counts.segments += 1;
         progress();
         yield bytes;
         core.buffers.note(bytes.length);
@@ -172,12 +191,39 @@ interface Piece {
   readonly to: number;
 }
 
-/** What a read fetches, one piece after the other: of every segment that it touches what it needs. */
-function piecesOf(offset: number, length: number, segmentBytes: number): Piece[] {
-  return cutRange(offset, offset + length, segmentBytes).map(([at, end]) => {
-    const index = Math.floor(at / segmentBytes);
-    return { index, from: at - index * segmentBytes, to: end - index * segmentBytes };
-  });
+/** Plaintext bytes of the first piece of a read. */
+const FIRST_PIECE = 1024 * 1024;
+/** How much larger each piece is than the one before, and what follows it at least. */
+const GROWTH = 4;
+
+/**
+ * What a read fetches, one piece after the other: small ones first, since nothing of a piece can be read before all
+ * of it is there; then of every segment all that is needed.
+ *
+ * @param segmentBytes - plaintext bytes of a full segment
+ * @param first - plaintext bytes of the first piece
+ */
+export function piecesOf(
+  offset: number,
+  length: number,
+  segmentBytes: number,
+  first: number,
+): Piece[] {
+  const pieces: Piece[] = [];
+  const readEnd = offset + length;
+  let size = first;
+  for (const [start, end] of cutRange(offset, readEnd, segmentBytes)) {
+    const index = Math.floor(start / segmentBytes);
+    const before = index * segmentBytes;
+    for (let at = start; at < end; size *= GROWTH) {
+      // Each piece costs a request to every farmer: one for a small part of what is to be read, and none for crumbs.
+      const small = readEnd - at >= GROWTH * size && end - at >= 2 * size;
+      const to = small ? at + size : end;
+      pieces.push({ index, from: at - before, to: to - before });
+      at = to;
+    }
+  }
+  return pieces;
 }
 
 /** A range cut at every multiple of a step. */

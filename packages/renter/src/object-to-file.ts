@@ -22,9 +22,9 @@ export async function readObjectToFile(
 ): Promise<{ manifest: Manifest; resumedBytes: number }> {
   const resumedBytes = await writeFileAnew(file, manifest.objectId, async (handle) => {
     const kept = await verifyPart(core, manifest, handle);
-    const rest = manifest.size - kept;
+    const range = { offset: kept, length: manifest.size - kept, patient: true };
     const progress = shifted(onProgress, kept, manifest.size);
-    await append(handle, kept, readObject(core, manifest, kept, rest, progress, signal));
+    await append(handle, kept, readObject(core, manifest, range, progress, signal));
     return kept;
   });
   return { manifest, resumedBytes };

@@ -77,6 +77,48 @@ it('names each farmer once, the reliable ones first, and no network twice before
   );
 });
 
+it('places no two in one network where that is required, none where one is, again and again', () => {
+  const farmers = fc.array(fc.nat({ max: 5 }), { minLength: 1, maxLength: 20 });
+  fc.assert(
+    fc.property(farmers, fc.nat({ max: 5 }), (networks, taken) => {
+      const all = networks.map((network, i) => farmer(i, { host: `10.0.${network}.${i + 1}` }));
+      const holders = [farmer(100, { host: `10.0.${taken}.100` })];
+      for (let segment = 0; segment < 3; segment += 1) {
+        const strict: ShardNeeds = { ...needs, diversity: 'require', holders };
+        const chosen = choosePlacement(all, strict, Math.random).map(({ contact }) =>
+          networkOf(contact.addresses[0]!),
+        );
+        const expected = new Set(networks.filter((network) => network !== taken));
+        expect(chosen.sort()).toEqual([...expected].map((network) => `10.0.${network}`).sort());
+      }
+    }),
+  );
+});
+
+it('goes by what is known of a farmer now, not by what was', () => {
+  const before = [farmer(1), farmer(2)];
+  const strict: ShardNeeds = { ...needs, diversity: 'require' };
+  expect(choosePlacement(before, strict, Math.random)).toHaveLength(2);
+  const moved = { ...before[1]!, contact: farmer(2, { host: '10.0.1.9' }).contact };
+  expect(choosePlacement([before[0]!, moved], strict, Math.random)).toHaveLength(1);
+  const hidden = { ...moved, contact: { ...moved.contact, addresses: ['ws://10.0.2.1:1'] } };
+  expect(choosePlacement([hidden], strict, Math.random)).toEqual([]);
+});
+
+it('prefers farmers by their weight', () => {
+  // One that has not been vetted counts half.
+  const good = { ...farmer(1), reputation: { ...newReputation(0), standing: 'good' as const } };
+  const fresh = farmer(2);
+  let [state, first] = [1, 0];
+  // Park and Miller's generator: the same run every time.
+  const fraction = () => (state = (state * 48_271) % 2_147_483_647) / 2_147_483_647;
+  for (let i = 0; i < 3000; i += 1) {
+    if (choosePlacement([good, fresh], needs, fraction)[0] === good) first += 1;
+  }
+  expect(first / 3000).toBeGreaterThan(0.63);
+  expect(first / 3000).toBeLessThan(0.7);
+});
+
 it('knows which network an address is in', () => {
   expect(networkOf('https://192.0.2.17:1')).toBe('192.0.2');
   expect(networkOf('https://[2001:db8:7:1::5]:1')).toBe('2001:db8:7');

@@ -57,20 +57,43 @@ export function groupsOf({ contact, terms }: Pick<FarmerRecord, 'contact' | 'ter
   return [...new Set([...networks, ...operator])];
 }
 
+/** What follows from a farmer's addresses, of which there may be very many to read for each segment. */
+interface Place {
+  readonly reachable: boolean;
+  readonly groups: readonly string[];
+}
+
+/** By record: a farmer of which something else is known has another record. */
+const places = new WeakMap<FarmerRecord, Place>();
+
+function placeOf(farmer: FarmerRecord): Place {
+  let place = places.get(farmer);
+  if (place === undefined) {
+    const reachable = farmer.contact.addresses.some(canDialTransfer);
+    place = { reachable, groups: groupsOf(farmer) };
+    places.set(farmer, place);
+  }
+  return place;
+}
+
 /** Whether a farmer's terms and standing let it take a shard at all. */
 export function canTake(farmer: FarmerRecord, needs: ShardNeeds): boolean {
-  const { terms, contact, reputation, latencyMs } = farmer;
-  return (
+  return weightOf(farmer, needs) > 0;
+}
+
+/** How much a farmer is to be preferred to others by its standing; 0 when it can't take the shard. */
+function weightOf(farmer: FarmerRecord, needs: ShardNeeds): number {
+  const { terms, reputation, latencyMs } = farmer;
+  const able =
     !terms.leaving &&
     terms.freeBytes >= needs.shardSize &&
     terms.maxShardSize >= needs.shardSize &&
     terms.maxDurationMs >= needs.durationMs &&
-    contact.addresses.some(canDialTransfer) &&
     (needs.maxStoragePrice === undefined || BigInt(terms.storagePrice) <= needs.maxStoragePrice) &&
     (needs.maxEgressPrice === undefined || BigInt(terms.egressPrice) <= needs.maxEgressPrice) &&
     (needs.canUse?.(farmer) ?? true) &&
-    placementWeight(reputation, latencyMs, needs.now, needs.reputation) > 0
-  );
+    placeOf(farmer).reachable;
+  return able ? placementWeight(reputation, latencyMs, needs.now, needs.reputation) : 0;
 }
 
 /**
@@ -91,22 +114,25 @@ export function choosePlacement(
   const holding = new Set(holders.map(({ contact }) => contact.nodeId));
   const perGroup = new Map<string, number>();
   const count = (farmer: FarmerRecord) => {
-    const groups = groupsOf(farmer);
-    const rank = Math.max(0, ...groups.map((group) => perGroup.get(group) ?? 0));
-    for (const group of groups) perGroup.set(group, (perGroup.get(group) ?? 0) + 1);
+    let rank = 0;
+    for (const group of placeOf(farmer).groups) {
+      const before = perGroup.get(group) ?? 0;
+      if (before > rank) rank = before;
+      perGroup.set(group, before + 1);
+    }
     return rank;
   };
   for (const holder of holders) count(holder);
-  const able = farmers
-    .filter((farmer) => !holding.has(farmer.contact.nodeId) && canTake(farmer, needs))
-    .map((farmer) => {
-      const { reputation, latencyMs, terms } = farmer;
-      const room = Math.min(1, terms.freeBytes / (64 * Math.max(1, needs.shardSize)));
-      const weight =
-        placementWeight(reputation, latencyMs, needs.now, needs.reputation) * (0.1 + 0.9 * room);
-      return { farmer, key: Math.log(1 - fraction()) / weight, rank: 0 };
-    })
-    .sort((a, b) => a.farmer.failures - b.farmer.failures || b.key - a.key);
+  const able: { farmer: FarmerRecord; key: number; rank: number }[] = [];
+  for (const farmer of farmers) {
+    if (holding.has(farmer.contact.nodeId)) continue;
+    const standing = weightOf(farmer, needs);
+    if (standing === 0) continue;
+    const room = Math.min(1, farmer.terms.freeBytes / (64 * Math.max(1, needs.shardSize)));
+    const weight = standing * (0.1 + 0.9 * room);
+    able.push({ farmer, key: Math.log(1 - fraction()) / weight, rank: 0 });
+  }
+  able.sort((a, b) => a.farmer.failures - b.farmer.failures || b.key - a.key);
   for (const entry of able) entry.rank = count(entry.farmer);
   return able
     .filter(({ rank }) => needs.diversity === 'prefer' || rank === 0)

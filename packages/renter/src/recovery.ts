@@ -48,7 +48,8 @@ export async function recover(core: RenterCore, signal: AbortSignal): Promise<Re
   }
   await restorer.flush();
   for (const { manifest } of root.parts) {
-    const bytes = readObject(core, manifest, 0, manifest.size, undefined, signal);
+    const all = { offset: 0, length: manifest.size, patient: true };
+    const bytes = readObject(core, manifest, all, undefined, signal);
     for await (const line of unpackLines(bytes)) await restorer.apply(line);
   }
   for (const line of root.lines) await restorer.apply(line);

@@ -251,6 +251,40 @@ describe('a renter', () => {
     });
   });
 
+  it('has the first bytes of a large segment before the rest of it is asked for', async () => {
+    const path = { bucket: 'test', name: 'large' };
+    const large = await Renter.open({
+      directory: join(directory, 'large-renter'),
+      keys: RenterKeys.fromEntropy(randomBytes(32)),
+      bootstrap: [farmers[0]!.address],
+      logger: silentLogger,
+      settings: { ...settings, segmentSize: 16 * 1024 * 1024 },
+    });
+    try {
+      const content = randomBytes(9_000_000);
+      await large.put(path, { kind: 'stream', stream: stream(content, 1_000_000) });
+      expect(await large.stat(path)).toMatchObject({ segments: 1 });
+      const steps: ShardProgress[] = [];
+      const onShard = (step: ShardProgress) => steps.push(step);
+      const segments: number[] = [];
+      const onProgress = (progress: { segments: number }) => segments.push(progress.segments);
+      const parts: Uint8Array[] = [];
+      const done = () => steps.filter(({ state }) => state === 'done');
+      for await (const part of large.get(path, { onShard, onProgress })) {
+        // So much of every shard was there, and no more.
+        const first = done()[scheme.k - 1]!;
+        if (parts.length === 0) expect(first.size).toBeLessThan(1_000_000);
+        parts.push(part);
+      }
+      expect(Buffer.concat(parts).equals(content)).toBe(true);
+      expect(done().length).toBeGreaterThanOrEqual(2 * scheme.k);
+      expect(done().at(-1)!.size).toBeGreaterThan(3_000_000);
+      expect([Math.max(...segments.slice(0, -1)), segments.at(-1)]).toEqual([0, 1]);
+    } finally {
+      await large.close();
+    }
+  });
+
   it('says what is wrong with a source', async () => {
     const from = (path: string) =>
       renter.put({ bucket: 'test', name: 's' }, { kind: 'file', path });

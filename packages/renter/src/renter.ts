@@ -342,7 +342,7 @@ export class Renter {
       const length = options.length ?? manifest.size - offset;
       checkRange(manifest, offset, length);
       const { onProgress, onShard } = options;
-      yield* readObject(this.core, manifest, offset, length, onProgress, signal, onShard);
+      yield* readObject(this.core, manifest, { offset, length }, onProgress, signal, onShard);
     } finally {
       await end();
     }

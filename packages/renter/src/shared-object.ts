@@ -97,7 +97,11 @@ export class SharedObject {
    * @throws RenterError RENTER_RANGE, RENTER_NOT_ENOUGH_SHARDS, RENTER_SHARE_ENDED,
    * RENTER_SHARE_EXPIRED, RENTER_SHARE_LIMIT, …
    */
-  async *read(options: GetOptions = {}): AsyncGenerator<Uint8Array> {
+  read(options: GetOptions = {}): AsyncGenerator<Uint8Array> {
+    return this.readRange(options, false);
+  }
+
+  private async *readRange(options: GetOptions, patient: boolean): AsyncGenerator<Uint8Array> {
     const { head } = this;
     const offset = options.offset ?? 0;
     const length = options.length ?? head.size - offset;
@@ -110,7 +114,8 @@ export class SharedObject {
       segment: (index) => this.segment(index, signal),
       moved: (index, error) => this.moved(index, error, signal),
     };
-    yield* readSegments(this.reader.core, object, { offset, length }, options.onProgress, signal);
+    const range = { offset, length, patient };
+    yield* readSegments(this.reader.core, object, range, options.onProgress, signal);
   }
 
   /**
@@ -125,7 +130,10 @@ export class SharedObject {
   ): Promise<{ resumedBytes: number }> {
     const { size, sha256, segmentBytes } = this.head;
     const read = (offset: number, length: number, onProgress?: OnProgress) =>
-      this.read({ ...options, offset, length, ...(onProgress !== undefined && { onProgress }) });
+      this.readRange(
+        { ...options, offset, length, ...(onProgress !== undefined && { onProgress }) },
+        true,
+      );
     return readContentToFile({ size, sha256, segmentBytes, read }, file, options.onProgress);
   }
 
