@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { ShardStore } from '@granary/farmer';
 import { silentLogger, systemClock } from '@granary/kad';
+import { nodeFlags } from 'granary/node-flags';
 import { putShard } from './made-up-shards.js';
 import { rate } from './shard-store-bench.js';
 
@@ -29,7 +30,7 @@ async function startFarmer(directory: string, end: NodeJS.Signals): Promise<Star
   const child = spawn(
     process.execPath,
     [
-      ...['--max-semi-space-size=2', GRANARY, 'farm', '--data', directory, '--host', '127.0.0.1'],
+      ...[...nodeFlags, GRANARY, 'farm', '--data', directory, '--host', '127.0.0.1'],
       ...['--port', '0', '--space', '1TB', '--no-dashboard', '--json', '--log-level', 'error'],
     ],
     { stdio: ['ignore', 'pipe', 'inherit'] },

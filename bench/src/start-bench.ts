@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { nodeFlags } from 'granary/node-flags';
 
 const RUNS = 20;
 const TICK_MS = 10;
@@ -52,13 +53,9 @@ export async function benchStart(report: (line: string) => void): Promise<void> 
 }
 
 function run(args: readonly string[]): void {
-  const { status, stderr } = spawnSync(
-    process.execPath,
-    ['--max-semi-space-size=2', '--heap-growing-percent=200', '--expose-gc', ...args],
-    {
-      encoding: 'utf8',
-      env: { ...process.env, GRANARY_LOG_LEVEL: 'silent' },
-    },
-  );
+  const { status, stderr } = spawnSync(process.execPath, [...nodeFlags, ...args], {
+    encoding: 'utf8',
+    env: { ...process.env, GRANARY_LOG_LEVEL: 'silent' },
+  });
   if (status !== 0) throw new Error(`${args.join(' ')} ended with ${status}: ${stderr}`);
 }

@@ -88,6 +88,7 @@ it.each([
   ['a missing value file', ['dht', 'put', '/no/file']],
   ['a missing folder for a range', ['get', 'b/full', '/no/dir/x', '--range', '0-5']],
   ['a file as the data directory', ['farm', '--data', GRANARY]],
+  ['a data directory where none can be made', ['farm', '--data', '/proc/granary']],
 ])('%s is not called a bug', async (_what, args) => {
   expect((await run(args)).stderr).not.toMatch(/this is a bug/);
 });

@@ -1,8 +1,8 @@
 import { hkdfSync } from 'node:crypto';
-import { mkdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { MetadataStore } from '@granary/bridge';
-import { systemClock, systemRandom } from '@granary/kad';
+import { makeDirectory, systemClock, systemRandom } from '@granary/kad';
 import { CliError } from './cli-error.js';
 import { type Context, loadKeys } from './context.js';
 
@@ -22,7 +22,7 @@ export async function withMetadata<T>(
   const { home, logger } = context;
   const database = options.database ?? process.env['GRANARY_BRIDGE_DATABASE'];
   const masterKey = await masterKeyOf(context, options.masterKeyFile);
-  if (database === undefined) await mkdir(join(home, 'bridge'), { recursive: true, mode: 0o700 });
+  if (database === undefined) await makeDirectory(join(home, 'bridge'));
   const metadata = await openMetadataStore({
     database: database ?? join(home, 'bridge', 'bridge.db'),
     masterKey,

@@ -1,7 +1,7 @@
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { systemClock, systemRandom } from '@granary/kad';
+import { makeDirectory, systemClock, systemRandom } from '@granary/kad';
 import { type AcmeOptions, acmeSettings } from './acme/acme-options.js';
 import { type CertificateSource, fileSource, readSource } from './certificate-source.js';
 import { CliError } from './cli-error.js';
@@ -69,7 +69,7 @@ async function selfSigned(directory: string, names: readonly string[]): Promise<
       return { key, cert };
     }
     const made = await createSelfSigned(all, systemClock, systemRandom);
-    await mkdir(directory, { recursive: true, mode: 0o700 });
+    await makeDirectory(directory);
     const part = `${file}.part`;
     await rm(part, { force: true });
     await writeFile(part, made.key + made.cert, { mode: 0o600 });

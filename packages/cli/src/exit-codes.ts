@@ -145,6 +145,7 @@ const BY_CODE: Record<string, ExitName> = {
   KAD_TOO_LARGE: 'usage',
   KAD_PORT_IN_USE: 'portInUse',
   KAD_LISTEN: 'usage',
+  KAD_DIRECTORY: 'usage',
   KAD_IDENTITY_FILE: 'noKeys',
   KAD_IDENTITY_EXISTS: 'exists',
   KAD_MINING: 'internal',

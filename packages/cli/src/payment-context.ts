@@ -1,6 +1,6 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Identity, loadIdentity, systemClock } from '@granary/kad';
+import { type Identity, loadIdentity, makeDirectory, systemClock } from '@granary/kad';
 import { LmdbRows, PaymentBook, type Settlement, ledgerSettlement } from '@granary/payments';
 import { CliError } from './cli-error.js';
 import { type Context, loadKeys } from './context.js';
@@ -42,10 +42,7 @@ export async function withBook<T>(
   const directory = data ?? join(context.home, 'store');
   const identity =
     data === undefined ? (await loadKeys(context)).identity : await farmerIdentity(data);
-  if (!(await exists(directory))) {
-    const { mkdir } = await import('node:fs/promises');
-    await mkdir(directory, { recursive: true, mode: 0o700 });
-  }
+  await makeDirectory(directory);
   const book = new PaymentBook(LmdbRows.open(join(directory, FILES[kind])), systemClock);
   const storesShards = data !== undefined && (await exists(join(data, 'contracts.lmdb')));
   const owing = storesShards ? 'renter' : 'client';

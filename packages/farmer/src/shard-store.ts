@@ -1,6 +1,6 @@
-import { chmod, mkdir, open, rename, statfs } from 'node:fs/promises';
+import { chmod, open, rename, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Clock, type Logger, messageOf } from '@granary/kad';
+import { type Clock, type Logger, makeDirectory, messageOf } from '@granary/kad';
 import { type SignedTransfer, isFree } from '@granary/payments';
 import {
   type Contract,
@@ -69,7 +69,7 @@ export class ShardStore {
   static async open(options: ShardStoreOptions): Promise<ShardStore> {
     const { directory } = options;
     try {
-      await mkdir(directory, { recursive: true, mode: 0o700 });
+      await makeDirectory(directory);
       await chmod(directory, 0o700);
       const unlock = await lockDirectory(join(directory, 'lock'));
       const files = new ShardFiles(directory);

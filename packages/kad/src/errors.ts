@@ -24,6 +24,7 @@ export type KadErrorCode =
   | 'KAD_INTERNAL'
   | 'KAD_PORT_IN_USE'
   | 'KAD_LISTEN'
+  | 'KAD_DIRECTORY'
   | 'KAD_IDENTITY_FILE'
   | 'KAD_IDENTITY_EXISTS'
   | 'KAD_MINING'

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm, stat, link } from 'node:fs/promises';
+import { open, readFile, rename, rm, stat, link } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { KadError, messageOf } from './errors.js';
 import { Identity } from './identity.js';
+import { makeDirectory } from './make-directory.js';
 
 /**
  * Write an identity to a new file of mode 0600. The file appears whole and fsynced, or not at all.
@@ -10,7 +11,7 @@ import { Identity } from './identity.js';
  * @throws KadError KAD_IDENTITY_EXISTS when the file is there; file-system errors as they are.
  */
 export async function saveIdentity(path: string, identity: Identity): Promise<void> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  await makeDirectory(dirname(path));
   const temporary = `${path}.${randomBytes(6).toString('hex')}.new`;
   const file = await open(temporary, 'wx', 0o600);
   try {

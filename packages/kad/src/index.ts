@@ -1,6 +1,7 @@
 export * from './index.browser.js';
 // What needs Node: servers, TLS, files, threads.
 export { loadIdentity, saveIdentity } from './identity-file.js';
+export { makeDirectory } from './make-directory.js';
 export {
   MAX_MINING_DIFFICULTY,
   mineIdentity,

@@ -1,6 +1,7 @@
 import { createCipheriv, createDecipheriv, randomBytes, scrypt } from 'node:crypto';
-import { mkdir, open, readFile, stat } from 'node:fs/promises';
+import { open, readFile, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { makeDirectory } from '@granary/kad';
 import { z } from 'zod';
 import { RenterError, messageOf } from './errors.js';
 import { RenterKeys } from './renter-keys.js';
@@ -75,7 +76,7 @@ export async function saveKeyFile(
       ciphertext,
     };
   }
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  await makeDirectory(dirname(path));
   const file = await open(path, 'wx', 0o600).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'EEXIST') throw error;
     throw new RenterError(

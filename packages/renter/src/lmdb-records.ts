@@ -1,5 +1,6 @@
-import { chmod, mkdir } from 'node:fs/promises';
+import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeDirectory } from '@granary/kad';
 import { type Database, type RootDatabase, open } from 'lmdb';
 import { RenterError, messageOf } from './errors.js';
 import type {
@@ -27,7 +28,7 @@ export class LmdbRecords implements RecordDatabase {
   /** @throws RenterError RENTER_STORE when the directory can't be used. */
   static async open(directory: string): Promise<LmdbRecords> {
     try {
-      await mkdir(directory, { recursive: true, mode: 0o700 });
+      await makeDirectory(directory);
       await chmod(directory, 0o700);
       const root = open<Buffer, string>({
         path: join(directory, 'renter.lmdb'),

@@ -1,7 +1,7 @@
-import { chmod, mkdir } from 'node:fs/promises';
+import { chmod } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { DatabaseSync, type StatementSyncInstance } from '@photostructure/sqlite';
-import { type Clock, type Random, messageOf } from '@granary/kad';
+import { type Clock, makeDirectory, messageOf, type Random } from '@granary/kad';
 import type { Sql } from 'sql-template-tag';
 import { backOff } from './backoff.js';
 import { DatabaseError, Overtaken } from './database-error.js';
@@ -65,7 +65,7 @@ export class SqliteDatabase implements SqlDatabase {
   static async open(parts: SqliteParts): Promise<SqliteDatabase> {
     const { file, clock, random } = parts;
     try {
-      await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+      await makeDirectory(dirname(file));
       const db = new DatabaseSync(file, { timeout: 0, enableForeignKeyConstraints: true });
       // Two that open a new file at one time are in each other's way.
       await patiently(parts, () => db.exec('PRAGMA journal_mode = WAL'));

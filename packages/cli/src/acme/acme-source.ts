@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Clock, type Logger, type Random, randomFraction } from '@granary/kad';
+import { type Clock, type Logger, makeDirectory, type Random, randomFraction } from '@granary/kad';
 import { CliError } from '../cli-error.js';
 import type { CertificateSource, KeyAndCertificate } from '../certificate-source.js';
 import { type Order, createAccountKey, orderCertificate } from './order.js';
@@ -42,7 +42,7 @@ export async function acmeSource(
 
   const order = async (signal: AbortSignal): Promise<KeyAndCertificate> => {
     logger.info({ names }, 'a certificate is being ordered');
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await makeDirectory(folder);
     const accountKey = await accountKeyIn(folder);
     const made = await orderCertificate({ ...settings, accountKey, signal });
     await writeSecret(file, made.key + made.cert);

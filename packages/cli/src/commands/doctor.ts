@@ -1,5 +1,5 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeDirectory } from '@granary/kad';
 import type { Diagnosis } from '@granary/nat';
 import type { Context } from '../context.js';
 import { CliError } from '../cli-error.js';
@@ -24,7 +24,7 @@ export async function doctor(context: Context, options: DoctorOptions): Promise<
     );
   }
   const directory = join(home, 'doctor');
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+  await makeDirectory(directory);
   const diagnosis = await diagnose({
     directory,
     host: options.host,

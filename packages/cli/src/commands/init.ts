@@ -1,5 +1,6 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeDirectory } from '@granary/kad';
 import { type Context } from '../context.js';
 import { askNewPassword, givenPassword } from '../password.js';
 
@@ -15,7 +16,7 @@ export async function init(
   const entropy = entropyFromWords(words);
   let password = await givenPassword(flags.passwordFile, process.env);
   if (options.password === true && password === undefined) password = await askNewPassword();
-  await mkdir(home, { recursive: true, mode: 0o700 });
+  await makeDirectory(home);
   await saveKeyFile(join(home, 'keys.json'), entropy, password);
   await rememberNetwork(context);
   const { nodeId } = RenterKeys.fromEntropy(entropy).identity;

@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
+import { makeDirectory } from '@granary/kad';
 import type { AppServer } from '../app/app-server.js';
 import { CliError } from '../cli-error.js';
 import type { Context } from '../context.js';
@@ -55,7 +56,7 @@ export async function network(context: Context, options: NetworkOptions): Promis
     options.dir === undefined
       ? await mkdtemp(join(tmpdir(), 'granary-network-'))
       : resolve(options.dir);
-  await mkdir(base, { recursive: true, mode: 0o700 });
+  await makeDirectory(base);
   const farmers: RunningFarmer[] = [];
   let stopping = false;
   let dashboard: DashboardServer | undefined;
@@ -190,7 +191,7 @@ async function serveApp(
 /** A renter's home that knows the network. Keys that are there already are kept. */
 async function prepareHome(home: string, bootstrap: string[]): Promise<void> {
   const { entropyFromWords, generateWords, saveKeyFile } = await import('@granary/renter');
-  await mkdir(home, { recursive: true, mode: 0o700 });
+  await makeDirectory(home);
   await saveKeyFile(join(home, 'keys.json'), entropyFromWords(generateWords())).catch(
     (error: unknown) => {
       if ((error as { code?: unknown }).code !== 'RENTER_KEYS_EXIST') throw error;

@@ -1,6 +1,7 @@
-import { access, mkdir } from 'node:fs/promises';
+import { access } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline/promises';
+import { makeDirectory } from '@granary/kad';
 import { CliError } from '../cli-error.js';
 import { type Context, withRenter } from '../context.js';
 import { givenPassword } from '../password.js';
@@ -25,7 +26,7 @@ export async function recover(
   }
   if (!haveKeys) {
     const entropy = entropyFromWords(options.words ?? (await askWords()));
-    await mkdir(home, { recursive: true, mode: 0o700 });
+    await makeDirectory(home);
     await saveKeyFile(keyFile, entropy, await givenPassword(flags.passwordFile, process.env));
     await rememberNetwork(context);
   }

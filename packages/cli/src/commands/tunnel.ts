@@ -1,5 +1,6 @@
-import { mkdir, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeDirectory } from '@granary/kad';
 import type { KademliaNode } from '@granary/kad';
 import { CliError } from '../cli-error.js';
 import type { Context } from '../context.js';
@@ -56,7 +57,7 @@ export async function tunnel(context: Context, options: TunnelCommandOptions): P
       throw new CliError('CLI_USAGE', `${address}: tunnels listen at https:// addresses`);
     }
   }
-  await mkdir(options.data, { recursive: true, mode: 0o700 });
+  await makeDirectory(options.data);
   const identityFile = join(options.data, 'identity.json');
   const exists = await stat(identityFile).then(
     () => true,
