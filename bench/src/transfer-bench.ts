@@ -94,8 +94,9 @@ export async function benchTransfers(report: (line: string) => void): Promise<vo
       (times[name] ??= []).push(await timed(work));
       (costs[name] ??= []).push((((await cpuMs()) - before) * 1e6) / SIZE);
     };
-    const path = { bucket: 'bench', name: 'object' };
     for (let round = 0; round < ROUNDS; round += 1) {
+      // A name of its own, since to replace an object is to delete one, too.
+      const path = { bucket: 'bench', name: `object-${round}` };
       await measure('plain ws, to another process', () => throughSocket(port, data, 'up'));
       await measure(PUT, () => renter.put(path, { kind: 'file', path: source }));
       await measure('plain ws, from another process', () => throughSocket(port, data, 'down'));

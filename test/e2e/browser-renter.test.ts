@@ -59,7 +59,7 @@ const MB = 1_000_000;
 /** Objects of the test: their sizes, and what their bytes are made from. */
 const FILM = [24 * MB, 1] as const;
 const NOTE = [300_000, 2] as const;
-const BIG = [40 * MB, 3] as const;
+const BIG = [64 * MB, 3] as const;
 const redundancy = { k: 3, repair: 4, success: 8, n: 8 };
 
 const hashOf = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');

@@ -52,6 +52,15 @@ export class FrameQueue {
     return true;
   }
 
+  /** The frames of bytes that wait before any other, taken out; they may be none. */
+  takeBytes(): Uint8Array[] {
+    const end = this.frames.findIndex((frame) => !(frame instanceof Uint8Array));
+    const taken = this.frames.splice(0, end < 0 ? this.frames.length : end) as Uint8Array[];
+    for (const { length } of taken) this.waitingBytes -= length;
+    this.resumeIfShort();
+    return taken;
+  }
+
   /**
    * The next frame.
    *
@@ -64,7 +73,7 @@ export class FrameQueue {
         const frame = this.frames.shift();
         if (frame !== undefined) {
           if (frame instanceof Uint8Array) this.waitingBytes -= frame.length;
-          if (this.socket.isPaused && this.waitingBytes <= HIGH_WATER / 2) this.socket.resume();
+          this.resumeIfShort();
           return frame;
         }
         if (this.failure !== undefined) throw this.failure;
@@ -79,6 +88,10 @@ export class FrameQueue {
     } finally {
       this.clock.clearTimeout(timer);
     }
+  }
+
+  private resumeIfShort(): void {
+    if (this.socket.isPaused && this.waitingBytes <= HIGH_WATER / 2) this.socket.resume();
   }
 
   private take(data: Buffer, isBinary: boolean): void {

@@ -1,3 +1,4 @@
+import { constants } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import {
@@ -55,10 +56,7 @@ export class ShardFiles {
   async openPartial(contract: string, size: number): Promise<PartialShard> {
     try {
       const path = join(this.partials, contract);
-      const file = await open(path, 'a+', 0o600).then(async (made) => {
-        await made.close();
-        return open(path, 'r+');
-      });
+      const file = await open(path, constants.O_RDWR | constants.O_CREAT, 0o600);
       return await PartialShard.resume(file, path, this.pathOf(contract), size, (target) =>
         this.place(path, target),
       );
@@ -108,7 +106,7 @@ export class ShardFiles {
     });
     try {
       const { size } = await file.stat();
-      await writeAll(file, encodeTrailer(trailer), size);
+      await writeAll(file, [encodeTrailer(trailer)], size);
       await file.datasync();
     } catch (error) {
       throw diskError(error);
@@ -193,7 +191,7 @@ export class PartialShard {
       const { size: length } = await file.stat();
       const kept = length >= size ? size : Math.floor(length / LEAF_SIZE) * LEAF_SIZE;
       const hasher = new ShardHasher();
-      const buffer = Buffer.allocUnsafe(64 * LEAF_SIZE);
+      const buffer = Buffer.allocUnsafe(Math.min(64 * LEAF_SIZE, kept));
       while (hasher.size < kept) {
         const want = Math.min(buffer.length, kept - hasher.size);
         const { bytesRead } = await file.read(buffer, 0, want, hasher.size);
@@ -215,13 +213,14 @@ export class PartialShard {
   }
 
   /** Add bytes at the end. @throws FarmerError FARMER_WRONG_BYTES, FARMER_FULL or FARMER_DISK. */
-  async append(bytes: Uint8Array): Promise<void> {
-    if (this.offset + bytes.length > this.size) {
+  async append(...parts: readonly Uint8Array[]): Promise<void> {
+    const length = parts.reduce((sum, part) => sum + part.length, 0);
+    if (this.offset + length > this.size) {
       throw new FarmerError('FARMER_WRONG_BYTES', `the shard has ${this.size} bytes, more came`);
     }
     try {
-      await writeAll(this.file, bytes, this.offset);
-      this.hasher.update(bytes);
+      await writeAll(this.file, parts, this.offset);
+      for (const part of parts) this.hasher.update(part);
     } catch (error) {
       throw diskError(error);
     }
@@ -240,7 +239,7 @@ export class PartialShard {
     }
     try {
       const tail = Buffer.concat([tree.leaves(), encodeTrailer(trailer)]);
-      await writeAll(this.file, tail, this.size);
+      await writeAll(this.file, [tail], this.size);
       await this.file.datasync();
       await this.close();
       await this.place(this.target);
@@ -272,10 +271,17 @@ export class PartialShard {
   }
 }
 
-async function writeAll(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
-  for (let at = 0; at < bytes.length;) {
-    const { bytesWritten } = await file.write(bytes, at, bytes.length - at, position + at);
-    at += bytesWritten;
+async function writeAll(
+  file: FileHandle,
+  parts: readonly Uint8Array[],
+  position: number,
+): Promise<void> {
+  let left = [...parts];
+  for (let at = position; left.length > 0;) {
+    let { bytesWritten: written } = await file.writev(left, at);
+    at += written;
+    while (left.length > 0 && written >= left[0]!.length) written -= left.shift()!.length;
+    if (written > 0) left = [left[0]!.subarray(written), ...left.slice(1)];
   }
 }
 

@@ -107,6 +107,28 @@ async function shardFiles(): Promise<string[]> {
 }
 
 describe('a shard store', () => {
+  it('takes a shard in parts of any sizes, several at a time', async () => {
+    const store = await open({ quotaBytes: 100_000_000 });
+    const parts = fc.array(fc.nat({ max: 30_000 }), { minLength: 1, maxLength: 8 });
+    await fc.assert(
+      fc.asyncProperty(fc.array(parts, { minLength: 1, maxLength: 6 }), async (groups) => {
+        now += 1;
+        const total = groups.flat().reduce((sum, size) => sum + size, 0);
+        const one = offer(randomBytes(total));
+        const part = await begin(store, one, 0);
+        for (const sizes of groups) {
+          let at = part.offset;
+          await part.append(...sizes.map((size) => one.shard.subarray(at, (at += size))));
+          expect(part.offset).toBe(at);
+        }
+        await store.commit(one.hash, one.terms, part);
+        expect((await read(store, one)).equals(one.shard)).toBe(true);
+      }),
+      { numRuns: 30 },
+    );
+    await store.close();
+  });
+
   it('keeps to a model through any order of work, restarts included', async () => {
     const step = fc.oneof(
       fc.record({ kind: fc.constant('store' as const), size: fc.nat({ max: 40_000 }) }),

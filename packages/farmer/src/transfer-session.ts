@@ -231,11 +231,14 @@ export class TransferSession {
       while (part.offset < terms.shardSize) {
         const frame = await this.frames.next(timeouts.stallMs);
         if (frame instanceof Uint8Array) {
-          if (frame.length > MAX_DATA_FRAME || frame.length === 0) {
+          // What came while the disk was busy is written in one go.
+          const bytes = [frame, ...this.frames.takeBytes()];
+          if (bytes.some(({ length }) => length > MAX_DATA_FRAME || length === 0)) {
             throw new FarmerError('FARMER_PROTOCOL', `a frame has 1 to ${MAX_DATA_FRAME} bytes`);
           }
-          await part.append(frame);
-          counters.bytesIn += frame.length;
+          const from = part.offset;
+          await part.append(...bytes);
+          counters.bytesIn += part.offset - from;
         } else if (frame.type === 'cancel') {
           throw new Cancelled();
         } else {

@@ -35,6 +35,12 @@ export interface ShardFetching {
 /** A node at each end of a range is at most this part of it. */
 const MAX_WASTE = 16;
 
+/** Up to this many bytes of each shard, asking one more at once costs little, and spares waiting for a slow one. */
+const SMALL_STRETCH = 256 * 1024;
+/** Who needs so many times as long as the quickest is slow; nobody is before so many milliseconds. */
+const SLOW_TIMES = 2;
+const SLOW_MS = 100;
+
 /** A shard, and the leave to read it where it is not our own. */
 export type ShardToFetch = ShardRecord & { readonly grant?: ReadGrant };
 
@@ -50,8 +56,9 @@ export interface ShardStretch {
 }
 
 /**
- * Fetch a stretch of any k shards of a segment: a few more than k are asked, whoever is silent gets
- * competition, whoever fails or lies is replaced, and when k are there the rest are cancelled.
+ * Fetch a stretch of any k shards of a segment: whoever is slow or silent gets competition, whoever
+ * fails or lies is replaced, and when k are there the rest are cancelled. Of short stretches a few more
+ * than k are asked from the beginning.
  *
  * @param onBytes - told of verified bytes
  * @param onMove - told of every step of every shard
@@ -77,8 +84,11 @@ export async function fetchShards(
   const enough = new AbortController();
   const stop = anySignal([signal, enough.signal]);
   const running = new Set<Promise<void>>();
+  const begun = new Map<Promise<void>, number>();
   const lastHeard = new Map<Promise<void>, number>();
-  const hedged = new Set<Promise<void>>();
+  const eager = range.length <= SMALL_STRETCH;
+  /** How long the first to give its shard took. */
+  let quickest = Infinity;
 
   const start = (shard: ShardToFetch) => {
     const { contract, hash, grant } = shard;
@@ -114,6 +124,7 @@ export async function fetchShards(
         (bytes) => {
           const from = stretch.shardOffset - range.offset;
           tell('done');
+          quickest = Math.min(quickest, clock.now() - begun.get(task)!);
           if (got.size < k) got.set(shard.index, bytes.subarray(from, from + stretch.shardLength));
           else engine.recycleShard(bytes);
           if (got.size === k) enough.abort(new Error('enough shards'));
@@ -133,23 +144,24 @@ export async function fetchShards(
         },
       )
       .finally(() => running.delete(task));
+    begun.set(task, clock.now());
     lastHeard.set(task, clock.now());
     running.add(task);
   };
 
   while (got.size < k) {
     signal.throwIfAborted();
-    // Those that have been silent too long no longer count among the ones we rely on.
+    // Those that have been silent too long no longer count among the ones we rely on, nor do the slowest.
     const now = clock.now();
-    for (const task of running) {
-      if (now - (lastHeard.get(task) ?? now) >= hedgeMs) hedged.add(task);
-      else hedged.delete(task);
-    }
-    const relied = [...running].filter((task) => !hedged.has(task)).length;
-    const wanted = k - got.size + extraReads;
+    const speaking = [...running].filter((task) => now - lastHeard.get(task)! < hedgeMs);
+    const patience = Math.max(SLOW_MS, SLOW_TIMES * quickest);
+    const left = speaking.map((task) => patience - (now - begun.get(task)!));
+    const slow = left.filter((ms) => ms <= 0).length;
+    const relied = speaking.length - (eager ? 0 : Math.min(slow, extraReads));
+    const wanted = k - got.size + (eager ? extraReads : 0);
     for (let i = relied; i < wanted && waiting.length > 0; i += 1) start(waiting.shift()!);
     if (running.size === 0) break;
-    await raceWithTimer(running, clock, hedgeMs);
+    await raceWithTimer(running, clock, Math.min(hedgeMs, ...left.filter((ms) => ms > 0)));
   }
   enough.abort(new Error('done'));
   // Cancelled transfers free their connections; nobody waits for them.

@@ -148,7 +148,7 @@ describe('segments', () => {
       expect(size % defaultSettings.chunkSize).toBe(0);
       expect(size).toBeGreaterThan(0);
       expect((size * n) / k).toBeLessThanOrEqual(
-        Math.max(32 * 2 ** 20, (defaultSettings.chunkSize * n) / k),
+        Math.max(48 * 2 ** 20, (defaultSettings.chunkSize * n) / k),
       );
     }
   });

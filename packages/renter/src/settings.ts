@@ -27,7 +27,7 @@ export interface RenterSettings {
   readonly stallTimeoutMs: number;
   /** A read that got nothing from a farmer for this long asks another one besides. */
   readonly hedgeMs: number;
-  /** Requests that a read starts beyond the k it needs. */
+  /** Requests that a read starts beyond the k it needs: at once when it is short, else when some of those are slow. */
   readonly extraReads: number;
   /** How long an upload waits for its slowest farmers once `success` shards are safe, at least. */
   readonly tailMs: number;
@@ -94,7 +94,7 @@ export const proxiedSettings: Partial<RenterSettings> = {
 };
 
 /** The most bytes that all shards of one segment may take together (decision 35). */
-const MAX_CODED_SEGMENT = 32 * 1024 * 1024;
+const MAX_CODED_SEGMENT = 48 * 1024 * 1024;
 
 /** Ciphertext bytes of a full segment under a scheme: bounded, and in whole chunks. */
 export function segmentSizeFor(

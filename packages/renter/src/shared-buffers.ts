@@ -1,5 +1,13 @@
 const SMALLEST = 128 * 1024;
 
+/** What is kept serves for arrays down to this part of it, as of the last segment of an object. */
+const LEAST_USE = 1 / 4;
+
+type CollectGarbage = (options: { type: 'major'; execution: 'async' }) => Promise<void>;
+
+/** New shared memory after which all garbage is collected. */
+const COLLECT_EVERY = 64 * 1024 * 1024;
+
 /** The size of the memory behind an array: one of four to every power of two, so that others fit it, too. */
 function classOf(size: number): number {
   const step = 2 ** Math.max(0, Math.floor(Math.log2(size)) - 2);
@@ -14,9 +22,18 @@ function classOf(size: number): number {
 export class SharedBuffers {
   private readonly shelves = new Map<number, SharedArrayBuffer[]>();
   private kept = 0;
+  /** Bytes that were made, or let go, since garbage was collected. */
+  private pressure = 0;
 
-  /** @param limit - bytes kept at most */
-  constructor(private readonly limit: number) {}
+  /**
+   * @param limit - bytes kept at most
+   * @param collect - collects all garbage; by default what `--expose-gc` gives, if it does
+   */
+  constructor(
+    private readonly limit: number,
+    private readonly collect: CollectGarbage | undefined = (globalThis as { gc?: CollectGarbage })
+      .gc,
+  ) {}
 
   /** Bytes kept for later. */
   get size(): number {
@@ -32,13 +49,21 @@ export class SharedBuffers {
   take(size: number): Uint8Array {
     if (!SharedBuffers.shares(size)) return new Uint8Array(size);
     const room = classOf(size);
-    const buffer = this.shelves.get(room)?.pop();
+    const buffer = this.keptFor(room);
     if (buffer === undefined) {
-      press(room);
+      this.press(room);
       return new Uint8Array(new SharedArrayBuffer(room), 0, size);
     }
-    this.kept -= room;
+    this.kept -= buffer.byteLength;
     return new Uint8Array(buffer, 0, size);
+  }
+
+  /** The smallest that is kept and fits. */
+  private keptFor(room: number): SharedArrayBuffer | undefined {
+    const fitting = [...this.shelves]
+      .filter(([kept, shelf]) => shelf.length > 0 && kept >= room && kept * LEAST_USE <= room)
+      .map(([kept]) => kept);
+    return fitting.length > 0 ? this.shelves.get(Math.min(...fitting))!.pop() : undefined;
   }
 
   /**
@@ -58,16 +83,23 @@ export class SharedBuffers {
   /** Keep nothing. */
   clear(): void {
     this.shelves.clear();
-    press(this.kept);
+    this.press(this.kept);
     this.kept = 0;
   }
-}
 
-/**
- * Have garbage collected as if this much memory had been taken from the heap's allowance. V8 does not count shared
- * memory, and would see no reason to collect what is not needed any more; it counts ordinary buffers, which cost
- * nothing as long as nobody writes to them.
- */
-function press(bytes: number): void {
-  if (bytes > 0) new ArrayBuffer(bytes);
+  /**
+   * Have garbage collected now and then, since V8 does not count shared memory, and would see no reason to collect
+   * what is not needed any more. Where it can't be told to, it is made to count ordinary buffers of the same
+   * size instead.
+   */
+  private press(bytes: number): void {
+    if (this.collect === undefined) {
+      if (bytes > 0) new ArrayBuffer(bytes);
+      return;
+    }
+    this.pressure += bytes;
+    if (this.pressure < COLLECT_EVERY) return;
+    this.pressure = 0;
+    void this.collect({ type: 'major', execution: 'async' });
+  }
 }
