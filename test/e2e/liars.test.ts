@@ -51,7 +51,8 @@ it('reads the truth when all but k farmers lie, each in its own way', async () =
   const cutting = await behindProxy();
   const stalling = await behindProxy();
   const source = join(network.directory, 'source.bin');
-  const content = await realFile(source, 30_000_000);
+  // Four segments, of which three are as long as each other.
+  const content = await realFile(source, 60_000_000);
   await granaryJson(['put', source, 'lies/file', '--scheme', '3/4/8/8'], network.home);
   const before = await granaryJson<{ fewestShards: number }>(['stat', 'lies/file'], network.home);
   expect(before.fewestShards).toBe(8);
