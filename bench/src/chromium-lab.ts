@@ -10,14 +10,14 @@ const PAGE = new URL('../browser-page', import.meta.url).pathname;
 /** The browser of the system. */
 export const CHROMIUM = '/usr/bin/chromium';
 
-/** Build the page that is measured. @returns its folder */
-export async function buildPage(directory: string): Promise<string> {
+/** Build the page that is measured, by default that of a renter. @returns its folder */
+export async function buildPage(directory: string, root = PAGE): Promise<string> {
   const outDir = join(directory, 'page');
   await build({
     configFile: false,
-    root: PAGE,
+    root,
     logLevel: 'warn',
-    build: { outDir, target: 'es2023' },
+    build: { outDir, emptyOutDir: true, target: 'es2023' },
   });
   return outDir;
 }

@@ -1,9 +1,25 @@
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { performance } from 'node:perf_hooks';
-import { createCodec } from '@granary/erasure';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { chromium } from 'playwright-core';
+import { CHROMIUM, buildPage } from './chromium-lab.js';
+import {
+  type Coder,
+  SHARD,
+  type Subspace,
+  compareCoders,
+  granaryCoder,
+  subspaceCoder,
+} from './erasure-coders.js';
+import { serveFiles } from './page-files.js';
 
 const require = createRequire(import.meta.url);
+const PAGE = new URL('../erasure-page', import.meta.url).pathname;
+const THREAD = new URL('./erasure-thread.js', import.meta.url);
 const CODES = [
   [4, 4],
   [10, 4],
@@ -11,55 +27,21 @@ const CODES = [
   [20, 20],
   [29, 51],
 ] as const;
-const SHARD = 64 * 1024;
 const ROUNDS = 5;
-const ROUND_MS = 150;
+/** How long threads encode beside each other, in milliseconds. */
+const THREADS_MS = 1_000;
 
-/** A coder under test: encodes, and rebuilds as many data shards as it can lose, once for a call. */
-interface Coder {
-  readonly name: string;
-  encode(): void | Promise<void>;
-  reconstruct(): void | Promise<void>;
+/** What main.js of the page offers. */
+interface Erasing {
+  compare(k: number, m: number, rounds: number): ReturnType<typeof compareCoders>;
 }
+declare const erasing: Erasing;
 
-async function ours(k: number, m: number, implementation: 'wasm-simd' | 'scalar'): Promise<Coder> {
-  const codec = await createCodec({ k, n: k + m, implementation });
-  const data = Array.from({ length: k }, () => new Uint8Array(randomBytes(SHARD)));
-  const parity = codec.encode(data);
-  const lost = Math.min(k, m);
-  const left = new Map<number, Uint8Array>();
-  for (let i = lost; i < k; i += 1) left.set(i, data[i]!);
-  for (let i = 0; i < lost; i += 1) left.set(k + i, parity[i]!);
-  return {
-    name: `granary ${implementation}`,
-    encode: () => void codec.encode(data, parity),
-    reconstruct: () => void codec.reconstructData(left),
-  };
-}
-
-/** `@subspace/reed-solomon-erasure.wasm`: Rust compiled to WebAssembly, without SIMD. */
 async function subspace(k: number, m: number): Promise<Coder> {
   const { ReedSolomonErasure } = require('@subspace/reed-solomon-erasure.wasm') as {
-    ReedSolomonErasure: {
-      fromCurrentDirectory(): Promise<{
-        encode(shards: Uint8Array, k: number, m: number): number;
-        reconstruct(shards: Uint8Array, k: number, m: number, there: boolean[]): number;
-      }>;
-    };
+    ReedSolomonErasure: { fromCurrentDirectory(): Promise<Subspace> };
   };
-  const coder = await ReedSolomonErasure.fromCurrentDirectory();
-  const shards = new Uint8Array(randomBytes((k + m) * SHARD));
-  const lost = Math.min(k, m);
-  const there = Array.from({ length: k + m }, (_, i) => i >= lost && i < k + lost);
-  const check = (code: number) => {
-    if (code !== 0) throw new Error(`code ${code}`);
-  };
-  check(coder.encode(shards, k, m));
-  return {
-    name: '@subspace/reed-solomon-erasure.wasm',
-    encode: () => check(coder.encode(shards, k, m)),
-    reconstruct: () => check(coder.reconstruct(shards, k, m, there)),
-  };
+  return subspaceCoder(await ReedSolomonErasure.fromCurrentDirectory(), k, m);
 }
 
 /** `@ronomon/reed-solomon`: a native addon. */
@@ -96,18 +78,19 @@ function ronomon(k: number, m: number): Coder {
   };
 }
 
-async function rateOf(work: () => void | Promise<void>, bytes: number): Promise<number> {
-  let calls = 0;
-  const begun = performance.now();
-  while (performance.now() - begun < ROUND_MS) {
-    await work();
-    calls += 1;
+/** Speeds of some coders, and ours by each. */
+function reportSpeeds(
+  report: (line: string) => void,
+  speeds: Awaited<ReturnType<typeof compareCoders>>,
+): void {
+  const ours = speeds.find(({ name }) => name === 'granary wasm-simd')!;
+  for (const { name, encode, reconstruct } of speeds) {
+    const times = `ours is ${(ours.encode / encode).toFixed(2)} and ${(ours.reconstruct / reconstruct).toFixed(2)} times it`;
+    report(
+      `    ${name.padEnd(38)} encode ${encode.toFixed(0).padStart(6)}  reconstruct ${reconstruct.toFixed(0).padStart(6)}  ${times}`,
+    );
   }
-  return (calls * bytes) / 1000 / (performance.now() - begun);
 }
-
-const median = (values: number[]) =>
-  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
 
 /** Encode and reconstruct, MB of data shards a second on one core, against named peers in turn. */
 export async function benchErasure(report: (line: string) => void): Promise<void> {
@@ -117,8 +100,8 @@ export async function benchErasure(report: (line: string) => void): Promise<void
   for (const [k, m] of CODES) {
     const coders: Coder[] = [];
     const makers = [
-      () => ours(k, m, 'wasm-simd'),
-      () => ours(k, m, 'scalar'),
+      () => granaryCoder(k, m, 'wasm-simd'),
+      () => granaryCoder(k, m, 'scalar'),
       () => subspace(k, m),
       () => Promise.resolve().then(() => ronomon(k, m)),
     ];
@@ -131,24 +114,67 @@ export async function benchErasure(report: (line: string) => void): Promise<void
         absent.push(`    not here: ${error instanceof Error ? error.message : String(error)}`);
       }
     }
-    const rates = new Map(
-      coders.map(({ name }) => [name, { encode: [] as number[], reconstruct: [] as number[] }]),
-    );
-    for (let round = 0; round < ROUNDS; round += 1) {
-      for (const coder of coders) {
-        const mine = rates.get(coder.name)!;
-        mine.encode.push(await rateOf(() => coder.encode(), k * SHARD));
-        mine.reconstruct.push(await rateOf(() => coder.reconstruct(), k * SHARD));
-      }
-    }
-    const base = rates.get('granary wasm-simd')!;
-    for (const [name, { encode, reconstruct }] of rates) {
-      const [e, r] = [median(encode), median(reconstruct)];
-      const times = `ours is ${(median(base.encode) / e).toFixed(2)} and ${(median(base.reconstruct) / r).toFixed(2)} times it`;
-      report(
-        `    ${name.padEnd(38)} encode ${e.toFixed(0).padStart(6)}  reconstruct ${r.toFixed(0).padStart(6)}  ${times}`,
+    reportSpeeds(report, await compareCoders(coders, k, ROUNDS));
+    for (const line of absent) report(line);
+  }
+  await benchThreads(report);
+  await benchInChromium(report);
+}
+
+/** Threads that encode at the same time, by their number. */
+async function benchThreads(report: (line: string) => void): Promise<void> {
+  const [k, m] = [10, 10];
+  report(`\n  ${k}+${m}, encoded by threads at the same time; MB of data a second together`);
+  let alone: number | undefined;
+  for (let count = 1; count <= availableParallelism(); count *= 2) {
+    const threads = Array.from({ length: count }, () => new Worker(THREAD));
+    const encode = (ms: number) =>
+      Promise.all(
+        threads.map(
+          (thread) =>
+            new Promise<number>((resolve, reject) => {
+              thread.once('message', resolve).once('error', reject);
+              thread.postMessage({ k, m, ms });
+            }),
+        ),
       );
+    // Once to be compiled.
+    await encode(THREADS_MS / 4);
+    const together = (await encode(THREADS_MS)).reduce((sum, rate) => sum + rate, 0);
+    await Promise.all(threads.map((thread) => thread.terminate()));
+    alone ??= together;
+    report(
+      `    ${count} ${count === 1 ? 'thread ' : 'threads'} ${together.toFixed(0).padStart(6)}  ${(together / alone).toFixed(2)} times one`,
+    );
+  }
+}
+
+/** The same codes in a page. */
+async function benchInChromium(report: (line: string) => void): Promise<void> {
+  if (!existsSync(CHROMIUM)) return report(`  Chromium: left out, ${CHROMIUM} is not installed`);
+  const directory = await mkdtemp(join(tmpdir(), 'granary-bench-erasure-'));
+  const cleanups: (() => unknown)[] = [() => rm(directory, { recursive: true, force: true })];
+  try {
+    const { url, close } = await serveFiles(await buildPage(directory, PAGE));
+    cleanups.push(close);
+    const browser = await chromium.launch({
+      executablePath: CHROMIUM,
+      args: ['--no-sandbox', '--disable-gpu'],
+    });
+    cleanups.push(() => browser.close());
+    report(`\n  in Chromium ${browser.version()}`);
+    const page = await browser.newPage();
+    await page.goto(url);
+    await page.waitForFunction(() => 'erasing' in globalThis);
+    for (const [k, m] of CODES) {
+      report(`  ${k}+${m}`);
+      const speeds = await page.evaluate(
+        ([data, parity, rounds]) => erasing.compare(data, parity, rounds),
+        [k, m, ROUNDS] as const,
+      );
+      reportSpeeds(report, speeds);
     }
-    absent.forEach(report);
+  } finally {
+    for (const cleanup of cleanups.reverse()) await cleanup();
   }
 }

@@ -63,6 +63,13 @@ describe.each(implementations)('%s', (implementation) => {
         const some = new Map(kept.map((index) => [index, all[index]!]));
         expect(codec.reconstructAll(some)).toEqual(all);
         expect(codec.reconstructData(some)).toEqual(data);
+        // Into arrays that are there, whatever is in them; the others are new ones.
+        const room = new Map(
+          data.flatMap((_, i) => (i % 2 === 0 ? [[i, bytesOf(`old${i}`, length)] as const] : [])),
+        );
+        const made = codec.reconstructData(some, room);
+        expect(made).toEqual(data);
+        for (const [i, array] of room) if (!some.has(i)) expect(made[i]).toBe(array);
         const wanted = [0, n - 1];
         expect(codec.reconstruct(some, wanted)).toEqual(
           new Map(wanted.map((index) => [index, all[index]!])),
@@ -120,6 +127,8 @@ describe.each(implementations)('%s', (implementation) => {
     expect(() => codec.encode([a])).toThrow(/2 data shards/);
     expect(() => codec.reconstruct(new Map([[3, a]]), [0])).toThrow(/no shard 3/);
     expect(() => codec.reconstruct(new Map([[0, a]]), [1])).toThrow(/2 shards are needed/);
+    const two = new Map([1, 2].map((index) => [index, a]));
+    expect(() => codec.reconstruct(two, [0], new Map([[0, b]]))).toThrow(/differ in length/);
   });
 });
 

@@ -22,13 +22,14 @@ export interface Codec {
   /**
    * Rebuild the shards named in `wanted`. A wanted shard that is present is handed back as it is.
    *
-   * @throws ErasureError ERASURE_TOO_FEW_SHARDS with fewer than k present.
+   * @param out - arrays to rebuild shards into instead of new ones, by index; none may be of `shards`
+   * @throws ErasureError ERASURE_TOO_FEW_SHARDS with fewer than k present; ERASURE_SHARD_SIZE.
    */
-  reconstruct(shards: ShardMap, wanted: readonly number[]): Map<number, Uint8Array>;
+  reconstruct(shards: ShardMap, wanted: readonly number[], out?: ShardMap): Map<number, Uint8Array>;
   /** All n shards from any k. */
   reconstructAll(shards: ShardMap): Uint8Array[];
-  /** The k data shards from any k. */
-  reconstructData(shards: ShardMap): Uint8Array[];
+  /** The k data shards from any k. See {@link Codec.reconstruct}. */
+  reconstructData(shards: ShardMap, out?: ShardMap): Uint8Array[];
   /**
    * Whether the shards, at least k + 1 of them, are all of one code word. Fewer can't be checked
    * against each other.
@@ -97,7 +98,11 @@ class ReedSolomon implements Codec {
     this.kernel.codeStripes(this.parity, data, offset, cell, stripes, outputs, outOffset);
   }
 
-  reconstruct(shards: ShardMap, wanted: readonly number[]): Map<number, Uint8Array> {
+  reconstruct(
+    shards: ShardMap,
+    wanted: readonly number[],
+    out?: ShardMap,
+  ): Map<number, Uint8Array> {
     for (const index of [...shards.keys(), ...wanted]) this.checkIndex(index);
     sameLength([...shards.values()]);
     const result = new Map<number, Uint8Array>();
@@ -105,7 +110,8 @@ class ReedSolomon implements Codec {
     if (missing.length > 0) {
       const from = this.chooseFrom(shards);
       const inputs = from.map((index) => shards.get(index)!);
-      const outputs = missing.map(() => new Uint8Array(inputs[0]!.length));
+      const outputs = missing.map((index) => out?.get(index) ?? new Uint8Array(inputs[0]!.length));
+      sameLength([inputs[0]!, ...outputs]);
       this.kernel.code(this.plan(from, missing), inputs, outputs);
       missing.forEach((index, i) => result.set(index, outputs[i]!));
     }
@@ -120,8 +126,8 @@ class ReedSolomon implements Codec {
     return this.range(shards, this.n);
   }
 
-  reconstructData(shards: ShardMap): Uint8Array[] {
-    return this.range(shards, this.k);
+  reconstructData(shards: ShardMap, out?: ShardMap): Uint8Array[] {
+    return this.range(shards, this.k, out);
   }
 
   verify(shards: ShardMap): boolean {
@@ -139,9 +145,9 @@ class ReedSolomon implements Codec {
     return others.every((index) => equal(rebuilt.get(index)!, shards.get(index)!));
   }
 
-  private range(shards: ShardMap, count: number): Uint8Array[] {
+  private range(shards: ShardMap, count: number, out?: ShardMap): Uint8Array[] {
     const wanted = Array.from({ length: count }, (_, i) => i);
-    const rebuilt = this.reconstruct(shards, wanted);
+    const rebuilt = this.reconstruct(shards, wanted, out);
     return wanted.map((index) => rebuilt.get(index)!);
   }
 
