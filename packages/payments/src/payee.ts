@@ -195,7 +195,7 @@ export class Payee {
    * @throws PaymentError PAYMENT_UNPAID.
    */
   checkUpload(terms: ContractTerms): void {
-    if (terms.storagePrice === '0' && terms.egressPrice === '0') return;
+    if (isFree(terms)) return;
     const day = Math.min(24 * 3600 * 1000, terms.end - terms.begin);
     const next = storageCharge(BigInt(terms.storagePrice), terms.shardSize, day);
     this.check(terms.renter, terms.currency, next);

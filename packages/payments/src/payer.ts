@@ -32,6 +32,7 @@ import { owed } from './account.js';
 import { type Channel, promisedIn } from './channel.js';
 import { payable } from './credit.js';
 import { PaymentError } from './errors.js';
+import { isFree } from './free-terms.js';
 import type { BookStep, PaymentBook } from './payment-book.js';
 import type { ChannelParties, Settlement } from './settlement.js';
 import { StepQueue } from './step-queue.js';
@@ -121,7 +122,7 @@ export class Payer {
     egressPrice: string;
     payment: PaymentTerms;
   }): boolean {
-    if (terms.storagePrice === '0' && terms.egressPrice === '0') return true;
+    if (isFree(terms)) return true;
     return this.parts.settlementFor(terms.currency, terms.payment) !== undefined;
   }
 

@@ -1,6 +1,6 @@
 import { type Logger, messageOf } from '@granary/kad';
 import type { Contract, PaymentTerms, Receipt, ReceiptBody, Renewal } from '@granary/protocol';
-import { type Account, type Payer, type PaymentResult, owed } from '@granary/payments';
+import { type Account, type Payer, type PaymentResult, isFree, owed } from '@granary/payments';
 import type { TransferMeter } from './farmer-connection.js';
 import type { FarmerDirectory } from './farmer-directory.js';
 import type { FarmerRecord } from './records.js';
@@ -53,7 +53,7 @@ export class RenterPayments implements TransferMeter {
 
   /** Whether a farmer can be used: it is for free, or this renter can pay it and has the money. */
   canUse({ terms }: FarmerRecord): boolean {
-    if (terms.storagePrice === '0' && terms.egressPrice === '0') return true;
+    if (isFree(terms)) return true;
     return this.payer.canPay(terms) && this.payer.budgetLeft(terms.currency) !== 0n;
   }
 
