@@ -10,6 +10,7 @@ import { type Browser, type Page, chromium } from 'playwright-core';
 import { silentLogger } from '@granary/kad';
 import { Renter, RenterKeys } from '@granary/renter';
 import { CHROMIUM, browserProcesses, buildPage, startNetwork } from './chromium-lab.js';
+import { median } from './median.js';
 import { serveFiles } from './page-files.js';
 
 const SIZE = Number(process.env['BENCH_BYTES'] ?? 128 * 1024 * 1024);
@@ -25,9 +26,6 @@ interface Measured {
   close(): Promise<void>;
 }
 declare const measured: Measured;
-
-const median = (values: number[]) =>
-  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
 
 /** Memory of the browser's processes, in MB: what is theirs alone, and their share of the rest. */
 async function memoryOf(): Promise<number> {

@@ -1,4 +1,5 @@
 import { createCodec } from '@granary/erasure';
+import { median } from './median.js';
 
 /** Bytes of each shard that is coded. */
 export const SHARD = 64 * 1024;
@@ -96,8 +97,4 @@ export async function compareCoders(
     encode: median(rates[i]!.encode),
     reconstruct: median(rates[i]!.reconstruct),
   }));
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
 }

@@ -11,6 +11,7 @@ import { createInterface } from 'node:readline';
 import { connect as connectTls } from 'node:tls';
 import { type Dialer, directDialer, silentLogger } from '@granary/kad';
 import { Renter, RenterKeys } from '@granary/renter';
+import { median } from './median.js';
 
 const GRANARY = new URL('../../packages/cli/bin/granary.mjs', import.meta.url).pathname;
 const FILE_SERVER = new URL('./file-server.js', import.meta.url).pathname;
@@ -21,8 +22,6 @@ const LENGTHS = [1, 1024, 4096, 16_384, 65_536, 262_144, MIB, 8 * MIB];
 /** Until what was cancelled has stopped coming in. */
 const SETTLE_MS = 200;
 
-const median = (values: readonly number[]) =>
-  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
 const sizeName = (size: number) =>
   size >= MIB ? `${size / MIB} MiB` : size >= 1024 ? `${size / 1024} KiB` : `${size} B`;
 

@@ -10,6 +10,7 @@ import { LmdbRows, Payee, PaymentBook, ledgerSettlement } from '@granary/payment
 import { LEDGER_DOMAIN, checkVoucher, payRequest, signVoucher, toHex } from '@granary/protocol';
 import { Renter, RenterKeys } from '@granary/renter';
 import { childCpuMs } from './child-cpu.js';
+import { median } from './median.js';
 
 const GRANARY = new URL('../../packages/cli/bin/granary.mjs', import.meta.url).pathname;
 const SIZE = 128 * 1024 * 1024;
@@ -18,8 +19,6 @@ const ROUNDS = 9;
 const WARM_UP = 4;
 /** The object is read so often in a round. */
 const READS = 2;
-const median = (values: number[]) =>
-  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
 const rate = (count: number, ms: number) => `${Math.round((count * 1000) / ms)} a second`;
 
 /** A network of farmers that ask for these prices, and a renter that pays them. */

@@ -8,14 +8,12 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { silentLogger } from '@granary/kad';
 import { Renter, RenterKeys } from '@granary/renter';
+import { median } from './median.js';
 
 const GRANARY = new URL('../../packages/cli/bin/granary.mjs', import.meta.url).pathname;
 const PEERS = fileURLToPath(new URL('../transfer-peers/', import.meta.url));
 const MIB = 1024 * 1024;
 const ROUNDS = 3;
-
-const median = (values: readonly number[]) =>
-  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
 
 /** A process that takes a line of JSON and answers with one. */
 class Peer {

@@ -10,6 +10,7 @@ import { silentLogger } from '@granary/kad';
 import { Renter, RenterKeys, defaultSettings } from '@granary/renter';
 import { childCpuMs } from './child-cpu.js';
 import { measureLimits } from './limits-bench.js';
+import { median } from './median.js';
 
 const GRANARY = new URL('../../packages/cli/bin/granary.mjs', import.meta.url).pathname;
 const WS_PEER = new URL('./ws-peer.js', import.meta.url).pathname;
@@ -18,8 +19,6 @@ const ROUNDS = 5;
 const PUT = 'put, 4/6/10/12 on 12 farmers';
 const GET = 'get';
 
-const median = (values: number[]) =>
-  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
 const rate = (bytes: number, ms: number) => `${(bytes / 1000 / ms).toFixed(0)} MB/s`;
 
 async function timed(work: () => Promise<unknown>): Promise<number> {
