@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { Identity, silentLogger } from '@granary/kad';
 import {
+  PAY_METHOD,
   type TunnelBill,
   countersignTunnelReceipt,
   signTunnelBill,
@@ -177,6 +178,63 @@ describe('a tunnel for money', () => {
     expect(pair.sums()).toEqual({ promised: 15_000n, held: 15_000n, claimed: 15_000n });
     expect(refused(S1, 35 * MB)).toBe(false);
     expect(refused(S1, 35 * MB, 1)).toBe(true);
+  });
+
+  it('gets a voucher that was lost in a crash, also when it is there again only later', async () => {
+    await start();
+    await meter(S1, 4 * MB);
+    pair.onCall = (method, when) => {
+      if (method === PAY_METHOD && when === 'before') throw new Error('the client is killed');
+    };
+    await expect(pair.settle()).rejects.toThrow('killed');
+    expect(pair.sums()).toMatchObject({ promised: 4_000n, held: 0n });
+    // Both start again, and the tunnel takes longer.
+    let tries = 0;
+    let there = false;
+    pair.onCall = () => {
+      tries += 1;
+      if (!there) throw new Error('no node there');
+    };
+    const timers: { run: () => void; ms: number }[] = [];
+    pair.clock.setTimeout = (run, ms) => timers.push({ run, ms });
+    pair.clock.clearTimeout = () => undefined;
+    await spending.close();
+    open();
+    spending.start();
+    expect(timers.shift()?.ms).toBe(600_000);
+    for (let i = 0; i < 6; i += 1) {
+      await expect.poll(() => timers.length).toBe(1);
+      const { run, ms } = timers.shift()!;
+      expect([tries, ms]).toEqual([i + 1, 10_000 * 2 ** i]);
+      there = i === 5;
+      run();
+    }
+    await expect.poll(() => pair.sums().held).toBe(4_000n);
+    expect(timers).toEqual([]);
+  });
+
+  it('is given up until the next start when it is not there for long', async () => {
+    await start();
+    await meter(S1, 4 * MB);
+    let tries = 0;
+    pair.onCall = () => {
+      tries += 1;
+      throw new Error('no node there');
+    };
+    const timers: (() => void)[] = [];
+    pair.clock.setTimeout = (run) => timers.push(run);
+    pair.clock.clearTimeout = () => undefined;
+    await spending.close();
+    open();
+    spending.start();
+    timers.shift();
+    for (let i = 0; i < 6; i += 1) {
+      await expect.poll(() => timers.length).toBe(1);
+      timers.shift()!();
+    }
+    await expect.poll(() => tries).toBe(7);
+    await spending.close();
+    expect(timers).toEqual([]);
   });
 
   it('takes a client that signs for less at its word, and gives credit for the rest', async () => {

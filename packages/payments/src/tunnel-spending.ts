@@ -53,6 +53,8 @@ const PAY_MS = 600_000;
 /** A payment that failed is tried again after this, and a tunnel is paid no more often when it asks. */
 const RETRY_MS = 10_000;
 const ASKED_MS = 1_000;
+/** A tunnel that was not used in this run is tried so often again, each time after twice as long: 10 min. */
+const MAX_RETRIES = 6;
 
 /**
  * How the client of tunnels pays: it signs for what it has counted itself, and pays as it is owed. Fits the
@@ -63,6 +65,8 @@ export class TunnelSpending {
   private readonly signed = new Set<string>();
   private readonly terms = new Map<string, PaymentTerms>();
   private readonly retries = new Map<string, unknown>();
+  /** How often in turn each of those was not paid that were not used in this run. */
+  private readonly failures = new Map<string, number>();
   private readonly paying = new Set<string>();
   private readonly asked = new Map<string, number>();
   private readonly writing = new Set<Promise<unknown>>();
@@ -234,6 +238,7 @@ export class TunnelSpending {
     try {
       const terms = this.terms.get(tunnel) ?? payment;
       const { paid, disputed } = await payer.settle(party, currency, terms, signal);
+      this.failures.delete(tunnel);
       if (paid > 0n) logger.info({ tunnel, paid: String(paid), currency }, 'paid a tunnel');
       if (disputed > 0n) {
         logger.warn({ tunnel, disputed: String(disputed), currency }, 'a tunnel claims too much');
@@ -248,14 +253,20 @@ export class TunnelSpending {
   }
 
   private retry(tunnel: string): void {
-    // One that was not used in this run may be gone for ever.
-    if (!this.terms.has(tunnel)) return;
     if (this.retries.has(tunnel) || this.closing.signal.aborted) return;
+    let delay = RETRY_MS;
+    if (!this.terms.has(tunnel)) {
+      // It may be gone for ever, or have been killed together with this node.
+      const failures = this.failures.get(tunnel) ?? 0;
+      if (failures === MAX_RETRIES) return;
+      this.failures.set(tunnel, failures + 1);
+      delay *= 2 ** failures;
+    }
     const again = () => {
       this.retries.delete(tunnel);
       this.pay(tunnel);
     };
-    this.retries.set(tunnel, this.parts.clock.setTimeout(again, RETRY_MS));
+    this.retries.set(tunnel, this.parts.clock.setTimeout(again, delay));
   }
 
   private write(work: () => Promise<unknown>): void {
