@@ -15,6 +15,7 @@ import {
   granaryCoder,
   subspaceCoder,
 } from './erasure-coders.js';
+import { median } from './median.js';
 import { serveFiles } from './page-files.js';
 
 const require = createRequire(import.meta.url);
@@ -121,31 +122,43 @@ export async function benchErasure(report: (line: string) => void): Promise<void
   await benchInChromium(report);
 }
 
-/** Threads that encode at the same time, by their number. */
+/** Threads that encode at the same time, by their number; the numbers take turns. */
 async function benchThreads(report: (line: string) => void): Promise<void> {
   const [k, m] = [10, 10];
-  report(`\n  ${k}+${m}, encoded by threads at the same time; MB of data a second together`);
-  let alone: number | undefined;
-  for (let count = 1; count <= availableParallelism(); count *= 2) {
-    const threads = Array.from({ length: count }, () => new Worker(THREAD));
-    const encode = (ms: number) =>
-      Promise.all(
-        threads.map(
-          (thread) =>
-            new Promise<number>((resolve, reject) => {
-              thread.once('message', resolve).once('error', reject);
-              thread.postMessage({ k, m, ms });
-            }),
-        ),
-      );
-    // Once to be compiled.
-    await encode(THREADS_MS / 4);
-    const together = (await encode(THREADS_MS)).reduce((sum, rate) => sum + rate, 0);
-    await Promise.all(threads.map((thread) => thread.terminate()));
-    alone ??= together;
-    report(
-      `    ${count} ${count === 1 ? 'thread ' : 'threads'} ${together.toFixed(0).padStart(6)}  ${(together / alone).toFixed(2)} times one`,
+  report(
+    `\n  ${k}+${m}, encoded by threads at the same time; MB of data a second together; median of ${ROUNDS} interleaved rounds`,
+  );
+  const counts: number[] = [];
+  for (let count = 1; count <= availableParallelism(); count *= 2) counts.push(count);
+  const threads = Array.from({ length: counts.at(-1)! }, () => new Worker(THREAD));
+  const encode = async (count: number, ms: number) => {
+    const rates = threads.slice(0, count).map(
+      (thread) =>
+        new Promise<number>((resolve, reject) => {
+          thread.once('message', resolve).once('error', reject);
+          thread.postMessage({ k, m, ms });
+        }),
     );
+    return (await Promise.all(rates)).reduce((sum, rate) => sum + rate, 0);
+  };
+  try {
+    // Once to be compiled.
+    await encode(threads.length, THREADS_MS / 4);
+    const rounds: number[][] = [];
+    for (let round = 0; round < ROUNDS; round += 1) {
+      const together: number[] = [];
+      for (const count of counts) together.push(await encode(count, THREADS_MS));
+      rounds.push(together);
+    }
+    for (const [i, count] of counts.entries()) {
+      const rate = median(rounds.map((together) => together[i]!));
+      const times = median(rounds.map((together) => together[i]! / together[0]!));
+      report(
+        `    ${count} ${count === 1 ? 'thread ' : 'threads'} ${rate.toFixed(0).padStart(6)}  ${times.toFixed(2)} times one`,
+      );
+    }
+  } finally {
+    await Promise.all(threads.map((thread) => thread.terminate()));
   }
 }
 

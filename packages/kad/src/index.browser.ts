@@ -5,6 +5,7 @@ export { systemClock, type Clock } from './clock.js';
 export { pause } from './pause.js';
 export { randomFraction, systemRandom, type Random } from './random.js';
 export { sha256, sha256Each } from './sha256.js';
+export { exposedGc, type CollectGarbage } from './exposed-gc.js';
 export { ShortLivedBuffers } from './short-lived-buffers.js';
 export { allowManyListeners } from './listeners.js';
 export { concatBytes, fromBase64, fromHex, fromUtf8, toBase64, toHex, utf8 } from './bytes.js';

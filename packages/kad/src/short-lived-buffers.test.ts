@@ -4,8 +4,8 @@ import { ShortLivedBuffers } from './short-lived-buffers.js';
 
 it('collects once for every four MiB, however they come', () => {
   let collected = 0;
-  const buffers = new ShortLivedBuffers(({ type }) => {
-    expect(type).toBe('minor');
+  const buffers = new ShortLivedBuffers((what) => {
+    expect(what).toBe('young');
     collected += 1;
   });
   for (let i = 0; i < 128; i += 1) buffers.note(65_536);

@@ -1,7 +1,7 @@
+import { type CollectGarbage, exposedGc } from './exposed-gc.js';
+
 /** Bytes after which young garbage is collected. */
 const EVERY = 4 * 1024 * 1024;
-
-type CollectGarbage = (options: { type: 'minor' }) => void;
 
 /**
  * Has the buffers of a stream collected soon after they were needed.
@@ -17,17 +17,14 @@ type CollectGarbage = (options: { type: 'minor' }) => void;
 export class ShortLivedBuffers {
   private bytes = 0;
 
-  /** @param collect - collects young garbage; by default what `--expose-gc` gives, if it does */
-  constructor(
-    private readonly collect: CollectGarbage | undefined = (globalThis as { gc?: CollectGarbage })
-      .gc,
-  ) {}
+  /** @param collect - by default what `--expose-gc` gives, if it does */
+  constructor(private readonly collect: CollectGarbage | undefined = exposedGc()) {}
 
   /** Some bytes came, in buffers that are garbage soon. */
   note(bytes: number): void {
     this.bytes += bytes;
     if (this.bytes < EVERY) return;
     this.bytes = 0;
-    this.collect?.({ type: 'minor' });
+    this.collect?.('young');
   }
 }

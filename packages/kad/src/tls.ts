@@ -42,6 +42,22 @@ export async function dialTls(options: DialOptions): Promise<tls.TLSSocket> {
   return secure(raw, options, timeoutMs, Math.max(0, timeoutMs - (performance.now() - begun)));
 }
 
+const contexts = new WeakMap<TlsCredentials, tls.SecureContext>();
+let anonymous: tls.SecureContext | undefined;
+
+/** What connections with these credentials have in common: reading key and certificate takes more than a millisecond. */
+function contextOf(credentials: TlsCredentials | undefined): tls.SecureContext {
+  const known = credentials === undefined ? anonymous : contexts.get(credentials);
+  if (known !== undefined) return known;
+  const context = tls.createSecureContext({
+    ...(credentials !== undefined && { key: credentials.key, cert: credentials.cert }),
+    minVersion: 'TLSv1.3',
+  });
+  if (credentials === undefined) anonymous = context;
+  else contexts.set(credentials, context);
+  return context;
+}
+
 /** TLS on an open connection. @param leftMs - of `timeoutMs` */
 function secure(
   raw: Duplex,
@@ -64,9 +80,8 @@ function secure(
       socket: raw,
       // For the check against an authority; nobody is looked up or dialled by it.
       host,
-      ...(credentials !== undefined && { key: credentials.key, cert: credentials.cert }),
+      secureContext: contextOf(credentials),
       ...(authorities && !isIP(host) && { servername: host }),
-      minVersion: 'TLSv1.3',
       // There is no authority to ask: identityOfCertificate checks below who it is.
       rejectUnauthorized: false,
       ...(!authorities && { checkServerIdentity: () => undefined }),

@@ -1,5 +1,6 @@
 import {
   type SegmentThread,
+  type ThreadEvents,
   hasThreads,
   sharedMemory,
   startThread,
@@ -79,6 +80,24 @@ interface Waiting {
 interface Entry {
   readonly thread: SegmentThread;
   readonly jobs: Map<number, Waiting>;
+  /** It has been loaded, and said so. */
+  ready: boolean;
+}
+
+/** What a thread says once it has been loaded. */
+export const THREAD_READY = 'ready';
+
+/** A job on so many bytes of shards is done at once, where it came up: handing it to a thread and back costs as much. */
+const MAX_ON_THE_SPOT = 512 * 1024;
+/** So are others while there is no thread, one at a time; from so many bytes on threads are worth starting. */
+const MAX_BEFORE_THREADS = 4 * 1024 * 1024;
+
+const jobs = { encode: encodeJob, decode: decodeJob, rebuild: rebuildJob };
+
+interface Results {
+  encode: EncodedSegment;
+  decode: Uint8Array;
+  rebuild: EncodedShard[];
 }
 
 /** Bytes of memory kept for the next segments. */
@@ -87,9 +106,16 @@ const MAX_KEPT_SHARDS = 128 * 1024 * 1024;
 /** Unused for this long, it is let go. */
 const REST_MS = 10_000;
 
-/** Works in worker threads, so that the event loop stays free for the sockets. */
+/**
+ * Works in worker threads, so that the event loop stays free for the sockets. They are started when the first job comes
+ * that is worth it: a thread costs more than to read or write a small object.
+ */
 export class WorkerEngine implements SegmentEngine {
-  private readonly workers: Entry[];
+  private readonly workers: Entry[] = [];
+  /** Bytes of what was worth a thread, before there was one. */
+  private worth = 0;
+  /** Such a job is done here now. */
+  private bridging = false;
   private nextId = 0;
   private closed = false;
   // Apart, so that plaintext never lies in memory that a socket was given.
@@ -101,12 +127,17 @@ export class WorkerEngine implements SegmentEngine {
   /**
    * @param clock - by which memory is let go that was not used for a while
    * @param size - number of threads
+   * @param startOne - starts one of them
    */
   constructor(
     private readonly clock: Clock = systemClock,
-    size = threadCount(),
-  ) {
-    this.workers = Array.from({ length: size }, () => this.start());
+    private readonly size = threadCount(),
+    private readonly startOne: (events: ThreadEvents) => SegmentThread = startThread,
+  ) {}
+
+  /** How many threads have been started. */
+  get threads(): number {
+    return this.workers.length;
   }
 
   get sharesMemory(): boolean {
@@ -114,6 +145,8 @@ export class WorkerEngine implements SegmentEngine {
   }
 
   plainBuffer(size: number): Uint8Array {
+    // So that they are there when it has been read.
+    if (size > MAX_BEFORE_THREADS && !this.closed) this.startAll();
     return this.plains?.take(size) ?? new Uint8Array(size);
   }
 
@@ -124,8 +157,12 @@ export class WorkerEngine implements SegmentEngine {
       shards && SharedBuffers.shares(size)
         ? Array.from({ length: frame.n }, () => shards.take(size))
         : undefined;
-    const args = [frame, index, plain, room];
-    const encoded = (await this.run('encode', args, buffersOf([plain]))) as EncodedSegment;
+    const encoded = await this.run(
+      'encode',
+      [frame, index, plain, room],
+      buffersOf([plain]),
+      size * frame.n,
+    );
     this.recyclePlain(plain);
     return encoded;
   }
@@ -157,13 +194,13 @@ export class WorkerEngine implements SegmentEngine {
   }
 
   decode(...args: Parameters<SegmentEngine['decode']>): Promise<Uint8Array> {
-    const buffers = this.sharesMemory ? [] : buffersOf(args[3].values());
-    return this.run('decode', args, buffers) as Promise<Uint8Array>;
+    const shards = [...args[3].values()];
+    return this.run('decode', args, this.sharesMemory ? [] : buffersOf(shards), bytesOf(shards));
   }
 
   async rebuild(...args: Parameters<SegmentEngine['rebuild']>): Promise<EncodedShard[]> {
     const shards = [...args[2].values()];
-    const made = (await this.run('rebuild', args, buffersOf(shards))) as EncodedShard[];
+    const made = await this.run('rebuild', args, buffersOf(shards), bytesOf(shards));
     for (const bytes of shards) this.recycleShard(bytes);
     return made;
   }
@@ -175,14 +212,20 @@ export class WorkerEngine implements SegmentEngine {
     await Promise.all(this.workers.map(({ thread }) => thread.end()));
   }
 
+  private startAll(): void {
+    while (this.workers.length < this.size) this.workers.push(this.start());
+  }
+
   private start(): Entry {
     const jobs = new Map<number, Waiting>();
     const fail = (error: Error) => {
       for (const job of jobs.values()) job.reject(error);
       jobs.clear();
     };
-    const thread = startThread({
+    const thread = this.startOne({
       onMessage: (message) => {
+        entry.ready = true;
+        if (message === THREAD_READY) return;
         const answer = message as WorkerAnswer;
         const job = jobs.get(answer.id);
         jobs.delete(answer.id);
@@ -202,19 +245,43 @@ export class WorkerEngine implements SegmentEngine {
       onEnd: () => fail(new RenterError('RENTER_CLOSED', 'the renter was closed')),
     });
     thread.hold(false);
-    const entry = { thread, jobs };
+    const entry: Entry = { thread, jobs, ready: false };
     return entry;
   }
 
-  private run(kind: WorkerJob['kind'], args: unknown[], transfer: ArrayBuffer[]): Promise<unknown> {
+  /** @param bytes - of the shards that it is about */
+  private async run<K extends WorkerJob['kind']>(
+    kind: K,
+    args: Parameters<(typeof jobs)[K]>,
+    transfer: ArrayBuffer[],
+    bytes: number,
+  ): Promise<Results[K]> {
+    if (this.closed) throw new RenterError('RENTER_CLOSED', 'the renter was closed');
+    const here = jobs[kind] as unknown as (...args: unknown[]) => Promise<Results[K]>;
+    if (bytes <= MAX_ON_THE_SPOT) return here(...args);
+    const ready = this.workers.some((worker) => worker.ready);
+    if (!ready) this.worth += bytes;
+    if (this.worth > MAX_BEFORE_THREADS || this.bridging) this.startAll();
+    if (!ready && !this.bridging && bytes <= MAX_BEFORE_THREADS) {
+      this.bridging = true;
+      try {
+        return await here(...args);
+      } finally {
+        this.bridging = false;
+      }
+    }
     const entry = this.workers.reduce((a, b) => (b.jobs.size < a.jobs.size ? b : a));
     const id = this.nextId++;
     return new Promise((resolve, reject) => {
-      entry.jobs.set(id, { resolve, reject });
+      entry.jobs.set(id, { resolve: resolve as Waiting['resolve'], reject });
       entry.thread.hold(true);
-      entry.thread.post({ id, kind, args } as WorkerJob, transfer);
+      entry.thread.post({ id, kind, args }, transfer);
     });
   }
+}
+
+function bytesOf(arrays: readonly Uint8Array[]): number {
+  return arrays.reduce((sum, { length }) => sum + length, 0);
 }
 
 /** The distinct buffers behind some arrays, for a transfer list. */

@@ -35,9 +35,12 @@ export function sharedMemory(): boolean {
   return true;
 }
 
-/** Start a thread. */
-export function startThread(events: ThreadEvents): SegmentThread {
-  const worker = new Worker(new URL('./segment-worker.js', import.meta.url), {
+/** Start a thread. @param program - the compiled worker */
+export function startThread(
+  events: ThreadEvents,
+  program = new URL('./segment-worker.js', import.meta.url),
+): SegmentThread {
+  const worker = new Worker(program, {
     // Little garbage lives here besides the buffers, which the collector should not let pile up.
     resourceLimits: { maxYoungGenerationSizeMb: 4 },
   });

@@ -1,5 +1,5 @@
 // The thread of a WorkerEngine in a browser.
-import type { WorkerJob } from './segment-engine.js';
+import { THREAD_READY, type WorkerJob } from './segment-engine.js';
 import { answerJob } from './segment-work.js';
 
 /** What is needed of a worker's global scope. */
@@ -12,3 +12,5 @@ const scope = globalThis as unknown as Scope;
 scope.onmessage = ({ data }) => {
   void answerJob(data).then(({ answer, transfer }) => scope.postMessage(answer, transfer));
 };
+
+scope.postMessage(THREAD_READY, []);

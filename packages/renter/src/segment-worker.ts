@@ -1,7 +1,7 @@
 // The thread of a WorkerEngine in Node.
 import { parentPort } from 'node:worker_threads';
 import { ShortLivedBuffers } from '@granary/kad';
-import type { WorkerJob } from './segment-engine.js';
+import { THREAD_READY, type WorkerJob } from './segment-engine.js';
 import { answerJob } from './segment-work.js';
 
 // Ciphers give every chunk in a buffer of its own.
@@ -21,3 +21,5 @@ parentPort?.on('message', (job: WorkerJob) => {
     buffers.note(bytes);
   });
 });
+
+parentPort?.postMessage(THREAD_READY);

@@ -1,9 +1,9 @@
+import { type CollectGarbage, exposedGc } from '@granary/kad';
+
 const SMALLEST = 128 * 1024;
 
 /** What is kept serves for arrays down to this part of it, as of the last segment of an object. */
 const LEAST_USE = 1 / 4;
-
-type CollectGarbage = (options: { type: 'major'; execution: 'async' }) => Promise<void>;
 
 /** New shared memory after which all garbage is collected. */
 const COLLECT_EVERY = 64 * 1024 * 1024;
@@ -27,12 +27,11 @@ export class SharedBuffers {
 
   /**
    * @param limit - bytes kept at most
-   * @param collect - collects all garbage; by default what `--expose-gc` gives, if it does
+   * @param collect - by default what `--expose-gc` gives, if it does
    */
   constructor(
     private readonly limit: number,
-    private readonly collect: CollectGarbage | undefined = (globalThis as { gc?: CollectGarbage })
-      .gc,
+    private readonly collect: CollectGarbage | undefined = exposedGc(),
   ) {}
 
   /** Bytes kept for later. */
@@ -100,6 +99,6 @@ export class SharedBuffers {
     this.pressure += bytes;
     if (this.pressure < COLLECT_EVERY) return;
     this.pressure = 0;
-    void this.collect({ type: 'major', execution: 'async' });
+    this.collect('all');
   }
 }
