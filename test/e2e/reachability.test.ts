@@ -110,9 +110,10 @@ describe.skipIf(noLab !== undefined)(`reachability${noLab ? ` (skipped: ${noLab}
 
   it('announces the port that the router maps, once others got through it, and gives it back', async () => {
     const farmer = farm(hosts['mapped']!);
-    const enough = ({ checks }: Told) => checks.some(({ reached }) => reached >= 2);
-    const { announced, mapping, state } = await told(farmer, enough);
-    expect(state).toBe('public');
+    // Helpers that a busy machine keeps from answering in time are asked again.
+    const enough = ({ state, checks }: Told) =>
+      state === 'public' && checks.some(({ reached }) => reached >= 2);
+    const { announced, mapping } = await told(farmer, enough);
     expect(announced).toEqual([`https://${mapped.outside}:${mapping!.externalPort}`]);
     expect(await answers(announced[0]!)).toBe(true);
     expect(await farmer.stop('SIGINT')).toBe(0);
@@ -122,12 +123,15 @@ describe.skipIf(noLab !== undefined)(`reachability${noLab ? ` (skipped: ${noLab}
 
   it.each(['plain', 'double'])('announces nothing that nobody can reach (%s)', async (kind) => {
     const farmer = farm(hosts[kind]!);
-    const { announced, checks, mapping } = await told(farmer, ({ state }) => state === 'private');
+    const { announced, checks, mapping } = await told(
+      farmer,
+      (one) =>
+        one.state === 'private' && one.checks.every(({ verdict }) => verdict === 'unreachable'),
+    );
     expect(announced).toEqual([]);
     expect(mapping).toBe(null);
-    expect(checks.every(({ reached, verdict }) => reached === 0 && verdict === 'unreachable')).toBe(
-      true,
-    );
+    expect(checks.length).toBeGreaterThan(0);
+    expect(checks.every(({ reached }) => reached === 0)).toBe(true);
     expect(await farmer.stop('SIGINT')).toBe(0);
   });
 
