@@ -588,8 +588,11 @@ async function nothingIsOrphaned(renter: Renter): Promise<void> {
   const care = await renter.care({ auditAll: true });
   expect(care, `seed ${SEED}`).toMatchObject({ lost: 0, failures: [], indexFailure: null });
   expect(care.audits.failed, `seed ${SEED}`).toBe(0);
-  const { review } = await renter.collectGarbage();
-  expect(review, `seed ${SEED}`).toMatchObject({ orphans: 0, missing: 0, unreachable: [] });
+  await until('every farmer answers', async () => {
+    const { review } = await renter.collectGarbage();
+    expect(review, `seed ${SEED}`).toMatchObject({ orphans: 0, missing: 0 });
+    return review.unreachable.length === 0;
+  });
   const { shards, unfinishedUploads } = await renter.status();
   expect(unfinishedUploads).toEqual([]);
   const held = await Promise.all(network.farmers.map(heldBy));
