@@ -295,7 +295,8 @@ describe.skipIf(noBrowser !== undefined)(`the web app in Chromium ${noBrowser ??
     await page.keyboard.press('Escape');
     await act(page, 'tone.wav', 'Details');
     await page.getByText(`any ${SCHEME.k} of ${SCHEME.n} farmers are enough`).waitFor();
-    expect(await page.locator('dialog tbody tr').count()).toBe(SCHEME.n);
+    const holders = page.locator('dialog tbody tr');
+    await expect.poll(() => holders.count(), { timeout: 30_000 }).toBe(SCHEME.n);
     await check(page, 'details');
     await page.keyboard.press('Escape');
   });
@@ -373,7 +374,8 @@ describe.skipIf(noBrowser !== undefined)(`the web app in Chromium ${noBrowser ??
     await page.keyboard.press('Escape');
     await audio.waitFor({ state: 'detached' });
     // And it is over with the window.
-    expect((await ask('bytes=0-1')).status).toBe(404);
+    const status = async () => (await ask('bytes=0-1')).status;
+    await expect.poll(status, { timeout: 30_000 }).toBe(404);
   });
 
   it('can be used by keyboard alone, with the focus to be seen', async () => {
@@ -412,7 +414,8 @@ describe.skipIf(noBrowser !== undefined)(`the web app in Chromium ${noBrowser ??
     await page.locator('[role="menuitem"]:focus', { hasText: 'Delete' }).waitFor();
     await check(page, 'menu');
     await page.keyboard.press('Escape');
-    expect(await actions.evaluate((element) => element === document.activeElement)).toBe(true);
+    const isActive = () => actions.evaluate((element) => element === document.activeElement);
+    await expect.poll(isActive, { timeout: 30_000 }).toBe(true);
     await page.keyboard.press('Enter');
     await page.keyboard.press('End');
     await page.keyboard.press('Enter');
@@ -541,7 +544,8 @@ describe.skipIf(noBrowser !== undefined)(`the web app in Chromium ${noBrowser ??
     await transferOf(page, 'big.bin')
       .getByRole('button', { name: /farmers/ })
       .click();
-    expect(await page.locator('.farmers ul li').count()).toBe(SCHEME.n);
+    const farmers = page.locator('.farmers ul li');
+    await expect.poll(() => farmers.count(), { timeout: 30_000 }).toBe(SCHEME.n);
     await check(page, 'farmers of an upload');
   });
 
