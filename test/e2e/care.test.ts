@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, it, onTestFinished } from 'vitest';
 import { TestNetwork, granary, granaryJson, kill, realFile, until } from './support/granary.js';
@@ -15,15 +15,21 @@ let content: Buffer;
 const SCHEME = ['--scheme', '3/5/7/7'];
 const home = () => network.home;
 const stat = (name: string) => granaryJson<Stat>(['stat', name], home());
-const file = (name: string) => join(network.directory, name);
+/** Of one test, and of one try. */
+let place: string;
+const file = (name: string) => join(place, name);
+const source = () => join(network.directory, 'source.bin');
 
 beforeAll(async () => {
   network = await TestNetwork.start(11);
-  content = await realFile(file('source.bin'), 9_000_000);
-  await granaryJson(['put', file('source.bin'), 'care/file', ...SCHEME], home());
+  content = await realFile(source(), 9_000_000);
+  await granaryJson(['put', source(), 'care/file', ...SCHEME], home());
 });
 afterAll(() => network.stop());
-beforeEach(() => network.reviveAll());
+beforeEach(async () => {
+  place = await mkdtemp(join(network.directory, 'try-'));
+  await network.reviveAll();
+});
 
 it('repairs after farmers were killed, and reads with only the rest', async () => {
   const before = await stat('care/file');
@@ -127,8 +133,8 @@ it('recovers everything from the words and one address, and by an export', async
     join(fresh, 'config.json'),
     JSON.stringify({ bootstrap: [network.farmers[2]!.address] }),
   );
-  await granaryJson(['put', file('source.bin'), 'mine/one', ...SCHEME], fresh);
-  await granaryJson(['put', file('source.bin'), 'mine/two', ...SCHEME], fresh);
+  await granaryJson(['put', source(), 'mine/one', ...SCHEME], fresh);
+  await granaryJson(['put', source(), 'mine/two', ...SCHEME], fresh);
   await granaryJson(['rm', 'mine/one'], fresh);
   expect((await granary(['export', file('export')], { home: fresh })).code).toBe(0);
 
@@ -157,7 +163,7 @@ it('recovers everything from the words and one address, and by an export', async
   expect(nothing.code).toBe(3);
   expect(nothing.stderr).toMatch(/check the words/);
   // The oldest copy is told that it was left behind.
-  const put = await granary(['put', file('source.bin'), 'mine/three', ...SCHEME], { home: fresh });
+  const put = await granary(['put', source(), 'mine/three', ...SCHEME], { home: fresh });
   expect(put.code).toBe(0);
   expect(put.stderr).toMatch(/another machine uses the same keys/);
 });
