@@ -1,15 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { ShardStore } from '@granary/farmer';
 import { silentLogger, systemClock } from '@granary/kad';
-import { nodeFlags } from 'granary/node-flags';
+import { granaryCommand } from './granary-command.js';
 import { putShard } from './made-up-shards.js';
 import { rate } from './shard-store-bench.js';
 
-const GRANARY = new URL('../../packages/cli/bin/granary.mjs', import.meta.url).pathname;
 const ROUNDS = 7;
 const TICK_MS = 10;
 
@@ -30,7 +29,7 @@ async function startFarmer(directory: string, end: NodeJS.Signals): Promise<Star
   const child = spawn(
     process.execPath,
     [
-      ...[...nodeFlags, GRANARY, 'farm', '--data', directory, '--host', '127.0.0.1'],
+      ...[...granaryCommand, 'farm', '--data', directory, '--host', '127.0.0.1'],
       ...['--port', '0', '--space', '1TB', '--no-dashboard', '--json', '--log-level', 'error'],
     ],
     { stdio: ['ignore', 'pipe', 'inherit'] },
@@ -53,27 +52,38 @@ async function startFarmer(directory: string, end: NodeJS.Signals): Promise<Star
   };
 }
 
+/** Store what is not there yet. */
+async function fill(directory: string, count: number): Promise<void> {
+  const store = await ShardStore.open({
+    directory,
+    quotaBytes: 2 ** 50,
+    reservationMs: 3_600_000,
+    graceMs: 0,
+    clock: systemClock,
+    logger: silentLogger,
+  });
+  const there = store.usage.shards;
+  await rate(count - there, (i) => putShard(store, there + i));
+  await store.close();
+}
+
 /**
  * How long `granary farm` takes until it is ready, as a whole process, with as many shards as
  * GRANARY_BENCH_SHARDS names, after a stop and after SIGKILL. Its directory is made in
- * GRANARY_BENCH_DIRECTORY, or where temporary files go.
+ * GRANARY_BENCH_DIRECTORY, or where temporary files go; with GRANARY_BENCH_KEEP set it stays, and is used
+ * again: a million shards take longer to store than to measure.
  */
 export async function benchFarmStart(report: (line: string) => void): Promise<void> {
   const counts = (process.env['GRANARY_BENCH_SHARDS'] ?? '0,10000').split(',').map(Number);
   const place = process.env['GRANARY_BENCH_DIRECTORY'] ?? tmpdir();
+  const keep = process.env['GRANARY_BENCH_KEEP'] !== undefined;
   for (const count of counts) {
-    const directory = await mkdtemp(join(place, 'granary-bench-farm-'));
+    const directory = keep
+      ? join(place, `granary-bench-farm-${count}`)
+      : await mkdtemp(join(place, 'granary-bench-farm-'));
     try {
-      const store = await ShardStore.open({
-        directory,
-        quotaBytes: 2 ** 50,
-        reservationMs: 3_600_000,
-        graceMs: 0,
-        clock: systemClock,
-        logger: silentLogger,
-      });
-      await rate(count, (i) => putShard(store, i));
-      await store.close();
+      await mkdir(directory, { recursive: true });
+      await fill(directory, count);
       for (const end of ['SIGTERM', 'SIGKILL'] as const) {
         // The first makes its identity and its certificate.
         await startFarmer(directory, end);
@@ -87,7 +97,7 @@ export async function benchFarmStart(report: (line: string) => void): Promise<vo
         );
       }
     } finally {
-      await rm(directory, { recursive: true, force: true });
+      if (!keep) await rm(directory, { recursive: true, force: true });
     }
   }
 }

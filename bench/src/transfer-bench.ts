@@ -8,16 +8,20 @@ import { createInterface } from 'node:readline';
 import { WebSocket } from 'ws';
 import { silentLogger } from '@granary/kad';
 import { Renter, RenterKeys, defaultSettings } from '@granary/renter';
+import { granaryCommand } from './granary-command.js';
 import { childCpuMs } from './child-cpu.js';
 import { measureLimits } from './limits-bench.js';
 import { median } from './median.js';
 
-const GRANARY = new URL('../../packages/cli/bin/granary.mjs', import.meta.url).pathname;
 const WS_PEER = new URL('./ws-peer.js', import.meta.url).pathname;
-const SIZE = 128 * 1024 * 1024;
+const SIZE = Number(process.env['GRANARY_BENCH_MIB'] ?? 128) * 1024 * 1024;
 const ROUNDS = 5;
+/** What farmers are given before they count as warm, in objects of SIZE: their code is compiled as they work. */
+const WARM_UP = 16;
 const PUT = 'put, 4/6/10/12 on 12 farmers';
 const GET = 'get';
+const WARM_PUT = 'put, when they have worked for 2 GiB';
+const WARM_GET = 'get, likewise';
 
 const rate = (bytes: number, ms: number) => `${(bytes / 1000 / ms).toFixed(0)} MB/s`;
 
@@ -63,11 +67,14 @@ async function throughSocket(port: number, data: Buffer, direction: 'up' | 'down
   socket.terminate();
 }
 
-/** Put and get of one object on 12 farmer processes, beside the same bytes through plain sockets. */
+/**
+ * Put and get of one object on 12 farmer processes, beside the same bytes through plain sockets.
+ * GRANARY_BENCH_MIB names its size; 128 when not given.
+ */
 export async function benchTransfers(report: (line: string) => void): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), 'granary-bench-'));
   const data = randomBytes(SIZE);
-  const network = spawn(process.execPath, [GRANARY, 'network', '--json'], {
+  const network = spawn(process.execPath, [...granaryCommand, 'network', '--json'], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const peer = spawn(process.execPath, [WS_PEER], { stdio: ['ignore', 'pipe', 'inherit'] });
@@ -93,20 +100,27 @@ export async function benchTransfers(report: (line: string) => void): Promise<vo
       (times[name] ??= []).push(await timed(work));
       (costs[name] ??= []).push((((await cpuMs()) - before) * 1e6) / SIZE);
     };
-    for (let round = 0; round < ROUNDS; round += 1) {
+    let objects = 0;
+    const putAndGet = async (put: string, get: string) => {
       // A name of its own, since to replace an object is to delete one, too.
-      const path = { bucket: 'bench', name: `object-${round}` };
-      await measure('plain ws, to another process', () => throughSocket(port, data, 'up'));
-      await measure(PUT, () => renter.put(path, { kind: 'file', path: source }));
-      await measure('plain ws, from another process', () => throughSocket(port, data, 'down'));
-      await measure(GET, async () => {
+      const path = { bucket: 'bench', name: `object-${(objects += 1)}` };
+      await measure(put, () => renter.put(path, { kind: 'file', path: source }));
+      await measure(get, async () => {
         let size = 0;
         for await (const part of renter.get(path)) size += part.length;
         if (size !== SIZE) throw new Error('the get was short');
       });
+    };
+    for (let round = 0; round < ROUNDS; round += 1) {
+      await measure('plain ws, to another process', () => throughSocket(port, data, 'up'));
+      await measure('plain ws, from another process', () => throughSocket(port, data, 'down'));
+      await putAndGet(PUT, GET);
     }
+    for (let i = 0; i < WARM_UP; i += 1) await putAndGet('', '');
+    for (let round = 0; round < ROUNDS; round += 1) await putAndGet(WARM_PUT, WARM_GET);
     await renter.close();
     report(`object of ${SIZE / 1024 / 1024} MiB, median of ${ROUNDS} rounds, all in one run`);
+    delete times[''];
     for (const [name, all] of Object.entries(times)) {
       report(`  ${name.padEnd(34)} ${rate(SIZE, median(all)).padStart(10)}`);
     }
@@ -118,6 +132,8 @@ export async function benchTransfers(report: (line: string) => void): Promise<vo
     const limits = await measureLimits(k, n, defaultSettings.audits);
     reportLimits(report, PUT, median(costs[PUT]!), limits.put);
     reportLimits(report, GET, median(costs[GET]!), limits.get);
+    reportLimits(report, WARM_PUT, median(costs[WARM_PUT]!), limits.put);
+    reportLimits(report, WARM_GET, median(costs[WARM_GET]!), limits.get);
   } finally {
     peer.kill();
     network.kill('SIGTERM');

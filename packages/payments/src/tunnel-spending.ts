@@ -50,6 +50,8 @@ interface Carried {
 /** A tunnel is paid when it is owed this part of the credit that it gives. */
 const CREDIT_SHARE = 4n;
 const PAY_MS = 600_000;
+/** Tunnels that are paid at the same time, when all are. */
+const AT_ONCE = 4;
 /** A payment that failed is tried again after this, and a tunnel is paid no more often when it asks. */
 const RETRY_MS = 10_000;
 const ASKED_MS = 1_000;
@@ -150,10 +152,15 @@ export class TunnelSpending {
    */
   async payAll(signal: AbortSignal, all = false): Promise<void> {
     const { payer, currency } = this.parts;
-    for (const { peer } of [...payer.book.accounts()].filter((one) => one.currency === currency)) {
-      if (signal.aborted) return;
-      if (all || payer.due(peer, currency) > 0n) await this.settle(peer, signal);
-    }
+    const accounts = [...payer.book.accounts()].filter((one) => one.currency === currency).values();
+    const work = async () => {
+      for (const { peer } of accounts) {
+        if (signal.aborted) return;
+        if (all || payer.due(peer, currency) > 0n) await this.settle(peer, signal);
+      }
+    };
+    // Those that are gone must not keep the others waiting.
+    await Promise.all(Array.from({ length: AT_ONCE }, work));
   }
 
   /** Everything that it was told is on the disk. The payer stays open. */
