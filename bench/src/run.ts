@@ -23,9 +23,16 @@ const small = args.includes('--small');
 const child = spawn(
   process.execPath,
   [...nodeFlags, ...process.execArgv, MAIN, ...args.filter((arg) => arg !== '--small')],
-  { stdio: 'inherit', env: { ...(small && SMALL), ...process.env } },
+  {
+    stdio: ['ignore', 'inherit', 'inherit'],
+    env: { ...(small && SMALL), ...process.env },
+    // A group of its own, so that all that it has started can be ended with it.
+    detached: true,
+  },
 );
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal));
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => process.kill(-child.pid!, signal));
+}
 child.on('exit', (code) => {
   process.exitCode = code ?? 1;
 });
