@@ -35,8 +35,9 @@ const imports = [
 /** Networks of real processes, each file its own, on ports or in network namespaces of its own. */
 const endToEnd = {
   testTimeout: 300_000,
-  hookTimeout: 120_000,
-  // They share one disk: a stall of the machine may fail a test once. The report says so.
+  hookTimeout: 240_000,
+  // They share one disk: a stall of the machine may fail a test once. The report says so. `test/e2e/support/anew.ts` has
+  // what lets a second try begin as the first one did.
   retry: 1,
 };
 

@@ -3,8 +3,8 @@ import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { build } from 'vite';
+import { granaryCommand } from './granary-command.js';
 
-const GRANARY = new URL('../../packages/cli/bin/granary.mjs', import.meta.url).pathname;
 const PAGE = new URL('../browser-page', import.meta.url).pathname;
 
 /** The browser of the system. */
@@ -31,7 +31,7 @@ export interface LabNetwork {
 
 /** Start `granary network --browsers`. */
 export async function startNetwork(): Promise<LabNetwork> {
-  const network = spawn(process.execPath, [GRANARY, 'network', '--browsers', '--json'], {
+  const network = spawn(process.execPath, [...granaryCommand, 'network', '--browsers', '--json'], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const stop = async () => {

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -132,13 +133,11 @@ async function benchThreads(report: (line: string) => void): Promise<void> {
   for (let count = 1; count <= availableParallelism(); count *= 2) counts.push(count);
   const threads = Array.from({ length: counts.at(-1)! }, () => new Worker(THREAD));
   const encode = async (count: number, ms: number) => {
-    const rates = threads.slice(0, count).map(
-      (thread) =>
-        new Promise<number>((resolve, reject) => {
-          thread.once('message', resolve).once('error', reject);
-          thread.postMessage({ k, m, ms });
-        }),
-    );
+    const rates = threads.slice(0, count).map(async (thread) => {
+      const rate = once(thread, 'message') as Promise<[number]>;
+      thread.postMessage({ k, m, ms });
+      return (await rate)[0];
+    });
     return (await Promise.all(rates)).reduce((sum, rate) => sum + rate, 0);
   };
   try {

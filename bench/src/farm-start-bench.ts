@@ -5,11 +5,10 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { ShardStore } from '@granary/farmer';
 import { silentLogger, systemClock } from '@granary/kad';
-import { nodeFlags } from 'granary/node-flags';
+import { granaryCommand } from './granary-command.js';
 import { putShard } from './made-up-shards.js';
 import { rate } from './shard-store-bench.js';
 
-const GRANARY = new URL('../../packages/cli/bin/granary.mjs', import.meta.url).pathname;
 const ROUNDS = 7;
 const TICK_MS = 10;
 
@@ -30,7 +29,7 @@ async function startFarmer(directory: string, end: NodeJS.Signals): Promise<Star
   const child = spawn(
     process.execPath,
     [
-      ...[...nodeFlags, GRANARY, 'farm', '--data', directory, '--host', '127.0.0.1'],
+      ...[...granaryCommand, 'farm', '--data', directory, '--host', '127.0.0.1'],
       ...['--port', '0', '--space', '1TB', '--no-dashboard', '--json', '--log-level', 'error'],
     ],
     { stdio: ['ignore', 'pipe', 'inherit'] },

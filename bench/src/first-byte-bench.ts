@@ -11,9 +11,9 @@ import { createInterface } from 'node:readline';
 import { connect as connectTls } from 'node:tls';
 import { type Dialer, directDialer, silentLogger } from '@granary/kad';
 import { Renter, RenterKeys } from '@granary/renter';
+import { granaryCommand } from './granary-command.js';
 import { median } from './median.js';
 
-const GRANARY = new URL('../../packages/cli/bin/granary.mjs', import.meta.url).pathname;
 const FILE_SERVER = new URL('./file-server.js', import.meta.url).pathname;
 const MIB = 1024 * 1024;
 const ROUNDS = 11;
@@ -172,7 +172,7 @@ export async function benchFirstByte(report: (line: string) => void): Promise<vo
   };
   const readers: Reader[] = [];
   try {
-    const network = [GRANARY, 'network', '--json', '--dir', join(directory, 'network')];
+    const network = [...granaryCommand, 'network', '--json', '--dir', join(directory, 'network')];
     const { bootstrap } = JSON.parse(await launch(network)) as { bootstrap: string };
     const ours = await granaryReader(join(directory, 'renter'), bootstrap);
     readers.push(ours.reader);

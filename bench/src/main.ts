@@ -38,13 +38,33 @@ const parts: Record<string, (report: (line: string) => void) => Promise<void>> =
 /** Those that take long, and 10 GB of disk: only when they are asked for. */
 const rare = new Set(['browser-memory']);
 
-const wanted = process.argv.slice(2);
+// What begins with a dash, and all behind it, is for the part.
+const args = process.argv.slice(2);
+const options = args.findIndex((arg) => arg.startsWith('-'));
+const wanted = options < 0 ? args : args.slice(0, options);
 const report = (line: string) => console.log(line);
+const unknown = wanted.filter((name) => parts[name] === undefined);
+if (unknown.length > 0) {
+  console.error(`there is no ${unknown.join(', ')}; there are ${Object.keys(parts).join(', ')}`);
+  process.exit(2);
+}
 report(
   `${cpus()[0]?.model ?? 'unknown processor'}, ${availableParallelism()} cores, Node ${process.version}`,
 );
 for (const [name, run] of Object.entries(parts)) {
-  if (wanted.length > 0 ? !wanted.includes(name) : rare.has(name)) continue;
+  if (wanted.length > 0 && !wanted.includes(name)) continue;
   report(`\n${name}`);
-  await run(report);
+  if (wanted.length === 0 && rare.has(name)) {
+    report(`  left out, since it takes long: npm run bench -- ${name}`);
+    continue;
+  }
+  const begun = performance.now();
+  try {
+    await run(report);
+  } catch (error) {
+    // The others are worth having.
+    report(`  it failed: ${error instanceof Error ? error.stack : String(error)}`);
+    process.exitCode = 1;
+  }
+  report(`  (${name} took ${((performance.now() - begun) / 1000).toFixed(0)} s)`);
 }

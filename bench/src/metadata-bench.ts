@@ -16,13 +16,13 @@ const PUTS = 2000;
 const PARALLEL = 64;
 const SIZE = 4096;
 const PAGE = 1000;
-/** Keys of the large bucket: this many common prefixes, each with as many keys. */
+/** Common prefixes in a bucket. */
 const PREFIXES = 1000;
 
 /**
  * The bridge's metadata: small objects put, beside files written and synced one by one on the same disk;
  * pages of a bucket of a million keys, beside pages of one of some thousand, and beside the query that one
- * would write first. SQLite, and PostgreSQL where GRANARY_POSTGRES_URL names an empty database.
+ * would write first. GRANARY_BENCH_OBJECTS names another number than that million. SQLite, and PostgreSQL where GRANARY_POSTGRES_URL names an empty database.
  */
 export async function benchMetadata(report: (line: string) => void): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), 'granary-bench-'));
@@ -46,6 +46,7 @@ async function benchDatabase(
   files: number,
   report: (line: string) => void,
 ): Promise<void> {
+  const objects = Number(process.env['GRANARY_BENCH_OBJECTS'] ?? 1_000_000);
   const store = await openMetadataStore({ database: url, masterKey: randomBytes(32) });
   const database = await openDatabase(url, {
     clock: systemClock,
@@ -69,11 +70,12 @@ async function benchDatabase(
         `${(puts / files).toFixed(1)} times the files`,
     );
     const small = await listings(store, database, 'small', owner, 2);
-    const large = await listings(store, database, 'large', owner, PREFIXES);
+    const perPrefix = Math.max(2, Math.round(objects / PREFIXES));
+    const large = await listings(store, database, 'large', owner, perPrefix);
     const line = (what: string, a: number, b: number) =>
       report(
         `${name}: a page of ${PAGE} ${what}: ${a.toFixed(1)} ms in a bucket of ${2 * PREFIXES}, ` +
-          `${b.toFixed(1)} ms in one of ${PREFIXES * PREFIXES}, ${(b / a).toFixed(2)} times as long`,
+          `${b.toFixed(1)} ms in one of ${perPrefix * PREFIXES}, ${(b / a).toFixed(2)} times as long`,
       );
     line('keys', small.flat, large.flat);
     line('common prefixes', small.rolled, large.rolled);

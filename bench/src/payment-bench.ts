@@ -9,11 +9,11 @@ import { type Contact, Identity, silentLogger, systemClock } from '@granary/kad'
 import { LmdbRows, Payee, PaymentBook, ledgerSettlement } from '@granary/payments';
 import { LEDGER_DOMAIN, checkVoucher, payRequest, signVoucher, toHex } from '@granary/protocol';
 import { Renter, RenterKeys } from '@granary/renter';
+import { granaryCommand } from './granary-command.js';
 import { childCpuMs } from './child-cpu.js';
 import { median } from './median.js';
 
-const GRANARY = new URL('../../packages/cli/bin/granary.mjs', import.meta.url).pathname;
-const SIZE = 128 * 1024 * 1024;
+const SIZE = Number(process.env['GRANARY_BENCH_MIB'] ?? 128) * 1024 * 1024;
 const ROUNDS = 9;
 /** Rounds before those that count: farmers run for days, and code that still runs cold costs several times as much. */
 const WARM_UP = 4;
@@ -24,7 +24,7 @@ const rate = (count: number, ms: number) => `${Math.round((count * 1000) / ms)} 
 /** A network of farmers that ask for these prices, and a renter that pays them. */
 async function openNetwork(directory: string, price: string) {
   const args = ['network', '--json', '--price', price, '--egress-price', price];
-  const child: ChildProcess = spawn(process.execPath, [GRANARY, ...args], {
+  const child: ChildProcess = spawn(process.execPath, [...granaryCommand, ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const line = await new Promise<string>((resolve, reject) => {
@@ -89,7 +89,10 @@ async function benchVouchers(directory: string, report: (line: string) => void):
   report(`  bytes of a voucher  ${bytes} as JSON; 128 as call data of the contract's redeem`);
 }
 
-/** Vouchers a second, bytes of each, and the same object through a free and a paid network, in turns. */
+/**
+ * Vouchers a second, bytes of each, and the same object (of GRANARY_BENCH_MIB, 128 by default) through a free and a paid
+ * network, in turns.
+ */
 export async function benchPayments(report: (line: string) => void): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), 'granary-bench-'));
   try {

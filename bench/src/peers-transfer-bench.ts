@@ -9,10 +9,10 @@ import { fileURLToPath } from 'node:url';
 import { silentLogger } from '@granary/kad';
 import { type RedundancyScheme, formatScheme } from '@granary/protocol';
 import { Renter, RenterKeys } from '@granary/renter';
+import { granaryCommand } from './granary-command.js';
 import { childCpuMs, processCpuMs } from './child-cpu.js';
 import { median } from './median.js';
 
-const GRANARY = new URL('../../packages/cli/bin/granary.mjs', import.meta.url).pathname;
 const PEERS = fileURLToPath(new URL('../transfer-peers/', import.meta.url));
 const MIB = 1024 * 1024;
 /** Rounds after the first one, in which everything has just been started. */
@@ -82,7 +82,7 @@ async function granary(
   scheme: RedundancyScheme,
 ): Promise<Contestant> {
   const { peer: network, ready } = await Peer.start<{ bootstrap: string }>([
-    ...[GRANARY, 'network', '--json', '--farmers', String(farmers)],
+    ...[...granaryCommand, 'network', '--json', '--farmers', String(farmers)],
     ...['--dir', join(directory, `network-${farmers}`)],
   ]);
   const keys = RenterKeys.fromEntropy(randomBytes(32));

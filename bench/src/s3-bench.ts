@@ -25,7 +25,8 @@ interface Server {
 
 /**
  * Put and get through a bridge on farmer processes, beside s3rver, a plain S3 server of npm that writes files and
- * does not sync them, on the same disk. `GRANARY_BENCH_SCALE` (0 to 1) makes fewer requests, for a try.
+ * does not sync them, on the same disk. `GRANARY_BENCH_SCALE` (0 to 1) makes fewer requests, for a try:
+ * with many clients fewer than one each.
  */
 export async function benchS3(report: (line: string) => void): Promise<void> {
   const scale = Number(process.env['GRANARY_BENCH_SCALE'] ?? 1);
@@ -43,7 +44,8 @@ export async function benchS3(report: (line: string) => void): Promise<void> {
     for (const { size, name, counts } of SIZES) {
       const body = randomBytes(size);
       for (const [i, clients] of CLIENTS.entries()) {
-        const count = Math.max(clients, Math.ceil(counts[i]! * scale));
+        const least = scale < 1 ? Math.min(clients, 8) : clients;
+        const count = Math.max(least, Math.ceil(counts[i]! * scale));
         await compare({ servers, body, name, clients, count, report });
       }
     }

@@ -2,9 +2,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { granaryCommand } from './granary-command.js';
 import type { S3Target } from './s3-load.js';
 
-const GRANARY = new URL('../../packages/cli/bin/granary.mjs', import.meta.url).pathname;
 const S3RVER = join(
   dirname(createRequire(import.meta.url).resolve('s3rver/package.json')),
   'bin/s3rver.js',
@@ -17,7 +17,7 @@ export async function startNetwork(
   farmers: number,
 ): Promise<string> {
   const line = await start(children, [
-    ...[GRANARY, 'network', '--json', '-n', String(farmers), '--space', '200GB'],
+    ...[...granaryCommand, 'network', '--json', '-n', String(farmers), '--space', '200GB'],
     ...['--dir', join(directory, 'network')],
   ]);
   return (JSON.parse(line) as { home: string }).home;
@@ -29,7 +29,15 @@ export async function startBridge(
   home: string,
   scheme: string,
 ): Promise<S3Target & { readonly pid: number }> {
-  const args = [GRANARY, 'bridge', '--json', '--log-level', 'silent', '--listen', '127.0.0.1:0'];
+  const args = [
+    ...granaryCommand,
+    'bridge',
+    '--json',
+    '--log-level',
+    'silent',
+    '--listen',
+    '127.0.0.1:0',
+  ];
   const env = { GRANARY_HOME: home, GRANARY_SCHEME: scheme };
   return JSON.parse(await start(children, args, env)) as S3Target & { pid: number };
 }

@@ -8,13 +8,13 @@ import { createInterface } from 'node:readline';
 import { WebSocket } from 'ws';
 import { silentLogger } from '@granary/kad';
 import { Renter, RenterKeys, defaultSettings } from '@granary/renter';
+import { granaryCommand } from './granary-command.js';
 import { childCpuMs } from './child-cpu.js';
 import { measureLimits } from './limits-bench.js';
 import { median } from './median.js';
 
-const GRANARY = new URL('../../packages/cli/bin/granary.mjs', import.meta.url).pathname;
 const WS_PEER = new URL('./ws-peer.js', import.meta.url).pathname;
-const SIZE = 128 * 1024 * 1024;
+const SIZE = Number(process.env['GRANARY_BENCH_MIB'] ?? 128) * 1024 * 1024;
 const ROUNDS = 5;
 /** What farmers are given before they count as warm, in objects of SIZE: their code is compiled as they work. */
 const WARM_UP = 16;
@@ -67,11 +67,14 @@ async function throughSocket(port: number, data: Buffer, direction: 'up' | 'down
   socket.terminate();
 }
 
-/** Put and get of one object on 12 farmer processes, beside the same bytes through plain sockets. */
+/**
+ * Put and get of one object on 12 farmer processes, beside the same bytes through plain sockets.
+ * GRANARY_BENCH_MIB names its size; 128 when not given.
+ */
 export async function benchTransfers(report: (line: string) => void): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), 'granary-bench-'));
   const data = randomBytes(SIZE);
-  const network = spawn(process.execPath, [GRANARY, 'network', '--json'], {
+  const network = spawn(process.execPath, [...granaryCommand, 'network', '--json'], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const peer = spawn(process.execPath, [WS_PEER], { stdio: ['ignore', 'pipe', 'inherit'] });

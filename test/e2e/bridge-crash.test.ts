@@ -17,7 +17,7 @@ import {
   S3Client,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import {
   CONTENT_BUCKET,
   ContentKeeper,
@@ -36,6 +36,7 @@ import {
   type PostgresServer,
   startPostgres,
 } from '../../packages/bridge/src/sql/postgres-server.test-support.js';
+import { setUpAnewForRetries } from './support/anew.js';
 import { type BridgeKey, type BridgeProcess, startBridge, stopBridge } from './support/bridge.js';
 import { TestNetwork, heldBy, until } from './support/granary.js';
 import { S3Model, type Written, md5Of, multipartEtag } from './support/s3-model.js';
@@ -58,6 +59,17 @@ let postgres: PostgresServer;
 let database: string;
 let key: BridgeKey;
 const bridges: Restarted[] = [];
+
+const NONE = {
+  acknowledged: 0,
+  failed: 0,
+  slowestMs: 0,
+  reads: 0,
+  listings: 0,
+  bridges: 0,
+  postgres: 0,
+};
+const counts = { ...NONE };
 
 /** A bridge that is started again on its port when it was killed. */
 class Restarted {
@@ -90,7 +102,7 @@ class Restarted {
   }
 }
 
-beforeAll(async () => {
+async function setUp(): Promise<void> {
   process.env['GRANARY_BRIDGE_MASTER_KEY'] = MASTER_KEY;
   [network, postgres] = await Promise.all([TestNetwork.start(6), startPostgres()]);
   database = await postgres.createDatabase();
@@ -108,13 +120,15 @@ beforeAll(async () => {
   }
   key = (await bridges[0]!.start()).key!;
   await bridges[1]!.start();
-});
-afterAll(async () => {
+}
+async function tearDown(): Promise<void> {
   delete process.env['GRANARY_BRIDGE_MASTER_KEY'];
-  for (const bridge of bridges) await bridge.kill();
-  await postgres.close();
-  await network.stop();
-});
+  for (const bridge of bridges.splice(0)) await bridge.kill();
+  await postgres?.close();
+  await network?.stop();
+  Object.assign(counts, NONE);
+}
+setUpAnewForRetries(setUp, tearDown);
 
 /** A client of one bridge. It does not try again by itself: what failed may have happened. */
 function clientOf(bridge: Restarted): S3Client {
@@ -124,7 +138,7 @@ function clientOf(bridge: Restarted): S3Client {
     forcePathStyle: true,
     credentials: key,
     maxAttempts: 1,
-    requestHandler: { requestTimeout: 120_000, connectionTimeout: 5000 },
+    requestHandler: { requestTimeout: 120_000, connectionTimeout: 30_000 },
   });
 }
 
@@ -166,15 +180,6 @@ async function list(s3: S3Client, Bucket: string): Promise<Listed[]> {
   }
 }
 
-const counts = {
-  acknowledged: 0,
-  failed: 0,
-  slowestMs: 0,
-  reads: 0,
-  listings: 0,
-  bridges: 0,
-  postgres: 0,
-};
 const failures = new Map<string, number>();
 
 /** Something of a client's that may fail while processes are being killed; whether it was acknowledged. */
@@ -499,10 +504,14 @@ async function withKeeper(
   const keeper = new ContentKeeper({ ...common, journal, packMs: 0 });
   const { signal } = new AbortController();
   const collect = async () => {
-    await until('nothing is left to delete', async () => {
-      const { deleted, packed, moved } = await keeper.round(signal);
-      return deleted + packed + moved === 0;
-    });
+    await until(
+      'nothing is left to delete',
+      async () => {
+        const { deleted, packed, moved } = await keeper.round(signal);
+        return deleted + packed + moved === 0;
+      },
+      180_000,
+    );
     await until(
       'uploads of bridges that were killed are given up, and farmers have confirmed all',
       async () => {
@@ -510,7 +519,7 @@ async function withKeeper(
         const { unfinishedUploads, pendingDeletes } = await renter.status();
         return unfinishedUploads.length + pendingDeletes === 0;
       },
-      60_000,
+      180_000,
     );
   };
   /** What bridges that were killed have left in the network makes the same database anew. */
@@ -579,8 +588,11 @@ async function nothingIsOrphaned(renter: Renter): Promise<void> {
   const care = await renter.care({ auditAll: true });
   expect(care, `seed ${SEED}`).toMatchObject({ lost: 0, failures: [], indexFailure: null });
   expect(care.audits.failed, `seed ${SEED}`).toBe(0);
-  const { review } = await renter.collectGarbage();
-  expect(review, `seed ${SEED}`).toMatchObject({ orphans: 0, missing: 0, unreachable: [] });
+  await until('every farmer answers', async () => {
+    const { review } = await renter.collectGarbage();
+    expect(review, `seed ${SEED}`).toMatchObject({ orphans: 0, missing: 0 });
+    return review.unreachable.length === 0;
+  });
   const { shards, unfinishedUploads } = await renter.status();
   expect(unfinishedUploads).toEqual([]);
   const held = await Promise.all(network.farmers.map(heldBy));

@@ -13,6 +13,7 @@ import {
   type PostgresServer,
   startPostgres,
 } from '../../packages/bridge/src/sql/postgres-server.test-support.js';
+import { until } from './support/granary.js';
 
 /** Processes killed in one run of each; GRANARY_CRASHES sets another number. */
 const CRASHES = Number(process.env['GRANARY_CRASHES'] ?? 8);
@@ -58,11 +59,11 @@ class Worker {
   }
 
   /** Wait until it is at work. */
-  async busy(): Promise<void> {
-    for (let i = 0; i < 300 && this.lines === 0; i += 1) await sleep(100);
+  busy(): Promise<void> {
+    return until('a worker is at work', () => this.lines > 0);
   }
 
-  /** Kill it, and wait until all that it said was heard. */
+  /** Kill it, and wait until all that it said was heard. More than once is no fault. */
   async kill(): Promise<void> {
     this.child?.kill('SIGKILL');
     await this.output;
@@ -153,15 +154,17 @@ describe.each(['sqlite', 'postgres'])('metadata in %s under many processes', (ki
       (_, i) =>
         new Worker(['metadata', database, masterKey.toString('hex'), `w${i}`, owner.id], heard),
     );
+    cleanups.push(async () => void (await Promise.all(workers.map((worker) => worker.kill()))));
     for (const worker of workers) worker.start();
     await killAtRandom(workers, server);
     // Leases of those that were killed run out, and others do their work.
-    for (let i = 0; i < 100 && (await store.countJobs('work')).waiting > 0; i += 1)
-      await sleep(200);
-    await sleep(2000);
+    await until('all jobs are done', async () => {
+      const { waiting, leased } = await store.countJobs('work');
+      return waiting + leased === 0;
+    });
+    await until('much is acknowledged', () => acknowledged > 20);
     await Promise.all(workers.map((worker) => worker.kill()));
     expect(workers.flatMap(({ stderr }) => stderr)).toEqual([]);
-    expect(acknowledged).toBeGreaterThan(20);
 
     await store.close();
     store = await open();
@@ -182,7 +185,12 @@ describe.each(['sqlite', 'postgres'])('metadata in %s under many processes', (ki
     expect(await store.bucketUsage('bucket')).toEqual({ objects: objects.length, bytes });
     // No content is forgotten: it is referred to, or known as garbage once its claim has run out.
     await sleep(3100);
-    const garbage = new Set(await store.garbageContents(1000));
+    const garbage = new Set<string>();
+    for (let page = await store.garbageContents(1000); page.length > 0;) {
+      for (const content of page) garbage.add(content);
+      await store.forgetContents(page);
+      page = await store.garbageContents(1000);
+    }
     for (const content of contents) {
       expect(referred.has(content) !== garbage.has(content), content).toBe(true);
     }
@@ -201,9 +209,10 @@ describe.each(['lmdb', 'sqlite', 'postgres'])('records in %s under many processe
           if (count !== undefined) counts[i] = count;
         }),
     );
+    cleanups.push(async () => void (await Promise.all(workers.map((worker) => worker.kill()))));
     for (const worker of workers) worker.start();
     await killAtRandom(workers, server);
-    await Promise.all(workers.map((worker) => worker.busy()));
+    await until('all have written', () => counts.every((n) => n > 0));
     await Promise.all(workers.map((worker) => worker.kill()));
     expect(workers.flatMap(({ stderr }) => stderr)).toEqual([]);
     const parts = { clock: systemClock, random: systemRandom, logger: silentLogger };
@@ -219,9 +228,6 @@ describe.each(['lmdb', 'sqlite', 'postgres'])('records in %s under many processe
     const own = counts.map((_, i) => found.get(`of w${i}`)!);
     expect(found.get('left')).toBe(found.get('right'));
     expect(found.get('left')).toBe(own.reduce((sum, n) => sum + n, 0));
-    own.forEach((n, i) => {
-      expect(n).toBeGreaterThanOrEqual(counts[i]!);
-      expect(counts[i]).toBeGreaterThan(0);
-    });
+    own.forEach((n, i) => expect(n).toBeGreaterThanOrEqual(counts[i]!));
   });
 });

@@ -93,6 +93,7 @@ describe.skipIf(noBrowser !== undefined)(title, () => {
   /** A page, and with it a node. */
   const openPage = async (options: { ignoreHTTPSErrors?: boolean } = {}) => {
     const opened = await browser.newPage(options);
+    opened.setDefaultTimeout(60_000);
     opened.on('pageerror', (error) => problems.push(String(error)));
     opened.on('console', (message) => {
       if (message.type() === 'error') problems.push(message.text());

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { launchBrowser, noBrowser } from './support/browser.js';
@@ -17,6 +18,7 @@ describe.skipIf(noBrowser !== undefined)(title, () => {
 
   const openPage = async (from: BrowserContext) => {
     const opened = await from.newPage();
+    opened.setDefaultTimeout(60_000);
     await opened.goto(built.url);
     await opened.waitForFunction(() => 'records' in globalThis);
     return opened;
@@ -51,9 +53,10 @@ describe.skipIf(noBrowser !== undefined)(title, () => {
   });
 
   it('are changed by one of two tabs at a time, and put on the disk where that was asked for', async () => {
+    const name = `shared ${randomUUID()}`; // Nobody has counted in it before.
     await page.evaluate(() => records.durabilities.splice(0));
     const counts = await Promise.all(
-      [page, other].map((tab) => tab.evaluate(() => records.countUp(60))),
+      [page, other].map((tab) => tab.evaluate((one) => records.countUp(one, 60), name)),
     );
     expect(Math.max(...counts)).toBe(120);
     expect(new Set(await page.evaluate(() => records.durabilities.splice(0)))).toEqual(
@@ -64,7 +67,8 @@ describe.skipIf(noBrowser !== undefined)(title, () => {
   });
 
   it('keep the rows of a book of payments the same in two tabs', async () => {
-    for (const tab of [page, other]) await tab.evaluate(() => records.openRows());
+    const book = `book ${randomUUID()}`;
+    for (const tab of [page, other]) await tab.evaluate((name) => records.openRows(name), book);
     await Promise.all([
       page.evaluate(() => records.addRows(40, 'a')),
       other.evaluate(() => records.addRows(40, 'b')),
@@ -84,12 +88,12 @@ describe.skipIf(noBrowser !== undefined)(title, () => {
     await page.waitForFunction(() => records.range('a/', 'a/0038').length === 1);
     // Who comes later finds it all.
     await page.evaluate(() => records.closeRows());
-    await page.evaluate(() => records.openRows());
+    await page.evaluate((name) => records.openRows(name), book);
     expect(await page.evaluate(() => records.sum())).toBe('80');
     // More than is kept for catching up.
     await other.evaluate(() => records.closeRows());
     await page.evaluate(() => records.addRows(1100, 'c'));
-    await other.evaluate(() => records.openRows());
+    await other.evaluate((name) => records.openRows(name), book);
     expect(await other.evaluate(() => records.sum())).toBe('1180');
     expect(await other.evaluate(() => records.range('c/').length)).toBe(1100);
   });

@@ -1,6 +1,7 @@
 // Faults of the command that were found by hand and mended; each test failed before.
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { mkdtemp, open, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -29,15 +30,15 @@ const held = async () => {
   return (await Promise.all(all)).flat().filter((name) => /[0-9a-f]{64}$/.test(name)).length;
 };
 /** Start with stdin held open, wait for a sign, signal, and see whether it ends by itself. */
-async function stopped(args: string[], input: Uint8Array, sign: () => Promise<unknown>) {
-  const env = { ...process.env, GRANARY_HOME: network.home };
+async function stopped(args: string[], input: Uint8Array, sign: () => Promise<unknown>, more = {}) {
+  const env = { ...process.env, GRANARY_HOME: network.home, ...more };
   const child = spawn(process.execPath, [GRANARY, ...args], { env, stdio: 'pipe' });
   const gone = new Promise((resolve) => child.once('exit', (code) => resolve(code)));
   child.stdin.on('error', () => undefined);
   child.stdin.write(input);
   await sign();
   child.kill('SIGINT');
-  const late = new Promise((resolve) => setTimeout(() => resolve('still running'), 15_000));
+  const late = new Promise((resolve) => setTimeout(() => resolve('still running'), 60_000));
   const outcome = await Promise.race([gone, late]);
   child.kill('SIGKILL');
   await gone;
@@ -50,9 +51,20 @@ it('put - stops on Ctrl-C while the pipe is open', async () => {
   expect(await stopped(['put', '-', 'b/one'], randomBytes(20_000_000), sign)).toBe(130);
 });
 it('dht put - stops on Ctrl-C while the pipe is open', async () => {
-  const sign = () => new Promise((resolve) => setTimeout(resolve, 2_000));
+  // Before the first of its own modules is loaded, a signal would end it as it does any process: it says when it listens.
+  const file = join(directory, `listens-${Math.random().toString(36).slice(2)}`);
+  const preload = `import fs from 'node:fs'; process.on('newListener', (name) =>
+    name === 'SIGINT' && fs.writeFileSync(process.env.LISTENS, ''))`;
+  const sign = async () => {
+    await until('it listens to signals', () => existsSync(file));
+    await new Promise((resolve) => setTimeout(resolve, 2_000)); // So that it is at the pipe.
+  };
   const args = ['dht', 'put', '-', '--bootstrap', network.farmers[0]!.address];
-  expect(await stopped(args, Buffer.from('x'), sign)).toBe(130);
+  const env = {
+    NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(preload)}`,
+    LISTENS: file,
+  };
+  expect(await stopped(args, Buffer.from('x'), sign, env)).toBe(130);
 });
 it('gc removes what a killed put - has left', async () => {
   await run(['gc']);

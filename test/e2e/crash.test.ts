@@ -1,9 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { silentLogger } from '@granary/kad';
 import { Renter, defaultReputationSettings, loadKeyFile } from '@granary/renter';
+import { setUpAnewForRetries } from './support/anew.js';
 import { type HeldShards, TestNetwork, granary, heldBy, kill, until } from './support/granary.js';
 import { seeded } from './support/seeded.js';
 
@@ -18,9 +19,9 @@ const SCHEME = ['--scheme', '2/4/5/6'];
 const sha = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
 
 let network: TestNetwork;
-let renter: Renter;
+let renter: Renter | undefined;
 
-beforeAll(async () => {
+async function setUp(): Promise<void> {
   network = await TestNetwork.start(9);
   renter = await Renter.open({
     directory: join(network.home, 'store'),
@@ -29,11 +30,13 @@ beforeAll(async () => {
     logger: silentLogger,
     settings: { reputation: { ...defaultReputationSettings, offlineMs: 500 }, hedgeMs: 200 },
   });
-});
-afterAll(async () => {
-  await renter.close();
-  await network.stop();
-});
+}
+async function tearDown(): Promise<void> {
+  await renter?.close();
+  renter = undefined;
+  await network?.stop();
+}
+setUpAnewForRetries(setUp, tearDown);
 
 /** What `name` may be: hashes of contents, or undefined for nothing. */
 type Allowed = Set<string | undefined>;
@@ -133,22 +136,27 @@ async function checkEverything(allowed: Map<string, Allowed>): Promise<void> {
     states.add(got);
   }
   await until('every farmer answers and nothing is left to delete', async () => {
-    const { pending, review } = await renter.collectGarbage({ unfinished: true });
+    const { pending, review } = await renter!.collectGarbage({ unfinished: true });
     return pending.length === 0 && review.unreachable.length === 0;
   });
-  const care = await renter.care({ auditAll: true });
+  const care = await renter!.care({ auditAll: true });
   expect(care, `seed ${SEED}`).toMatchObject({ lost: 0, failures: [], indexFailure: null });
   expect(care.audits.failed, `seed ${SEED}`).toBe(0);
-  const { review } = await renter.collectGarbage();
-  expect(review, `seed ${SEED}`).toMatchObject({ orphans: 0, missing: 0, unreachable: [] });
-  const { shards, storedBytes } = await renter.status();
+  let listed = 0;
+  await until('every farmer answers', async () => {
+    const { review } = await renter!.collectGarbage();
+    expect(review, `seed ${SEED}`).toMatchObject({ orphans: 0, missing: 0 });
+    ({ listed } = review);
+    return review.unreachable.length === 0;
+  });
+  const { shards, storedBytes } = await renter!.status();
   const stats = await Promise.all(network.farmers.map(heldBy));
   const sum = (pick: (s: HeldShards) => number) => stats.reduce((total, s) => total + pick(s), 0);
   expect(
     sum((s) => s.shards),
     `seed ${SEED}`,
   ).toBe(shards);
-  expect(review.listed).toBe(shards);
+  expect(listed).toBe(shards);
   expect(
     sum((s) => s.bytes),
     `seed ${SEED}`,

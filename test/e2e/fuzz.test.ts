@@ -67,7 +67,7 @@ function request(
         response.on('error', reject);
       },
     );
-    sent.setTimeout(15_000, () => sent.destroy(new Error('no answer in 15 s')));
+    sent.setTimeout(60_000, () => sent.destroy(new Error('no answer in 60 s')));
     sent.on('error', (error: NodeJS.ErrnoException) =>
       // A body that is refused before it is read may find its connection closed.
       error.code === 'ECONNRESET' || error.code === 'EPIPE'
@@ -199,6 +199,7 @@ async function connect(): Promise<TLSSocket> {
     port: victim.port,
     credentials,
     expectedNodeId: victim.nodeId,
+    timeoutMs: 60_000,
   });
 }
 

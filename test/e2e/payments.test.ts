@@ -3,11 +3,12 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { Identity } from '@granary/kad';
 import { deployChannelsContract } from '@granary/payments';
 import { evmAddressOf } from '@granary/protocol';
 import { EvmNode } from '../../packages/payments/src/evm-node.test-support.js';
+import { setUpAnewForRetries } from './support/anew.js';
 
 const PROGRAM = new URL('./support/virtual-node.mjs', import.meta.url).pathname;
 const DAY = 24 * 3600 * 1000;
@@ -44,6 +45,7 @@ class VirtualNode {
     let stderr = '';
     child.stderr!.on('data', (data: Buffer) => (stderr += data.toString()));
     const node = new VirtualNode(options, child);
+    running.push(node);
     await new Promise<void>((resolve, reject) => {
       child.once('exit', (code) => reject(new Error(`a node ended with ${code}: ${stderr}`)));
       child.once('message', ({ ready }: { ready: Partial<VirtualNode> }) => {
@@ -152,6 +154,8 @@ let token: `0x${string}`;
 let chain: Record<string, unknown>;
 const deployer = Identity.generate();
 const nodes: VirtualNode[] = [];
+/** All that were started, to be ended. */
+const running: VirtualNode[] = [];
 // A month that ends a little before today: certificates made on the way are valid now.
 let offset = -33 * DAY;
 
@@ -195,7 +199,8 @@ async function pass(ms: number, all: readonly VirtualNode[]): Promise<void> {
   await evm.mine(3);
 }
 
-beforeAll(async () => {
+async function setUp(): Promise<void> {
+  offset = -33 * DAY;
   directory = await mkdtemp(join(tmpdir(), 'granary-month-'));
   evm = await EvmNode.start(['--timestamp', String(Math.floor((Date.now() + offset) / 1000))]);
   await evm.fund(deployer);
@@ -203,12 +208,14 @@ beforeAll(async () => {
   const contract = await deployChannelsContract(evm.url, deployer, { pollMs: 20 });
   chain = { rpcUrl: evm.url, contract, token };
   for (let i = 0; i < 6; i += 1) nodes.push(await farmerAt(i, { greedy: i === 1 }));
-});
-afterAll(async () => {
-  await Promise.all(nodes.map((node) => node.kill()));
-  await evm.stop();
-  await rm(directory, { recursive: true, force: true, maxRetries: 5 });
-});
+}
+async function tearDown(): Promise<void> {
+  await Promise.all(running.splice(0).map((node) => node.kill()));
+  nodes.length = 0;
+  await evm?.stop();
+  if (directory !== undefined) await rm(directory, { recursive: true, force: true, maxRetries: 5 });
+}
+setUpAnewForRetries(setUp, tearDown);
 
 it('pays to the unit, on a chain, for a month of storing, auditing, reading, failing and renewing', async () => {
   let renter = await renterAt('renter');
@@ -280,7 +287,7 @@ it('pays to the unit, on a chain, for a month of storing, auditing, reading, fai
   const inChannels = await evm.tokenBalance(token, chain['contract'] as string);
   expect(left + inChannels + sum).toBe(FUNDS);
   await renter.kill();
-}, 240_000);
+});
 
 it('lets a renter that refuses to sign have no more than the credit it was given', async () => {
   const cheat = await renterAt('cheat', { refuseToSign: true });
@@ -317,7 +324,7 @@ it('lets a renter that refuses to sign have no more than the credit it was given
   // What it never signed for is forgiven after a day: that was the credit.
   for (const farmer of nodes.slice(0, 6)) await farmer.call('collect');
   expect(await cheat.call('get', 'loot')).toBe(900_000);
-}, 120_000);
+});
 
 async function mint(to: string, amount: bigint): Promise<void> {
   const { wallet, reader } = evm.clients(deployer);

@@ -2,14 +2,16 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Mapping } from '@granary/nat';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { type Home, type LabHost, type LabProcess, NatLab, noLab } from './nat-lab/index.js';
+import { setUpAnewForRetries } from './support/anew.js';
+import { until } from './support/granary.js';
 
 const MAPPER = new URL('./support/port-mapper.mjs', import.meta.url).pathname;
 const GREETER = `require('node:net').createServer((socket) => socket.on('error', () => {}).end('hello'))
   .listen(4600, '0.0.0.0', () => console.log('listening'))`;
 const CALLER = `const socket = require('node:net').connect(Number(process.argv[2]), process.argv[1]);
-  socket.setTimeout(2000, () => { console.log('silent'); process.exit(); });
+  socket.setTimeout(Number(process.argv[3]), () => { console.log('silent'); process.exit(); });
   socket.on('error', (error) => { console.log(error.code); process.exit(); });
   socket.on('data', (data) => console.log(data.toString())).on('end', () => process.exit())`;
 
@@ -20,23 +22,27 @@ describe.skipIf(noLab !== undefined)(`port mapping${noLab ? ` (skipped: ${noLab}
   let host: LabHost;
   let directory: string;
 
-  beforeAll(async () => {
+  const setUp = async () => {
     directory = await mkdtemp(join(tmpdir(), 'granary-mapping-'));
     lab = await NatLab.create();
     outside = await lab.addPublic('outside');
     home = await lab.addHome('home', { mapping: true });
     host = await home.addHost('host');
     await host.start(process.execPath, ['-e', GREETER]).printed(/listening/);
-  });
-  afterAll(async () => {
+  };
+  const tearDown = async () => {
     await lab?.close();
-    await rm(directory, { recursive: true, force: true });
-  });
+    if (directory !== undefined) await rm(directory, { recursive: true, force: true });
+  };
+  setUpAnewForRetries(setUp, tearDown);
 
   const start = (on: LabHost, file: string, ...more: string[]) =>
     on.start(process.execPath, [MAPPER, join(directory, file), '4600', ...more]);
-  const call = async (address: string, port: number) =>
-    (await outside.must(process.execPath, ['-e', CALLER, address, String(port)])).trim();
+  /** What a caller hears. @param patience - for how many milliseconds it waits for that */
+  const call = async (address: string, port: number, patience = 30_000) => {
+    const args = ['-e', CALLER, address, String(port), String(patience)];
+    return (await outside.must(process.execPath, args)).trim();
+  };
 
   /** The mapping that a process has told last. */
   async function mapped(mapper: LabProcess): Promise<Mapping> {
@@ -60,7 +66,7 @@ describe.skipIf(noLab !== undefined)(`port mapping${noLab ? ` (skipped: ${noLab}
     expect(await call(home.outside, externalPort)).toBe('hello');
     expect(await mapper.stop()).toBe(0);
     expect(await home.mappings()).toEqual([]);
-    expect(await call(home.outside, externalPort)).toBe('silent');
+    expect(await call(home.outside, externalPort, 2_000)).toBe('silent');
   });
 
   it('speaks to a router of IGD version 1 that has no NAT-PMP', async () => {
@@ -108,10 +114,7 @@ describe.skipIf(noLab !== undefined)(`port mapping${noLab ? ` (skipped: ${noLab}
     await home.startMapper();
     // As when a check finds that nobody gets through, or the network has changed.
     process.kill(mapper.pid, 'SIGUSR2');
-    const until = Date.now() + 20_000;
-    while ((await home.mappings()).length === 0 && Date.now() < until) {
-      await new Promise((resolve) => setTimeout(resolve, 200));
-    }
+    await until('the port is mapped again', async () => (await home.mappings()).length > 0);
     expect(await home.mappings()).toHaveLength(1);
     await mapper.stop();
   });

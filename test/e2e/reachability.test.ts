@@ -1,8 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { type Home, type LabHost, type LabProcess, NatLab, noLab } from './nat-lab/index.js';
+import { setUpAnewForRetries } from './support/anew.js';
 import { GRANARY } from './support/granary.js';
 
 /** What `granary farm --json` says of its reachability. */
@@ -79,7 +80,8 @@ describe.skipIf(noLab !== undefined)(`reachability${noLab ? ` (skipped: ${noLab}
     return JSON.parse(output) as Diagnosis;
   }
 
-  beforeAll(async () => {
+  const setUp = async () => {
+    open.length = 0;
     directory = await mkdtemp(join(tmpdir(), 'granary-reach-'));
     lab = await NatLab.create();
     for (let i = 0; i < PUBLIC; i += 1) open.push(await lab.addPublic(`open-${i}`));
@@ -99,17 +101,19 @@ describe.skipIf(noLab !== undefined)(`reachability${noLab ? ` (skipped: ${noLab}
     await first.printed(/"ready"/, WAIT_MS);
     const others = open.slice(1).map((host) => farm(host, '--port', '4600'));
     for (const other of others) await told(other, ({ state }) => state === 'public');
-  }, 240_000);
-  afterAll(async () => {
+  };
+  const tearDown = async () => {
     await lab?.close();
-    await rm(directory, { recursive: true, force: true });
-  });
+    if (directory !== undefined) await rm(directory, { recursive: true, force: true });
+  };
+  setUpAnewForRetries(setUp, tearDown, 240_000);
 
   it('announces the port that the router maps, once others got through it, and gives it back', async () => {
     const farmer = farm(hosts['mapped']!);
-    const enough = ({ checks }: Told) => checks.some(({ reached }) => reached >= 2);
-    const { announced, mapping, state } = await told(farmer, enough);
-    expect(state).toBe('public');
+    // Helpers that a busy machine keeps from answering in time are asked again.
+    const enough = ({ state, checks }: Told) =>
+      state === 'public' && checks.some(({ reached }) => reached >= 2);
+    const { announced, mapping } = await told(farmer, enough);
     expect(announced).toEqual([`https://${mapped.outside}:${mapping!.externalPort}`]);
     expect(await answers(announced[0]!)).toBe(true);
     expect(await farmer.stop('SIGINT')).toBe(0);
@@ -119,12 +123,15 @@ describe.skipIf(noLab !== undefined)(`reachability${noLab ? ` (skipped: ${noLab}
 
   it.each(['plain', 'double'])('announces nothing that nobody can reach (%s)', async (kind) => {
     const farmer = farm(hosts[kind]!);
-    const { announced, checks, mapping } = await told(farmer, ({ state }) => state === 'private');
+    const { announced, checks, mapping } = await told(
+      farmer,
+      (one) =>
+        one.state === 'private' && one.checks.every(({ verdict }) => verdict === 'unreachable'),
+    );
     expect(announced).toEqual([]);
     expect(mapping).toBe(null);
-    expect(checks.every(({ reached, verdict }) => reached === 0 && verdict === 'unreachable')).toBe(
-      true,
-    );
+    expect(checks.length).toBeGreaterThan(0);
+    expect(checks.every(({ reached }) => reached === 0)).toBe(true);
     expect(await farmer.stop('SIGINT')).toBe(0);
   });
 

@@ -40,7 +40,7 @@ const ROWS: readonly Row[] = [
 
 /**
  * Our DHT beside others, in one run: the same processes, the same number of nodes, the same
- * questions, real sockets on loopback.
+ * questions, real sockets on loopback. `--nodes N` or GRANARY_BENCH_PEER_NODES names their number; 100 when not given.
  */
 export async function benchDhtPeers(report: (line: string) => void): Promise<void> {
   const { values } = parseArgs({
@@ -55,7 +55,7 @@ export async function benchDhtPeers(report: (line: string) => void): Promise<voi
   });
   const plan: Plan = {
     ...PLAN,
-    ...(values.nodes !== undefined && { nodes: Number(values.nodes) }),
+    nodes: Number(values.nodes ?? process.env['GRANARY_BENCH_PEER_NODES'] ?? PLAN.nodes),
     ...(values.processes !== undefined && { processes: Number(values.processes) }),
   };
   const names =

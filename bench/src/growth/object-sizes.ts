@@ -6,10 +6,10 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { silentLogger } from '@granary/kad';
 import { Renter, RenterKeys } from '@granary/renter';
+import { granaryCommand } from '../granary-command.js';
 import { childCpuMs } from '../child-cpu.js';
 import type { Point } from './curve.js';
 
-const GRANARY = new URL('../../../packages/cli/bin/granary.mjs', import.meta.url).pathname;
 const KIB = 1024;
 const MIB = 1024 * KIB;
 /** Small objects are stored so often that the clock's ticks of CPU do not matter. */
@@ -27,7 +27,15 @@ export async function objectSizes(
   const directory = await mkdtemp(join(tmpdir(), 'granary-bench-growth-'));
   const network = spawn(
     process.execPath,
-    [GRANARY, 'network', '--json', '--space', '100GB', '--dir', join(directory, 'network')],
+    [
+      ...granaryCommand,
+      'network',
+      '--json',
+      '--space',
+      '100GB',
+      '--dir',
+      join(directory, 'network'),
+    ],
     { stdio: ['ignore', 'pipe', 'inherit'] },
   );
   const gone = new Promise<never>((_, reject) =>

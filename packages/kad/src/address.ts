@@ -1,5 +1,6 @@
 import { KadError } from './errors.js';
 import { faultOfHiddenHost } from './hidden-host.js';
+import { LruMap } from './lru-map.js';
 import { type NodeId, isNodeId } from './node-id.js';
 
 /**
@@ -32,6 +33,17 @@ const DEFAULT_PORTS: Record<AddressScheme, number> = { https: 443, wss: 443, ws:
  * @throws KadError KAD_BAD_ADDRESS.
  */
 export function parseAddress(text: string): Address {
+  const before = parsed.get(text);
+  if (before !== undefined) return before;
+  const address = Object.freeze(parse(text));
+  parsed.set(text, address);
+  return address;
+}
+
+// The same few come with every message.
+const parsed = new LruMap<string, Address>(2_000);
+
+function parse(text: string): Address {
   const bad = (why: string) =>
     new KadError(
       'KAD_BAD_ADDRESS',

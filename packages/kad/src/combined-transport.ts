@@ -64,7 +64,7 @@ export class CombinedTransport implements Transport {
     throwIfAborted(signal);
     const deadline = this.clock.now() + timeoutMs;
     const ways = this.waysTo(to);
-    let failure: unknown = noAddressError(to);
+    let failure: unknown;
     for (const [i, { transport, addresses }] of ways.entries()) {
       // A way that says nothing must not use up the time of the others.
       const share = Math.max(0, deadline - this.clock.now()) / (ways.length - i);
@@ -78,7 +78,7 @@ export class CombinedTransport implements Transport {
         if (signal?.aborted === true || !mayBeThere(error)) break;
       }
     }
-    throw failure;
+    throw failure ?? noAddressError(to);
   }
 
   async close(): Promise<void> {

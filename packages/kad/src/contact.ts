@@ -1,5 +1,5 @@
 import { parseAddress } from './address.js';
-import { fromHex, toBase64, toHex, utf8 } from './bytes.js';
+import { fromHex, toHex, utf8 } from './bytes.js';
 import { KadError } from './errors.js';
 import { type Identity, verifySignature } from './identity.js';
 import { LruMap } from './lru-map.js';
@@ -49,8 +49,8 @@ export function signContact(
   return sealed({ nodeId: identity.nodeId, ...body, signature });
 }
 
-// Contacts come again and again; a signature that was checked once need not be checked twice.
-const verified = new LruMap<string, true>(20_000);
+// Contacts come again and again, by their signatures; what was checked once need not be checked twice.
+const verified = new LruMap<string, Contact>(10_000);
 
 // Contacts that were made or checked here. They are frozen, so that what is in the set stays true;
 // what comes over a network is always another object.
@@ -76,6 +76,8 @@ export function parseContact(value: unknown): Contact {
     string,
     unknown
   >;
+  const before = typeof signature === 'string' ? verified.get(signature) : undefined;
+  if (before !== undefined && saysTheSame(before, value)) return before;
   if (!isNodeId(nodeId)) throw bad('nodeId is not 64 hex digits');
   if (typeof publicKey !== 'string' || !/^0[23][0-9a-f]{64}$/.test(publicKey)) {
     throw bad('publicKey is not a compressed key');
@@ -104,16 +106,28 @@ export function parseContact(value: unknown): Contact {
     sequence: sequence as number,
     signature,
   };
-  const digest = digestOf(contact);
-  const key = `${nodeId}${signature}${toBase64(digest)}`;
-  if (verified.get(key) === true) return sealed(contact);
   const keyBytes = fromHex(publicKey);
   if (nodeIdOf(keyBytes) !== nodeId) {
     throw new KadError('KAD_BAD_SIGNATURE', 'contact: the node ID is not the hash of the key');
   }
-  if (!verifySignature(keyBytes, digest, fromHex(signature))) {
+  if (!verifySignature(keyBytes, digestOf(contact), fromHex(signature))) {
     throw new KadError('KAD_BAD_SIGNATURE', 'contact: the signature is not valid');
   }
-  verified.set(key, true);
-  return sealed(contact);
+  verified.set(signature, sealed(contact));
+  return contact;
+}
+
+/** Whether what came is in everything that is signed, and in the signature, what was checked before. */
+function saysTheSame(contact: Contact, value: Partial<Record<keyof Contact, unknown>>): boolean {
+  const { addresses } = value;
+  return (
+    value.signature === contact.signature &&
+    value.nodeId === contact.nodeId &&
+    value.publicKey === contact.publicKey &&
+    value.protocolVersion === contact.protocolVersion &&
+    value.sequence === contact.sequence &&
+    Array.isArray(addresses) &&
+    addresses.length === contact.addresses.length &&
+    contact.addresses.every((address, i) => addresses[i] === address)
+  );
 }

@@ -54,14 +54,18 @@ describe('names of hidden networks', () => {
     `x.${I2P}`,
   ])('does not take %s', (host) => expect(faultOfHiddenHost(host)).toBeTypeOf('string'));
 
-  it('finds any one letter of an onion address that is wrong', () => {
-    const letter = fc.constantFrom(...'abcdefghijklmnopqrstuvwxyz234567');
-    fc.assert(
-      fc.property(fc.constantFrom(...ONIONS), fc.nat({ max: 55 }), letter, (onion, at, other) => {
-        const wrong = `${onion.slice(0, at)}${other}${onion.slice(at + 1)}`;
-        expect(faultOfHiddenHost(wrong) === undefined).toBe(wrong === onion);
-      }),
-    );
+  it('finds nearly any one letter of an onion address that is wrong', () => {
+    // The checksum has 16 bits: one in 65,536 is not found.
+    const missed: string[] = [];
+    for (const onion of ONIONS) {
+      for (let at = 0; at < 56; at += 1) {
+        for (const other of 'abcdefghijklmnopqrstuvwxyz234567') {
+          const wrong = `${onion.slice(0, at)}${other}${onion.slice(at + 1)}`;
+          if (wrong !== onion && faultOfHiddenHost(wrong) === undefined) missed.push(wrong);
+        }
+      }
+    }
+    expect(missed).toEqual([`23${ONIONS[3]!.slice(2)}`]);
   });
 
   it('are parsed in addresses, and refused there with what is wrong', () => {

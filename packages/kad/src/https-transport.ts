@@ -216,7 +216,7 @@ export class HttpsTransport implements Transport {
     if (message.length > MAX_MESSAGE_SIZE) {
       throw new KadError('KAD_TOO_LARGE', `a message has at most ${MAX_MESSAGE_SIZE} bytes`);
     }
-    let failure: unknown = noAddressError(to);
+    let failure: unknown;
     for (const address of to.addresses) {
       if (!this.dials(address)) continue;
       try {
@@ -226,7 +226,7 @@ export class HttpsTransport implements Transport {
         if (options.signal?.aborted === true || this.stopping.signal.aborted) break;
       }
     }
-    throw failure;
+    throw failure ?? noAddressError(to);
   }
 
   async close(): Promise<void> {
@@ -417,6 +417,9 @@ function readBody(stream: http.IncomingMessage): Promise<Uint8Array> {
     stream.on('error', (error) =>
       reject(new KadError('KAD_UNREACHABLE', `the body was cut off: ${error.message}`)),
     );
-    stream.on('close', () => reject(new KadError('KAD_UNREACHABLE', 'the body was cut off')));
+    stream.on('close', () => {
+      // An error costs as much as a good part of a message, and this comes after every one.
+      if (!stream.readableEnded) reject(new KadError('KAD_UNREACHABLE', 'the body was cut off'));
+    });
   });
 }

@@ -75,7 +75,7 @@ export class Pair {
   /** Receipts that the farmer's store keeps until they are in the book, by nonce. */
   readonly unbooked = new Map<string, SignedTransfer>();
   /** Done with every call on its way; throw to lose it. */
-  onCall: (method: string, when: 'before' | 'after') => void = () => undefined;
+  onCall: (method: string, when: 'before' | 'after') => void | Promise<void> = () => undefined;
   wrapPayer: (rows: Rows) => Rows = (rows) => rows;
   wrapPayee: (rows: Rows) => Rows = (rows) => rows;
   private payeeDead = false;
@@ -270,7 +270,7 @@ export class Pair {
   }
 
   private async call(method: string, params: unknown): Promise<unknown> {
-    this.onCall(method, 'before');
+    await this.onCall(method, 'before');
     const sender = { sender: this.renterParty as unknown as Contact };
     const sent: unknown = JSON.parse(JSON.stringify(params));
     const answer =
@@ -281,7 +281,7 @@ export class Pair {
           : method === STATEMENT_METHOD
             ? await this.payee.answerStatement(sent, sender)
             : undefined;
-    this.onCall(method, 'after');
+    await this.onCall(method, 'after');
     return JSON.parse(JSON.stringify(answer)) as unknown;
   }
 }

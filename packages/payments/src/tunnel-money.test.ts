@@ -180,6 +180,18 @@ describe('a tunnel for money', () => {
     expect(refused(S1, 35 * MB, 1)).toBe(true);
   });
 
+  it('is paid what it has carried while a payment was on its way', async () => {
+    await start();
+    let more: Promise<unknown> | undefined;
+    pair.onCall = async (method, when) => {
+      if (method !== PAY_METHOD || when !== 'before' || more !== undefined) return;
+      more = meter(S1, 16 * MB);
+      await more;
+    };
+    await meter(S1, 8 * MB);
+    await expect.poll(() => pair.sums().held).toBe(16_000n);
+  });
+
   it('gets a voucher that was lost in a crash, also when it is there again only later', async () => {
     await start();
     await meter(S1, 4 * MB);

@@ -70,6 +70,8 @@ export class TunnelSpending {
   /** How often in turn each of those was not paid that were not used in this run. */
   private readonly failures = new Map<string, number>();
   private readonly paying = new Set<string>();
+  /** Those of them that were to be paid once more meanwhile. */
+  private readonly more = new Set<string>();
   private readonly asked = new Map<string, number>();
   private readonly writing = new Set<Promise<unknown>>();
   private readonly closing = new AbortController();
@@ -239,7 +241,8 @@ export class TunnelSpending {
   private async settle(tunnel: string, signal: AbortSignal): Promise<void> {
     const { payer, currency, payment, logger } = this.parts;
     const account = payer.book.account(tunnel, currency);
-    if (account === undefined || signal.aborted || this.paying.has(tunnel)) return;
+    if (account === undefined || signal.aborted) return;
+    if (this.paying.has(tunnel)) return void this.more.add(tunnel);
     this.paying.add(tunnel);
     const party = { nodeId: tunnel, publicKey: account.peerKey };
     try {
@@ -253,10 +256,13 @@ export class TunnelSpending {
     } catch (error) {
       if (signal.aborted) return;
       logger.warn({ tunnel, error: messageOf(error) }, 'a tunnel was not paid');
+      this.more.delete(tunnel);
       this.retry(tunnel);
     } finally {
       this.paying.delete(tunnel);
     }
+    // What has become due while the voucher was on its way is not in it.
+    if (this.more.delete(tunnel) && payer.due(tunnel, currency) > 0n) this.pay(tunnel);
   }
 
   private retry(tunnel: string): void {

@@ -125,3 +125,30 @@ it('keeps nothing for longer than that, and nothing once it is closed', async ()
   await farmers.available();
   expect(clock.waiting).toBe(0);
 });
+
+it('walks through the network in several directions at one time', async () => {
+  const targets = new Set<string>();
+  let goOn: () => void;
+  const all = new Promise<void>((resolve) => (goOn = resolve));
+  const node = {
+    lookup: (target: string) => {
+      // None of them ends before the last has begun.
+      if (targets.add(target).size === 4) goOn();
+      return all;
+    },
+    contacts: () => [],
+    routingTable: { size: 0 },
+    options: { k: 20 },
+  };
+  const walking = new FarmerDirectory(
+    store,
+    { node, join: () => Promise.resolve() } as unknown as NetworkAccess,
+    clock,
+    systemRandom,
+    silentLogger,
+    { ...offers, when: 'never' },
+  );
+  await walking.available({ refresh: true });
+  expect(targets.size).toBe(4);
+  walking.close();
+});

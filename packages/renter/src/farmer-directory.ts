@@ -242,9 +242,7 @@ export class FarmerDirectory {
     await this.network.join();
     const { node } = this.network;
     const takers = this.makeOffer();
-    for (let i = 0; i < WALKS; i += 1) {
-      await node.lookup(toHex(this.random(32)));
-    }
+    await Promise.all(Array.from({ length: WALKS }, () => node.lookup(toHex(this.random(32)))));
     await this.askAll(node.contacts());
     const answered = await takers;
     const met = await this.records(answered.map(({ nodeId }) => nodeId));

@@ -12,7 +12,7 @@ export interface CommandOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
   readonly input?: string;
-  /** Milliseconds until it is killed. Default 30,000. */
+  /** Milliseconds until it is killed. Default 120,000. */
   readonly timeoutMs?: number;
 }
 
@@ -20,7 +20,7 @@ export interface CommandOptions {
 export function run(
   file: string,
   args: readonly string[],
-  { env, cwd, input, timeoutMs = 30_000 }: CommandOptions = {},
+  { env, cwd, input, timeoutMs = 120_000 }: CommandOptions = {},
 ): Promise<Finished> {
   return new Promise((resolve, reject) => {
     const child: ChildProcess = spawn(file, args, {

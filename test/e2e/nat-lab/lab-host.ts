@@ -9,7 +9,7 @@ export interface LabProcess {
   output(): string;
   /** Wait until the output matches; rejects when the process ends before or time is up. */
   printed(pattern: RegExp, timeoutMs?: number): Promise<RegExpExecArray>;
-  /** Send a signal (SIGTERM when none is given), and wait for the end; SIGKILL after 10 seconds. */
+  /** Send a signal (SIGTERM when none is given), and wait for the end; SIGKILL after a minute. */
   stop(signal?: NodeJS.Signals): Promise<number | null>;
 }
 
@@ -75,7 +75,7 @@ export class LabHost {
       child,
       pid: child.pid ?? 0,
       output: () => output,
-      printed: (pattern, timeoutMs = 20_000) =>
+      printed: (pattern, timeoutMs = 60_000) =>
         new Promise((resolve, reject) => {
           const finish = (settle: () => void) => {
             clearTimeout(timer);
@@ -99,7 +99,7 @@ export class LabHost {
         }),
       stop: async (signal = 'SIGTERM') => {
         if (!ended) child.kill(signal);
-        const timer = setTimeout(() => child.kill('SIGKILL'), 10_000);
+        const timer = setTimeout(() => child.kill('SIGKILL'), 60_000);
         const code = await end;
         clearTimeout(timer);
         return code;

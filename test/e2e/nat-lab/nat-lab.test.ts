@@ -10,17 +10,22 @@ const SERVER = `
   server.listen(Number(process.argv[1]), '0.0.0.0', () => console.log('listening'));
 `;
 const CLIENT = `
-  const [, host, port, localPort] = process.argv;
+  const [, host, port, localPort, patience] = process.argv;
   const socket = require('node:net').connect({ host, port, localPort: Number(localPort ?? 0) });
-  socket.setTimeout(2000, () => { console.log('silent'); process.exit(); });
+  socket.setTimeout(Number(patience), () => { console.log('silent'); process.exit(); });
   socket.on('error', (error) => { console.log(error.code); process.exit(); });
   socket.on('data', (data) => console.log(data.toString().trim()));
   socket.on('end', () => process.exit());
 `;
 
-/** Whom a server sees when this host dials it; or why it can't. */
-async function dial(from: LabHost, to: string, port: number, localPort = 0): Promise<string> {
-  const args = ['-e', CLIENT, to, String(port), String(localPort)];
+/** Whom a server sees when this host dials it; or why it can't. @param patience - milliseconds */
+async function dial(
+  from: LabHost,
+  to: string,
+  port: number,
+  { localPort = 0, patience = 30_000 } = {},
+): Promise<string> {
+  const args = ['-e', CLIENT, to, String(port), String(localPort), String(patience)];
   return (await from.must(process.execPath, args)).trim();
 }
 
@@ -54,15 +59,18 @@ describe.skipIf(noLab !== undefined)(`the NAT lab${noLab ? ` (skipped: ${noLab})
 
   it('puts a home behind one address, and lets nobody in', async () => {
     expect(await dial(insider, first.address, 4000)).toMatch(new RegExp(`^${plain.outside} `));
-    expect(await dial(first, plain.outside, 4000)).toBe('silent');
+    expect(await dial(first, plain.outside, 4000, { patience: 2_000 })).toBe('silent');
   });
 
   it('keeps the port outside, or draws one for each destination', async () => {
     for (const to of [first, second]) {
-      expect(await dial(insider, to.address, 4000, 5123)).toBe(`${plain.outside} 5123`);
+      expect(await dial(insider, to.address, 4000, { localPort: 5123 })).toBe(
+        `${plain.outside} 5123`,
+      );
     }
     const ports = [];
-    for (const to of [first, second]) ports.push(await dial(innermost, to.address, 4000, 5123));
+    for (const to of [first, second])
+      ports.push(await dial(innermost, to.address, 4000, { localPort: 5123 }));
     expect(ports[0]).not.toBe(ports[1]);
     expect(ports.filter((port) => port.endsWith(' 5123')).length).toBeLessThan(2);
   });

@@ -97,7 +97,7 @@ describe.skipIf(noLab !== undefined)(`tunnels${noLab ? ` (skipped: ${noLab})` : 
 
   it('make farmers behind every kind of NAT reachable, each through two', async () => {
     for (const { farmer } of hidden) {
-      await farmer.printed(/"event":"tunnels","through":\[\{[^\]]*\},\{/, 60_000);
+      await farmer.printed(/"event":"tunnels","through":\[\{[^\]]*\},\{/, 120_000);
     }
   });
 
@@ -106,12 +106,15 @@ describe.skipIf(noLab !== undefined)(`tunnels${noLab ? ` (skipped: ${noLab})` : 
     await writeFile(file, randomBytes(SIZE));
     await renter.must('put', file, '--scheme', '1/2/2/3');
     const copy = join(directory, 'copy');
+    await rm(copy, { force: true });
     await renter.must('get', 'object', copy);
     expect((await readFile(copy)).equals(await readFile(file))).toBe(true);
   });
 
   it('may be killed in the middle of a transfer: it goes on', async () => {
+    await reviveTunnels();
     const copy = join(directory, 'second-copy');
+    await rm(copy, { force: true });
     const get = renter.granary('get', 'object', copy, '--json');
     let over = false;
     void get.then(() => (over = true));
@@ -133,22 +136,19 @@ describe.skipIf(noLab !== undefined)(`tunnels${noLab ? ` (skipped: ${noLab})` : 
         [...farmer.output().matchAll(/"event":"tunnels","through":(\[[^\]]*\])/g)].at(-1)?.[1] ??
         '';
       await expect
-        .poll(through, { timeout: 30_000, message: name })
+        .poll(through, { timeout: 120_000, message: name })
         .toSatisfy((text: string) => /\},\{/.test(text) && !text.includes(dead!.nodeId));
     }
   });
 
   it('are paid by those they carry for, whoever is killed, and the dear one by nobody', async () => {
     await Promise.all(hidden.map(({ farmer }) => farmer.stop('SIGKILL')));
-    const dead = tunnels.filter(({ process }) => process.child.signalCode !== null);
     await Promise.all([
-      ...dead.map(async (tunnel) =>
-        Object.assign(tunnel, await startTunnel(tunnel.host, tunnel.name, PRICE)),
-      ),
+      reviveTunnels(),
       ...hidden.map(async (one) => (one.farmer = await startFarmer(one.user, one.name))),
     ]);
     // What was owed before is paid at the start. Not paid yet is what has come since, or less than a unit.
-    await expect.poll(differences, { timeout: 30_000 }).toEqual([]);
+    await expect.poll(differences, { timeout: 120_000 }).toEqual([]);
     let units = 0;
     const owed = async () => {
       const found: string[] = [];
@@ -162,7 +162,7 @@ describe.skipIf(noLab !== undefined)(`tunnels${noLab ? ` (skipped: ${noLab})` : 
       }
       return found;
     };
-    await expect.poll(owed, { timeout: 30_000, interval: 500 }).toEqual([]);
+    await expect.poll(owed, { timeout: 120_000, interval: 500 }).toEqual([]);
     // The object went to two of three, and came back twice from one.
     expect(units).toBeGreaterThan((3 * SIZE) / 1000);
   });
@@ -184,6 +184,16 @@ describe.skipIf(noLab !== undefined)(`tunnels${noLab ? ` (skipped: ${noLab})` : 
     expect((await take()).received + first.received).toBeLessThanOrEqual(limit);
     expect(await accounts('earnings', 'dear')).toEqual([]);
   });
+
+  /** Start the tunnels again that were killed. */
+  async function reviveTunnels(): Promise<void> {
+    const dead = tunnels.filter(({ process }) => process.child.signalCode !== null);
+    await Promise.all(
+      dead.map(async (tunnel) =>
+        Object.assign(tunnel, await startTunnel(tunnel.host, tunnel.name, PRICE)),
+      ),
+    );
+  }
 
   /** What a command says of a node's accounts. */
   async function accounts(command: 'costs' | 'earnings', name: string): Promise<Row[]> {
@@ -224,12 +234,15 @@ describe.skipIf(noLab !== undefined)(`tunnels${noLab ? ` (skipped: ${noLab})` : 
   /** A tunnel with a connection from the renter's home to one of its clients that moves bytes. */
   async function carrying(over: () => boolean): Promise<(typeof tunnels)[number] | undefined> {
     while (!over()) {
-      for (const tunnel of tunnels) {
-        const args = ['-Htni', 'state', 'established', 'dst', outside, 'sport', '>=', ':21000'];
-        const seen = await tunnel.host.must('ss', args);
-        const sent = [...seen.matchAll(/bytes_sent:(\d+)/g)].map(([, bytes]) => Number(bytes));
-        if (Math.max(0, ...sent) > 1024 * 1024) return tunnel;
-      }
+      const sent = await Promise.all(
+        tunnels.map(async ({ host }) => {
+          const args = ['-Htni', 'state', 'established', 'dst', outside, 'sport', '>=', ':21000'];
+          const seen = await host.must('ss', args);
+          return [...seen.matchAll(/bytes_sent:(\d+)/g)].map(([, bytes]) => Number(bytes));
+        }),
+      );
+      const found = sent.findIndex((bytes) => Math.max(0, ...bytes) > 1024 * 1024);
+      if (found !== -1) return tunnels[found];
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
     return undefined;

@@ -9,7 +9,9 @@ export class Capture {
   ) {}
 
   static async start(host: LabHost, file: string): Promise<Capture> {
-    const process = host.start('tcpdump', ['-i', 'eth0', '-n', '-U', '-Z', 'root', '-w', file]);
+    // Room for 64 MiB that it has not looked at yet: a busy machine lets it wait.
+    const options = ['-i', 'eth0', '-n', '-U', '-B', '65536', '-Z', 'root', '-w', file];
+    const process = host.start('tcpdump', options);
     await process.printed(/listening on eth0/);
     return new Capture(file, process);
   }

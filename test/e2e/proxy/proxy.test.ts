@@ -1,8 +1,9 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { LabProcess } from '../nat-lab/index.js';
+import { setUpAnewForRetries } from '../support/anew.js';
 import { realFile } from '../support/granary.js';
 import { Capture } from './capture.js';
 import { LabUser } from './lab-user.js';
@@ -78,12 +79,13 @@ describe.skipIf(noProxyLab !== undefined)(`behind a SOCKS5 proxy${skipped}`, () 
   let plain: LabUser;
   const bootstrap = ['--bootstrap', `https://${NAME}:4601`];
 
-  beforeAll(async () => {
+  const setUp = async () => {
     lab = await ProxyLab.create({ [NAME]: ADDRESSES.far.v4, [CHAIN]: ADDRESSES.far.v4 });
+    const here = await mkdtemp(join(directory, 'socks-'));
     proxy = lab.proxy.start('microsocks', ['-i', ADDRESSES.proxy.near.v4, '-p', String(PORT)]);
-    hidden = new LabUser(lab.near, join(directory, 'near'), { GRANARY_PROXY: PROXY });
-    plain = new LabUser(lab.near, join(directory, 'near'), { GRANARY_PROXY: 'none' });
-    const others = new LabUser(lab.far, join(directory, 'far'));
+    hidden = new LabUser(lab.near, join(here, 'near'), { GRANARY_PROXY: PROXY });
+    plain = new LabUser(lab.near, join(here, 'near'), { GRANARY_PROXY: 'none' });
+    const others = new LabUser(lab.far, join(here, 'far'));
     const start = (i: number, ...known: string[]) => {
       const { host, listen, port } = FARMERS[i]!;
       const announce = `https://${host}:${port}`;
@@ -94,10 +96,8 @@ describe.skipIf(noProxyLab !== undefined)(`behind a SOCKS5 proxy${skipped}`, () 
     // Names are known to the proxy's machine only.
     const known = ['--bootstrap', `https://${ADDRESSES.far.v4}:4601`];
     await Promise.all([start(1, ...known), start(2, ...known)]);
-  });
-  afterAll(async () => {
-    await lab?.close();
-  });
+  };
+  setUpAnewForRetries(setUp, async () => lab?.close());
 
   it('sees what goes another way when there is no proxy', async () => {
     const capture = await Capture.start(lab.near, join(directory, 'plain.pcap'));
@@ -122,7 +122,7 @@ describe.skipIf(noProxyLab !== undefined)(`behind a SOCKS5 proxy${skipped}`, () 
     expect(farmer.output()).toContain(`"address":"https://${ONION}:4600"`);
     await hidden.must('init', ...bootstrap, '--proxy', PROXY);
     await hidden.must('put', join(directory, 'file'), 'file', '--scheme', '2/2/3/3');
-    await hidden.must('get', 'file', join(directory, 'copy'));
+    await hidden.must('get', 'file', join(directory, 'copy'), '--force');
     expect(await readFile(join(directory, 'copy'))).toEqual(content);
     const trace = await hidden.must('dht', 'trace', KEY, '--json');
     for (const { host } of FARMERS) expect(trace).toContain(host);
@@ -159,22 +159,26 @@ describe.skipIf(noProxyLab !== undefined)(`over Tor${skipped}`, () => {
     'stores to onion services and reads back, and neither side shows itself',
     async () => {
       const { lab, onions } = await torLab!;
-      const near = await Capture.start(lab.near, join(directory, 'near.pcap'));
-      const far = await Capture.start(lab.far, join(directory, 'far.pcap'));
-      const farmers = new LabUser(lab.far, join(directory, 'farmers'), {
+      // The Tor network stays when this is tried again.
+      const here = await mkdtemp(join(directory, 'onions-'));
+      const near = await Capture.start(lab.near, join(here, 'near.pcap'));
+      const far = await Capture.start(lab.far, join(here, 'far.pcap'));
+      const farmers = new LabUser(lab.far, join(here, 'farmers'), {
         GRANARY_PROXY: `socks5h://${farmerTor.socks}`,
       });
-      const renter = new LabUser(lab.near, join(directory, 'renter'), {
+      const renter = new LabUser(lab.near, join(here, 'renter'), {
         GRANARY_PROXY: `socks5h://${renterTor.socks}`,
       });
       const [first, second] = onions.map((onion) => `https://${onion}:4600`) as [string, string];
-      await farmers.farm(
+      const one = await farmers.farm(
         ...['one', '--host', ADDRESSES.far.v4, '--port', '4601', '--announce', first],
       );
+      onTestFinished(async () => void (await one.stop('SIGKILL')));
       const two = await farmers.farm(
         ...['two', '--host', ADDRESSES.far.v4, '--port', '4602', '--announce', second],
         ...['--bootstrap', first],
       );
+      onTestFinished(async () => void (await two.stop('SIGKILL')));
 
       await renter.must('init', '--bootstrap', first);
       // A put that is done has a shard with each of the two.
@@ -185,8 +189,8 @@ describe.skipIf(noProxyLab !== undefined)(`over Tor${skipped}`, () => {
         return code === 0 ? 'stored' : stderr;
       };
       await expect.poll(tried, { timeout: 120_000, interval: 1000 }).toBe('stored');
-      await renter.must('get', 'file', join(directory, 'copy-over-tor'));
-      expect(await readFile(join(directory, 'copy-over-tor'))).toEqual(content);
+      await renter.must('get', 'file', join(here, 'copy-over-tor'));
+      expect(await readFile(join(here, 'copy-over-tor'))).toEqual(content);
       await renter.must('rm', 'file');
       await two.stop('SIGTERM');
       expect(two.child.exitCode).toBe(0);

@@ -19,6 +19,7 @@ export async function launchBrowser(): Promise<{ browser: Browser; close(): Prom
   const profile = await mkdtemp(join(tmpdir(), 'granary-chromium-'));
   const browser = await chromium.launch({
     executablePath: CHROMIUM,
+    timeout: 120_000,
     args: [
       '--no-sandbox',
       '--disable-gpu',

@@ -52,6 +52,21 @@ export function granary(args: readonly string[], options: RunOptions = {}): Prom
   });
 }
 
+/** When a process is to send itself a signal: see `end-itself.mjs`. */
+export interface EndItself {
+  readonly folders: readonly string[];
+  readonly prefix?: string;
+  readonly files?: number;
+  readonly bytes?: number;
+  readonly signal: NodeJS.Signals;
+}
+
+/** The environment of a process that sends itself a signal as soon as files are there, and never later. */
+export function endItself(when: EndItself): Record<string, string> {
+  const preload = new URL('./end-itself.mjs', import.meta.url).href;
+  return { NODE_OPTIONS: `--import=${preload}`, END_ITSELF: JSON.stringify(when) };
+}
+
 /** Run `granary` and parse its one JSON line; fails when it does. */
 export async function granaryJson<T>(args: readonly string[], home: string): Promise<T> {
   const { code, stdout, stderr } = await granary([...args, '--json'], { home });
@@ -113,6 +128,11 @@ export class TestNetwork {
     );
     this.farmers.push(started);
     return started;
+  }
+
+  /** Start all that do not run: at the beginning of a test, those that its first try left dead. */
+  async reviveAll(): Promise<void> {
+    for (const farmer of this.farmers) if (!isRunning(farmer.child)) await this.restart(farmer);
   }
 
   /** Start a farmer that was killed again, on its directory and port. */
@@ -208,8 +228,8 @@ export async function realFile(path: string, bytes: number): Promise<Buffer> {
   return content;
 }
 
-/** Wait until something is true, looking every 50 ms; fails after `ms`. */
-export async function until(what: string, check: () => Promise<boolean> | boolean, ms = 30_000) {
+/** Wait until something is true, looking every 50 ms; fails after `ms`: a busy machine takes its time. */
+export async function until(what: string, check: () => Promise<boolean> | boolean, ms = 90_000) {
   const end = Date.now() + ms;
   while (!(await check())) {
     if (Date.now() > end) throw new Error(`did not happen in ${ms} ms: ${what}`);

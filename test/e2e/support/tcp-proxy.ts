@@ -1,13 +1,19 @@
 import { type AddressInfo, type Socket, connect, createServer } from 'node:net';
 
 /** What a proxy does with the bytes that a farmer sends. */
-export type Mischief = { kind: 'none' } | { kind: 'cut' | 'stall'; afterBytes: number };
+export type Mischief = { kind: 'none' } | { kind: 'cut' | 'stall' | 'trickle'; afterBytes: number };
 
-/** A TCP proxy in front of a farmer that cuts or stalls what the farmer sends. TLS passes through it. */
+/** How long it waits after each piece that it lets trickle. */
+const TRICKLE_MS = 1000;
+
+/**
+ * A TCP proxy in front of a farmer that cuts or stalls what the farmer sends, or lets it trickle: never silent, never
+ * done. TLS passes through it.
+ */
 export class TcpProxy {
   mischief: Mischief = { kind: 'none' };
   target = 0;
-  /** Connections on which the mischief was done. */
+  /** How often it was done. */
   done = 0;
   private readonly sockets = new Set<Socket>();
 
@@ -55,6 +61,9 @@ export class TcpProxy {
       this.done += 1;
       if (mischief.kind === 'cut') near.destroy();
       else far.pause();
+      if (mischief.kind !== 'trickle') return;
+      near.write(data);
+      setTimeout(() => far.resume(), TRICKLE_MS);
     });
   }
 }

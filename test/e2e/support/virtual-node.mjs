@@ -19,7 +19,7 @@ const evm = (identity) =>
     confirmations: 2,
     challengeMs: 3 * 24 * 3600 * 1000,
     pollMs: 20,
-    timeoutMs: 3000,
+    timeoutMs: 30_000,
   });
 let handlers;
 // Whether a renter that can refuse to sign receipts does so.

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chmod, chown, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -74,7 +74,7 @@ export async function startPostgres({ durable = true } = {}): Promise<PostgresSe
       try {
         return await psql('SELECT 1');
       } catch (error) {
-        if (i > 100 || server.exitCode !== null) throw error;
+        if (i > 300 || server.exitCode !== null) throw error;
         await new Promise((resolve) => setTimeout(resolve, 100));
       }
     }
@@ -100,9 +100,17 @@ export async function startPostgres({ durable = true } = {}): Promise<PostgresSe
       return stdout.split('\n').filter((line) => line !== '');
     },
     kill: async () => {
-      // Its children end by themselves when the postmaster is gone.
-      server?.kill('SIGKILL');
-      if (server !== undefined) await exited(server);
+      if (server === undefined || server.exitCode !== null || server.signalCode !== null) return;
+      // Held still first, so that it has no more children than are killed. While one of them is there, it can't be
+      // started again.
+      server.kill('SIGSTOP');
+      const children = await childrenOf(server.pid!);
+      for (const pid of children) process.kill(pid, 'SIGKILL');
+      server.kill('SIGKILL');
+      await exited(server);
+      for (const pid of children) {
+        while (await isRunning(pid)) await new Promise((resolve) => setTimeout(resolve, 10));
+      }
     },
     close: async () => {
       if (server !== undefined) {
@@ -113,6 +121,18 @@ export async function startPostgres({ durable = true } = {}): Promise<PostgresSe
       await rm(directory, { recursive: true, force: true });
     },
   };
+}
+
+/** The processes that a process has started. */
+async function childrenOf(pid: number): Promise<number[]> {
+  const list = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8');
+  return list.split(' ').filter(Boolean).map(Number);
+}
+
+/** Whether a process has not ended; one whose end nobody has asked for yet (a zombie) has. */
+async function isRunning(pid: number): Promise<boolean> {
+  const status = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+  return /^\d+ \(.*\) [^ZX]/.test(status);
 }
 
 async function binaries(): Promise<string> {

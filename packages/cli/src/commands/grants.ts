@@ -30,8 +30,10 @@ export async function addGrant(
   if (!Number.isSafeInteger(reads) || reads < 1) {
     throw new CliError('CLI_USAGE', `--reads ${options.reads}: write a whole number from 1 on`);
   }
-  const expires = options.expires === 'never' ? null : Date.now() + parseDuration(options.expires);
+  const lifetime = options.expires === 'never' ? null : parseDuration(options.expires);
   await withRenter(context, async (renter) => {
+    // From when it is made: until the network is there may take a while.
+    const expires = lifetime === null ? null : Date.now() + lifetime;
     const file = options.output === undefined ? undefined : await openNew(options.output);
     try {
       const made = await renter.grant({ bucket, prefix }, { expires, reads, signal });

@@ -27,8 +27,10 @@ export async function share(
   if (!Number.isSafeInteger(reads) || reads < 1) {
     throw new CliError('CLI_USAGE', `--reads ${options.reads}: write a whole number from 1 on`);
   }
-  const expires = options.expires === 'never' ? null : Date.now() + parseDuration(options.expires);
+  const lifetime = options.expires === 'never' ? null : parseDuration(options.expires);
   await withRenter(context, async (renter) => {
+    // From when it is made: until the network is there may take a while.
+    const expires = lifetime === null ? null : Date.now() + lifetime;
     const made = await renter.share(path, { expires, reads, signal });
     const link = await linkOf(renter, made, page);
     output.result({ ...shown(made), link });

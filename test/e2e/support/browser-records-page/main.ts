@@ -38,8 +38,8 @@ const records = {
     }
   },
   /** Count up in one transaction after the other. */
-  async countUp(times: number) {
-    const database = await IndexedDbRecords.open('shared');
+  async countUp(name: string, times: number) {
+    const database = await IndexedDbRecords.open(name);
     for (let i = 0; i < times; i += 1) {
       await database.write(function* (): RecordWork<void> {
         const [found] = yield { op: 'get', keys: ['counter'] };
@@ -62,8 +62,8 @@ const records = {
     );
     await database.close();
   },
-  async openRows() {
-    rows = await IndexedDbRows.open('book');
+  async openRows(name: string) {
+    rows = await IndexedDbRows.open(name);
   },
   closeRows: () => rows!.close(),
   async addRows(times: number, prefix: string) {

@@ -63,9 +63,16 @@ globalThis.renting = {
       return report(error);
     }
   },
-  /** Begin a put, and do not wait for its end. */
-  begin(...args) {
-    running = this.put(...args);
+  /** Begin a put that does not come to its end: bytes from a place on never come. */
+  begin(name, size, seed, from) {
+    progress = undefined;
+    const { slice } = File.prototype;
+    File.prototype.slice = function (start, ...rest) {
+      const part = slice.call(this, start, ...rest);
+      if (start >= from) part.arrayBuffer = () => new Promise(() => undefined);
+      return part;
+    };
+    running = this.put(name, size, seed);
   },
   ended: () => running,
   progress: () => progress,
