@@ -1,16 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { ShardStore } from '@granary/farmer';
-import { silentLogger, systemClock } from '@granary/kad';
+import { processCpuMs } from './child-cpu.js';
 import { granaryCommand } from './granary-command.js';
-import { putShard } from './made-up-shards.js';
+import { openStore, putShard } from './made-up-shards.js';
+import { median } from './median.js';
 import { rate } from './shard-store-bench.js';
 
 const ROUNDS = 7;
-const TICK_MS = 10;
 
 /** What it took a farmer until it said that it is ready. */
 interface Start {
@@ -40,28 +39,20 @@ async function startFarmer(directory: string, end: NodeJS.Signals): Promise<Star
   });
   if ((await Promise.race([ready, gone])) !== true) throw new Error('the farmer did not start');
   const wallMs = performance.now() - begun;
-  const stat = await readFile(`/proc/${child.pid}/stat`, 'utf8');
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const cpuMs = await processCpuMs(child.pid!);
   const status = await readFile(`/proc/${child.pid}/status`, 'utf8');
   child.kill(end);
   await gone;
   return {
     wallMs,
-    cpuMs: (Number(fields[11]) + Number(fields[12])) * TICK_MS,
+    cpuMs,
     rssMib: Number(/VmRSS:\s*(\d+)/.exec(status)?.[1]) / 1024,
   };
 }
 
 /** Store what is not there yet. */
 async function fill(directory: string, count: number): Promise<void> {
-  const store = await ShardStore.open({
-    directory,
-    quotaBytes: 2 ** 50,
-    reservationMs: 3_600_000,
-    graceMs: 0,
-    clock: systemClock,
-    logger: silentLogger,
-  });
+  const store = await openStore(directory);
   const there = store.usage.shards;
   await rate(count - there, (i) => putShard(store, there + i));
   await store.close();
@@ -82,18 +73,16 @@ export async function benchFarmStart(report: (line: string) => void): Promise<vo
       ? join(place, `granary-bench-farm-${count}`)
       : await mkdtemp(join(place, 'granary-bench-farm-'));
     try {
-      await mkdir(directory, { recursive: true });
       await fill(directory, count);
       for (const end of ['SIGTERM', 'SIGKILL'] as const) {
         // The first makes its identity and its certificate.
         await startFarmer(directory, end);
         const starts: Start[] = [];
         for (let i = 0; i < ROUNDS; i++) starts.push(await startFarmer(directory, end));
-        const median = (of: (start: Start) => number) =>
-          starts.map(of).sort((a, b) => a - b)[(ROUNDS - 1) / 2]!;
+        const middle = (of: (start: Start) => number) => median(starts.map(of));
         report(
-          `  ${String(count).padStart(8)} shards, after ${end}: ready after ${median((s) => s.wallMs).toFixed(0)} ms, ` +
-            `${median((s) => s.cpuMs)} ms of CPU, ${median((s) => s.rssMib).toFixed(0)} MiB (medians of ${ROUNDS})`,
+          `  ${String(count).padStart(8)} shards, after ${end}: ready after ${middle((s) => s.wallMs).toFixed(0)} ms, ` +
+            `${middle((s) => s.cpuMs)} ms of CPU, ${middle((s) => s.rssMib).toFixed(0)} MiB (medians of ${ROUNDS})`,
         );
       }
     } finally {

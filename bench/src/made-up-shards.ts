@@ -1,4 +1,5 @@
-import type { ShardStore } from '@granary/farmer';
+import { ShardStore } from '@granary/farmer';
+import { silentLogger, systemClock } from '@granary/kad';
 import { type Contract, ShardTree, contractHash, toHex } from '@granary/protocol';
 
 /** Bytes of a shard. */
@@ -30,6 +31,18 @@ export function contractOf(i: number): { hash: string; contract: Contract } {
   const signature = '00'.repeat(64);
   const contract = { terms, renterSignature: signature, farmerSignature: signature };
   return { hash: contractHash(terms), contract };
+}
+
+/** Open a store with room for any number of them. */
+export function openStore(directory: string): Promise<ShardStore> {
+  return ShardStore.open({
+    directory,
+    quotaBytes: 2 ** 50,
+    reservationMs: 3_600_000,
+    graceMs: 0,
+    clock: systemClock,
+    logger: silentLogger,
+  });
 }
 
 /** Store a shard as a transfer does. */

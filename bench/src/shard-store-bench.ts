@@ -3,10 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { open as openLmdb } from 'lmdb';
-import { ShardStore } from '@granary/farmer';
-import { sha256, silentLogger, systemClock } from '@granary/kad';
+import { sha256 } from '@granary/kad';
 import { toHex } from '@granary/protocol';
-import { SHARD_SIZE as SIZE, contractOf, putShard, shard } from './made-up-shards.js';
+import { SHARD_SIZE as SIZE, contractOf, openStore, putShard, shard } from './made-up-shards.js';
 
 const PARALLEL = 64;
 /** Gets and deletes measured, at most: they don't depend on how many came before. */
@@ -24,16 +23,7 @@ interface Contestant {
 }
 
 async function granaryStore(directory: string): Promise<Contestant> {
-  const start = () =>
-    ShardStore.open({
-      directory,
-      quotaBytes: 2 ** 50,
-      reservationMs: 3_600_000,
-      graceMs: 0,
-      clock: systemClock,
-      logger: silentLogger,
-    });
-  let store = await start();
+  let store = await openStore(directory);
   return {
     name: 'ShardStore',
     put: (i) => putShard(store, i),
@@ -45,7 +35,7 @@ async function granaryStore(directory: string): Promise<Contestant> {
     delete: async (i) => void (await store.delete(contractOf(i).hash)),
     reopen: async () => {
       await store.close();
-      store = await start();
+      store = await openStore(directory);
     },
     close: () => store.close(),
   };
