@@ -20,7 +20,7 @@ const ROUNDS = 5;
 const WARM_UP = 16;
 const PUT = 'put, 4/6/10/12 on 12 farmers';
 const GET = 'get';
-const WARM_PUT = 'put, when they have worked for 2 GiB';
+const WARM_PUT = `put, when they have worked for ${(WARM_UP * SIZE) / 2 ** 30} GiB`;
 const WARM_GET = 'get, likewise';
 
 const rate = (bytes: number, ms: number) => `${(bytes / 1000 / ms).toFixed(0)} MB/s`;
@@ -101,26 +101,30 @@ export async function benchTransfers(report: (line: string) => void): Promise<vo
       (costs[name] ??= []).push((((await cpuMs()) - before) * 1e6) / SIZE);
     };
     let objects = 0;
-    const putAndGet = async (put: string, get: string) => {
-      // A name of its own, since to replace an object is to delete one, too.
-      const path = { bucket: 'bench', name: `object-${(objects += 1)}` };
-      await measure(put, () => renter.put(path, { kind: 'file', path: source }));
-      await measure(get, async () => {
-        let size = 0;
-        for await (const part of renter.get(path)) size += part.length;
-        if (size !== SIZE) throw new Error('the get was short');
-      });
+    // A name of its own for each, since to replace an object is to delete one, too.
+    const pathOf = (object: number) => ({ bucket: 'bench', name: `object-${object}` });
+    const put = () => renter.put(pathOf((objects += 1)), { kind: 'file', path: source });
+    const get = async () => {
+      let size = 0;
+      for await (const part of renter.get(pathOf(objects))) size += part.length;
+      if (size !== SIZE) throw new Error('the get was short');
     };
     for (let round = 0; round < ROUNDS; round += 1) {
       await measure('plain ws, to another process', () => throughSocket(port, data, 'up'));
       await measure('plain ws, from another process', () => throughSocket(port, data, 'down'));
-      await putAndGet(PUT, GET);
+      await measure(PUT, put);
+      await measure(GET, get);
     }
-    for (let i = 0; i < WARM_UP; i += 1) await putAndGet('', '');
-    for (let round = 0; round < ROUNDS; round += 1) await putAndGet(WARM_PUT, WARM_GET);
+    for (let i = 0; i < WARM_UP; i += 1) {
+      await put();
+      await get();
+    }
+    for (let round = 0; round < ROUNDS; round += 1) {
+      await measure(WARM_PUT, put);
+      await measure(WARM_GET, get);
+    }
     await renter.close();
     report(`object of ${SIZE / 1024 / 1024} MiB, median of ${ROUNDS} rounds, all in one run`);
-    delete times[''];
     for (const [name, all] of Object.entries(times)) {
       report(`  ${name.padEnd(34)} ${rate(SIZE, median(all)).padStart(10)}`);
     }
