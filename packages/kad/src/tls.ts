@@ -42,19 +42,19 @@ export async function dialTls(options: DialOptions): Promise<tls.TLSSocket> {
   return secure(raw, options, timeoutMs, Math.max(0, timeoutMs - (performance.now() - begun)));
 }
 
-const contexts = new WeakMap<TlsCredentials, tls.SecureContext>();
-let anonymous: tls.SecureContext | undefined;
+/** Stands for who shows no certificate. */
+const ANONYMOUS = {};
+const contexts = new WeakMap<object, tls.SecureContext>();
 
 /** What connections with these credentials have in common: reading key and certificate takes more than a millisecond. */
 function contextOf(credentials: TlsCredentials | undefined): tls.SecureContext {
-  const known = credentials === undefined ? anonymous : contexts.get(credentials);
+  const known = contexts.get(credentials ?? ANONYMOUS);
   if (known !== undefined) return known;
   const context = tls.createSecureContext({
     ...(credentials !== undefined && { key: credentials.key, cert: credentials.cert }),
     minVersion: 'TLSv1.3',
   });
-  if (credentials === undefined) anonymous = context;
-  else contexts.set(credentials, context);
+  contexts.set(credentials ?? ANONYMOUS, context);
   return context;
 }
 
