@@ -48,16 +48,16 @@ export interface SegmentEngine {
   close(): Promise<void>;
 }
 
+const jobs = { encode: encodeJob, decode: decodeJob, rebuild: rebuildJob };
+
 /** Works on the calling thread. For tests that run from the sources, and where threads are missing. */
 export const inlineEngine: SegmentEngine = {
   sharesMemory: true,
   plainBuffer: (size) => new Uint8Array(size),
-  encode: encodeJob,
   recyclePlain: () => undefined,
   shardBuffer: (size) => new Uint8Array(size),
   recycleShard: () => undefined,
-  decode: decodeJob,
-  rebuild: rebuildJob,
+  ...jobs,
   close: () => Promise.resolve(),
 };
 
@@ -91,8 +91,6 @@ export const THREAD_READY = 'ready';
 const MAX_ON_THE_SPOT = 512 * 1024;
 /** So are others while there is no thread, one at a time; from so many bytes on threads are worth starting. */
 const MAX_BEFORE_THREADS = 4 * 1024 * 1024;
-
-const jobs = { encode: encodeJob, decode: decodeJob, rebuild: rebuildJob };
 
 interface Results {
   encode: EncodedSegment;
@@ -280,8 +278,11 @@ export class WorkerEngine implements SegmentEngine {
   }
 }
 
-function bytesOf(arrays: readonly Uint8Array[]): number {
-  return arrays.reduce((sum, { length }) => sum + length, 0);
+/** Bytes of some arrays together. */
+export function bytesOf(arrays: Iterable<Uint8Array>): number {
+  let sum = 0;
+  for (const { length } of arrays) sum += length;
+  return sum;
 }
 
 /** The distinct buffers behind some arrays, for a transfer list. */

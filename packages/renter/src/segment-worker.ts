@@ -1,21 +1,18 @@
 // The thread of a WorkerEngine in Node.
 import { parentPort } from 'node:worker_threads';
 import { ShortLivedBuffers } from '@granary/kad';
-import { THREAD_READY, type WorkerJob } from './segment-engine.js';
+import { THREAD_READY, type WorkerJob, bytesOf } from './segment-engine.js';
 import { answerJob } from './segment-work.js';
 
 // Ciphers give every chunk in a buffer of its own.
 const buffers = new ShortLivedBuffers();
-const bytesOf = (job: WorkerJob) =>
+const sizeOf = (job: WorkerJob) =>
   job.kind === 'encode'
     ? job.args[2].length
-    : [...(job.kind === 'decode' ? job.args[3] : job.args[2]).values()].reduce(
-        (sum, { length }) => sum + length,
-        0,
-      );
+    : bytesOf((job.kind === 'decode' ? job.args[3] : job.args[2]).values());
 
 parentPort?.on('message', (job: WorkerJob) => {
-  const bytes = bytesOf(job);
+  const bytes = sizeOf(job);
   void answerJob(job).then(({ answer, transfer }) => {
     parentPort?.postMessage(answer, transfer);
     buffers.note(bytes);
