@@ -1,19 +1,12 @@
 import { createHash } from 'node:crypto';
-import { readFile, readdir, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { generateWords } from '@granary/renter';
 import { isRetry } from './support/anew.js';
 import { launchBrowser, noBrowser } from './support/browser.js';
-import {
-  type FarmerProcess,
-  TestNetwork,
-  granary,
-  granaryJson,
-  kill,
-  until,
-} from './support/granary.js';
+import { TestNetwork, granary, granaryJson, kill, until, shardFiles } from './support/granary.js';
 import { type BuiltPage, buildPage, scriptsOf } from './support/page.js';
 import { pattern } from './support/pattern.js';
 
@@ -101,13 +94,6 @@ describe.skipIf(noBrowser !== undefined)(title, () => {
       settings: { scheme: redundancy },
     });
     return opened;
-  };
-
-  const shardFiles = async ({ directory }: FarmerProcess) => {
-    const names = await readdir(join(directory, 'shards'), { recursive: true });
-    return names
-      .filter((name) => /\/[0-9a-f]{64}$/.test(name))
-      .map((name) => join(directory, 'shards', name));
   };
 
   beforeAll(async () => {
@@ -251,7 +237,7 @@ describe.skipIf(noBrowser !== undefined)(title, () => {
 
   it('finds out a farmer that lies', async () => {
     const liar = network.farmers[0]!;
-    for (const path of await shardFiles(liar)) {
+    for (const path of await shardFiles([liar])) {
       const bytes = await readFile(path);
       bytes.fill(0x55, 50_000, 50_100);
       await writeFile(path, bytes);

@@ -24,6 +24,7 @@ import {
   granaryJson,
   kill,
   until,
+  shardFiles,
 } from './support/granary.js';
 
 const exec = promisify(execFile);
@@ -53,10 +54,7 @@ const run = (args: string[], input?: Uint8Array) =>
   granary(args, { home: network.home, ...(input !== undefined && { input }) });
 
 /** The shards that farmers have. */
-const held = async () => {
-  const all = network.farmers.map((f) => readdir(join(f.directory, 'shards'), { recursive: true }));
-  return (await Promise.all(all)).flat().filter((name) => /[0-9a-f]{64}$/.test(name)).length;
-};
+const held = async () => (await shardFiles(network.farmers)).length;
 
 describe('objects', () => {
   it('go in and out, by file and by pipe', async () => {

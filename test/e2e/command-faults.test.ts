@@ -2,12 +2,12 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdtemp, open, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, open, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createServer } from 'node:net';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { GRANARY, TestNetwork, granary, kill, until } from './support/granary.js';
+import { GRANARY, TestNetwork, granary, kill, shardFiles, until } from './support/granary.js';
 
 let network: TestNetwork;
 let directory: string;
@@ -25,10 +25,7 @@ afterAll(async () => {
 });
 const run = (args: string[], input?: Uint8Array) =>
   granary(args, { home: network.home, ...(input !== undefined && { input }) });
-const held = async () => {
-  const all = network.farmers.map((f) => readdir(join(f.directory, 'shards'), { recursive: true }));
-  return (await Promise.all(all)).flat().filter((name) => /[0-9a-f]{64}$/.test(name)).length;
-};
+const held = async () => (await shardFiles(network.farmers)).length;
 /** Start with stdin held open, wait for a sign, signal, and see whether it ends by itself. */
 async function stopped(args: string[], input: Uint8Array, sign: () => Promise<unknown>, more = {}) {
   const env = { ...process.env, GRANARY_HOME: network.home, ...more };

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { get } from 'node:https';
 import { join } from 'node:path';
@@ -193,6 +193,16 @@ function startFarmer(
       resolve({ nodeId, address, browsers, app, directory, port: Number(own), child });
     });
   });
+}
+
+/** The files of the shards that farmers have stored. */
+export async function shardFiles(farmers: readonly { directory: string }[]): Promise<string[]> {
+  const all = farmers.map(async ({ directory }) => {
+    const shards = join(directory, 'shards');
+    const names = await readdir(shards, { recursive: true });
+    return names.filter((name) => /\/[0-9a-f]{64}$/.test(name)).map((name) => join(shards, name));
+  });
+  return (await Promise.all(all)).flat();
 }
 
 /** What a farmer holds, as its `/health` says. */
