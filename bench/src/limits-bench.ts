@@ -1,34 +1,52 @@
 import { createCipheriv, createHash, randomBytes } from 'node:crypto';
-import { open, rm } from 'node:fs/promises';
+import { type FileHandle, mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createCodec } from '@granary/erasure';
 import { sha256Each } from '@granary/kad';
 import { LEAF_SIZE } from '@granary/protocol';
-import { pumpThroughTls } from './tls-pump.js';
+import { median } from './median.js';
+import { type TlsPump } from './tls-pump.js';
 
 /** Bytes that each part of the work is measured with. */
 const SIZE = 32 * 1024 * 1024;
 const CHUNK = 64 * 1024;
+/** A shard of a full segment at k = 4, and the pieces in which it is written and read. */
+const SHARD = 4 * 1024 * 1024;
+const PIECE = 256 * 1024;
 const ROUNDS = 3;
 
 /** What a byte of an object costs in CPU, part by part, each measured alone: nanoseconds a byte. */
 export interface Limits {
   /** Name and cost of each part. */
-  readonly put: readonly [string, number][];
-  readonly get: readonly [string, number][];
+  readonly put: readonly Part[];
+  readonly get: readonly Part[];
 }
 
-/** Least CPU time, in nanoseconds a byte, of some work on `bytes` bytes. */
+/** How objects are coded, and how many audits each of their contracts has. */
+export interface Scheme {
+  readonly k: number;
+  readonly n: number;
+  readonly audits: number;
+}
+
+export type Part = readonly [name: string, cost: number];
+
+/** The median CPU time, in nanoseconds a byte, of some work on `bytes` bytes. Nothing else may go on in this process. */
 async function costOf(bytes: number, work: () => unknown): Promise<number> {
-  let least = Infinity;
+  const costs: number[] = [];
   for (let round = 0; round < ROUNDS; round += 1) {
     const before = process.cpuUsage();
     await work();
     const { user, system } = process.cpuUsage(before);
-    least = Math.min(least, ((user + system) * 1000) / bytes);
+    costs.push(((user + system) * 1000) / bytes);
   }
-  return least;
+  return median(costs);
+}
+
+/** Every part at its median over several measurements. */
+export function medianParts(runs: readonly (readonly Part[])[]): Part[] {
+  return runs[0]!.map(([name], i) => [name, median(runs.map((parts) => parts[i]![1]))]);
 }
 
 function eachChunk(data: Uint8Array, size: number, work: (chunk: Uint8Array) => void): void {
@@ -36,10 +54,41 @@ function eachChunk(data: Uint8Array, size: number, work: (chunk: Uint8Array) => 
 }
 
 /**
+ * Write new files as a farmer does, each synced, and read them. New ones, since memory for what is written is part of
+ * what it costs: a file that is there has it already.
+ */
+async function filesOf(data: Uint8Array): Promise<{ write: number; read: number }> {
+  const directory = await mkdtemp(join(tmpdir(), 'granary-limits-'));
+  const files: FileHandle[] = [];
+  try {
+    const write = await costOf(data.length, async () => {
+      for (let at = 0; at < data.length; at += SHARD) {
+        const file = await open(join(directory, String(files.length)), 'w+');
+        files.push(file);
+        for (let done = 0; done < SHARD; done += PIECE) {
+          await file.write(data, at + done, PIECE, done);
+        }
+        await file.datasync();
+      }
+    });
+    const into = Buffer.alloc(PIECE);
+    const read = await costOf(data.length, async () => {
+      for (const file of files.slice(0, data.length / SHARD)) {
+        for (let done = 0; done < SHARD; done += PIECE) await file.read(into, 0, PIECE, done);
+      }
+    });
+    return { write, read };
+  } finally {
+    await Promise.all(files.map((file) => file.close()));
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+/**
  * What the primitives alone would cost: everything that has to be done with each byte of an object under a scheme, by the
  * fastest library call that there is for it in Node, and nothing around it.
  */
-export async function measureLimits(k: number, n: number, audits: number): Promise<Limits> {
+export async function measureLimits({ k, n, audits }: Scheme, pump: TlsPump): Promise<Limits> {
   const data = randomBytes(SIZE);
   const key = randomBytes(32);
   const nonce = Buffer.alloc(12);
@@ -61,16 +110,10 @@ export async function measureLimits(k: number, n: number, audits: number): Promi
   const shards = Array.from({ length: k }, () => data.subarray(0, Math.floor(SIZE / k)));
   const parity = Array.from({ length: n - k }, () => new Uint8Array(Math.floor(SIZE / k)));
   const coding = await costOf(SIZE, () => codec.encode(shards, parity));
-  const path = join(tmpdir(), `granary-limits-${process.pid}`);
-  const file = await open(path, 'w+');
-  const write = await costOf(SIZE, async () => {
-    await file.write(data, 0, SIZE, 0);
-    await file.datasync();
-  });
-  const read = await costOf(SIZE, () => file.read(data, 0, SIZE, 0));
-  await file.close();
-  await rm(path, { force: true });
-  const tls = await pumpThroughTls(SIZE);
+  const { write, read } = await filesOf(data);
+  const both: number[] = [];
+  while (both.length < ROUNDS) both.push(await pump.send(SIZE));
+  const tls = median(both);
   const expansion = n / k;
   return {
     put: [

@@ -1,6 +1,6 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
@@ -10,18 +10,16 @@ import { silentLogger } from '@granary/kad';
 import { Renter, RenterKeys, defaultSettings } from '@granary/renter';
 import { granaryCommand } from './granary-command.js';
 import { childCpuMs } from './child-cpu.js';
-import { measureLimits } from './limits-bench.js';
+import { type Limits, medianParts } from './limits-bench.js';
 import { median } from './median.js';
 
 const WS_PEER = new URL('./ws-peer.js', import.meta.url).pathname;
+const PARTS_PEER = new URL('./limits-peer.js', import.meta.url).pathname;
 const SIZE = Number(process.env['GRANARY_BENCH_MIB'] ?? 128) * 1024 * 1024;
+/** An object that is large: what there is once for every object counts for little. */
+const LARGE = 8 * SIZE;
 const ROUNDS = 5;
-/** What farmers are given before they count as warm, in objects of SIZE: their code is compiled as they work. */
-const WARM_UP = 16;
-const PUT = 'put, 4/6/10/12 on 12 farmers';
-const GET = 'get';
-const WARM_PUT = `put, when they have worked for ${(WARM_UP * SIZE) / 2 ** 30} GiB`;
-const WARM_GET = 'get, likewise';
+const LARGE_ROUNDS = 3;
 
 const rate = (bytes: number, ms: number) => `${(bytes / 1000 / ms).toFixed(0)} MB/s`;
 
@@ -35,6 +33,18 @@ function firstLine(child: ChildProcess): Promise<string> {
   return new Promise((resolve, reject) => {
     child.once('exit', (code) => reject(new Error(`a process ended with ${code}`)));
     createInterface({ input: child.stdout! }).once('line', resolve);
+  });
+}
+
+/** What a process says next. @throws Error when it ends instead. */
+async function nextMessage(child: ChildProcess): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const onExit = (code: number | null) => reject(new Error(`a process ended with ${code}`));
+    child.once('exit', onExit);
+    child.once('message', (message) => {
+      child.off('exit', onExit);
+      resolve(message);
+    });
   });
 }
 
@@ -78,87 +88,119 @@ export async function benchTransfers(report: (line: string) => void): Promise<vo
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const peer = spawn(process.execPath, [WS_PEER], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const parts = fork(PARTS_PEER, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  const ready = nextMessage(parts);
   try {
     const { bootstrap } = JSON.parse(await firstLine(network)) as { bootstrap: string };
     const port = Number(await firstLine(peer));
-    const source = join(directory, 'source');
-    await writeFile(source, data);
+    const sources = { size: join(directory, 'source'), large: join(directory, 'large') };
+    await writeFile(sources.size, data);
+    for (let at = 0; at < LARGE; at += SIZE) await appendFile(sources.large, randomBytes(SIZE));
     const renter = await Renter.open({
       directory: join(directory, 'renter'),
       keys: RenterKeys.fromEntropy(randomBytes(32)),
       bootstrap: [bootstrap],
       logger: silentLogger,
     });
-    const times: Record<string, number[]> = {};
-    const costs: Record<string, number[]> = {};
+    const { k, n } = defaultSettings.scheme;
+    const measureLimits = async () => {
+      const measured = nextMessage(parts);
+      parts.send({ k, n, audits: defaultSettings.audits });
+      return (await measured) as Limits;
+    };
+    await ready;
+    // Once for nothing, so that all of it is compiled.
+    await measureLimits();
     const cpuMs = async () => {
       const { user, system } = process.cpuUsage();
       return (user + system) / 1000 + ((await childCpuMs(network.pid!)) ?? 0);
     };
-    const measure = async (name: string, work: () => Promise<unknown>) => {
-      const before = await cpuMs();
-      (times[name] ??= []).push(await timed(work));
-      (costs[name] ??= []).push((((await cpuMs()) - before) * 1e6) / SIZE);
-    };
     let objects = 0;
-    // A name of its own for each, since to replace an object is to delete one, too.
-    const pathOf = (object: number) => ({ bucket: 'bench', name: `object-${object}` });
-    const put = () => renter.put(pathOf((objects += 1)), { kind: 'file', path: source });
-    const get = async () => {
-      let size = 0;
-      for await (const part of renter.get(pathOf(objects))) size += part.length;
-      if (size !== SIZE) throw new Error('the get was short');
+    /** A new object put, got and deleted, and in between what each part of that costs alone. */
+    const transfer = async (path: string, size: number): Promise<Transfer> => {
+      const measure = async (work: () => Promise<unknown>) => {
+        const before = await cpuMs();
+        const ms = await timed(work);
+        return { ms, cost: (((await cpuMs()) - before) * 1e6) / size };
+      };
+      const object = { bucket: 'bench', name: `object-${(objects += 1)}` };
+      const put = await measure(() => renter.put(object, { kind: 'file', path }));
+      const limits = await measureLimits();
+      const get = await measure(async () => {
+        let got = 0;
+        for await (const part of renter.get(object)) got += part.length;
+        if (got !== size) throw new Error('the get was short');
+      });
+      await renter.delete(object);
+      return { put, get, limits };
     };
+    const plain: Record<'up' | 'down', number[]> = { up: [], down: [] };
+    const several = async (count: number, path: string, size: number) => {
+      const rounds: Transfer[] = [];
+      while (rounds.length < count) rounds.push(await transfer(path, size));
+      return rounds;
+    };
+    const begun: Transfer[] = [];
     for (let round = 0; round < ROUNDS; round += 1) {
-      await measure('plain ws, to another process', () => throughSocket(port, data, 'up'));
-      await measure('plain ws, from another process', () => throughSocket(port, data, 'down'));
-      await measure(PUT, put);
-      await measure(GET, get);
+      for (const way of ['up', 'down'] as const) {
+        plain[way].push(await timed(() => throughSocket(port, data, way)));
+      }
+      begun.push(await transfer(sources.size, SIZE));
     }
-    for (let i = 0; i < WARM_UP; i += 1) {
-      await put();
-      await get();
-    }
-    for (let round = 0; round < ROUNDS; round += 1) {
-      await measure(WARM_PUT, put);
-      await measure(WARM_GET, get);
-    }
+    await transfer(sources.large, LARGE);
+    const large = await several(LARGE_ROUNDS, sources.large, LARGE);
+    const warm = await several(ROUNDS, sources.size, SIZE);
     await renter.close();
-    report(`object of ${SIZE / 1024 / 1024} MiB, median of ${ROUNDS} rounds, all in one run`);
-    for (const [name, all] of Object.entries(times)) {
-      report(`  ${name.padEnd(34)} ${rate(SIZE, median(all)).padStart(10)}`);
-    }
-    const of = (name: string) => median(times[name]!);
-    const up = of('plain ws, to another process') / of(PUT);
-    const down = of('plain ws, from another process') / of(GET);
-    report(`  put / plain ws = ${up.toFixed(2)}, get / plain ws = ${down.toFixed(2)}`);
-    const { k, n } = defaultSettings.scheme;
-    const limits = await measureLimits(k, n, defaultSettings.audits);
-    reportLimits(report, PUT, median(costs[PUT]!), limits.put);
-    reportLimits(report, GET, median(costs[GET]!), limits.get);
-    reportLimits(report, WARM_PUT, median(costs[WARM_PUT]!), limits.put);
-    reportLimits(report, WARM_GET, median(costs[WARM_GET]!), limits.get);
+    const mib = SIZE / 2 ** 20;
+    report(
+      `objects of ${mib} and ${8 * mib} MiB at 4/6/10/12 on 12 farmers, medians, all in one run`,
+    );
+    const up = median(plain.up);
+    const down = median(plain.down);
+    report(`  plain ws, to another process ${rate(SIZE, up)}, from it ${rate(SIZE, down)}`);
+    const first = median(begun.map(({ put }) => put.ms));
+    const firstGet = median(begun.map(({ get }) => get.ms));
+    report(`  put / plain ws = ${(up / first).toFixed(2)}, get / ${(down / firstGet).toFixed(2)}`);
+    reportRounds(report, `${mib} MiB, on farmers that have just begun`, begun, SIZE);
+    reportRounds(report, `${8 * mib} MiB`, large, LARGE);
+    reportRounds(report, `${mib} MiB, after all that`, warm, SIZE);
   } finally {
     peer.kill();
+    if (parts.connected) parts.disconnect();
     network.kill('SIGTERM');
     await new Promise((resolve) => network.once('exit', resolve));
     await rm(directory, { recursive: true, force: true });
   }
 }
 
-/** Set what something costs in CPU beside what its parts cost alone. Milliseconds a MB are nanoseconds a byte. */
-function reportLimits(
+interface Measured {
+  readonly ms: number;
+  /** CPU of all processes, in nanoseconds a byte. */
+  readonly cost: number;
+}
+
+interface Transfer {
+  readonly put: Measured;
+  readonly get: Measured;
+  readonly limits: Limits;
+}
+
+/** Set what putting and getting cost in CPU beside what their parts cost alone. Milliseconds a MB are nanoseconds a byte. */
+function reportRounds(
   report: (line: string) => void,
-  name: string,
-  cost: number,
-  parts: readonly [string, number][],
+  what: string,
+  rounds: readonly Transfer[],
+  size: number,
 ): void {
-  report(
-    `\n${name}: CPU of all processes, beside that of its parts alone; milliseconds a MB of object`,
-  );
-  for (const [part, one] of parts) report(`  ${part.padEnd(46)} ${one.toFixed(2).padStart(7)}`);
-  const sum = parts.reduce((total, [, one]) => total + one, 0);
-  report(`  ${'all parts'.padEnd(46)} ${sum.toFixed(2).padStart(7)}`);
-  const share = `${((100 * sum) / cost).toFixed(0)} % of it are the parts`;
-  report(`  ${'measured'.padEnd(46)} ${cost.toFixed(2).padStart(7)}  ${share}`);
+  for (const way of ['put', 'get'] as const) {
+    const cost = median(rounds.map((round) => round[way].cost));
+    const speed = rate(size, median(rounds.map((round) => round[way].ms)));
+    report(`\n${way}, ${what}: ${speed}; milliseconds of CPU of all processes for a MB of object`);
+    const parts = medianParts(rounds.map(({ limits }) => limits[way]));
+    for (const [part, one] of parts) report(`  ${part.padEnd(46)} ${one.toFixed(2).padStart(7)}`);
+    const sum = parts.reduce((total, [, one]) => total + one, 0);
+    report(`  ${'all parts'.padEnd(46)} ${sum.toFixed(2).padStart(7)}`);
+    const share = `${((100 * sum) / cost).toFixed(0)} % of it are the parts`;
+    report(`  ${'measured'.padEnd(46)} ${cost.toFixed(2).padStart(7)}  ${share}`);
+  }
 }

@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --max-semi-space-size=2 --heap-growing-percent=200 --expose-gc
+#!/usr/bin/env -S node --max-semi-space-size=2 --heap-growing-percent=400 --expose-gc
 import { statSync } from 'node:fs';
 
 const from = (path) => new URL(path, import.meta.url);

@@ -147,14 +147,26 @@ export function decodeSegment(codec: Codec, layout: StripeLayout, shards: ShardM
   return decodeStripes(codec, layout, all, shards);
 }
 
-/** Some stripes of a segment from any k of its shards, each cut to the range. */
+/**
+ * Some stripes of a segment from any k of its shards, each cut to the range.
+ *
+ * @param room - where they go: `range.segmentLength` bytes, a new array when it is not given
+ * @throws ErasureError ERASURE_TOO_FEW_SHARDS, or ERASURE_SHARD_SIZE for shards or room of another size.
+ */
 export function decodeStripes(
   codec: Codec,
   layout: StripeLayout,
   range: StripeRange,
   shards: ShardMap,
+  room?: Uint8Array,
 ): Uint8Array {
   checkLayout(codec, layout);
+  if (room !== undefined && room.length !== range.segmentLength) {
+    throw new ErasureError(
+      'ERASURE_SHARD_SIZE',
+      `there is room for ${room.length} bytes, and not for ${range.segmentLength}`,
+    );
+  }
   for (const { length } of shards.values()) {
     if (length !== range.shardLength) {
       throw new ErasureError(
@@ -164,7 +176,7 @@ export function decodeStripes(
     }
   }
   const data = codec.reconstructData(shards);
-  const out = new Uint8Array(range.segmentLength);
+  const out = room ?? new Uint8Array(range.segmentLength);
   const { k, cellSize, stripes, lastCellSize } = layout;
   for (let s = range.firstStripe; s <= range.lastStripe; s += 1) {
     const cell = s === stripes - 1 ? lastCellSize : cellSize;

@@ -2,13 +2,13 @@ import { execFileSync } from 'node:child_process';
 import { expect, it } from 'vitest';
 import { ShortLivedBuffers } from './short-lived-buffers.js';
 
-it('collects once for every four MiB, however they come', () => {
+it('collects once for every eight MiB, however they come', () => {
   let collected = 0;
   const buffers = new ShortLivedBuffers((what) => {
     expect(what).toBe('young');
     collected += 1;
   });
-  for (let i = 0; i < 128; i += 1) buffers.note(65_536);
+  for (let i = 0; i < 300; i += 1) buffers.note(65_536);
   expect(collected).toBe(2);
   buffers.note(1024 * 1024);
   expect(collected).toBe(2);
@@ -25,7 +25,7 @@ it('is of young garbage alone, and nothing at all where it can not be asked for'
       for (const { detail } of list.getEntries()) if (detail.flags === 4) kinds.push(detail.kind);
     }).observe({ entryTypes: ['gc'] });
     const buffers = new ShortLivedBuffers();
-    for (let i = 0; i < 70; i += 1) buffers.note(65536);
+    for (let i = 0; i < 150; i += 1) buffers.note(65536);
     setTimeout(() => console.log(JSON.stringify(kinds)), 50);
   `;
   const run = (...flags: string[]) =>

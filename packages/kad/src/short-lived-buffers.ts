@@ -1,7 +1,7 @@
 import { type CollectGarbage, exposedGc } from './exposed-gc.js';
 
 /** Bytes after which young garbage is collected. */
-const EVERY = 4 * 1024 * 1024;
+const EVERY = 8 * 1024 * 1024;
 
 /**
  * Has the buffers of a stream collected soon after they were needed.

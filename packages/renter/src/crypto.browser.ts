@@ -84,6 +84,11 @@ export async function chunkCipher(key: Uint8Array): Promise<ChunkCipher> {
   };
 }
 
+/** An array for what is written at once. In a browser there are zeros in it. */
+export function uncleared(size: number): Uint8Array {
+  return new Uint8Array(size);
+}
+
 /** SHA-256 of much. */
 export async function digest(bytes: Uint8Array): Promise<Uint8Array> {
   return new Uint8Array(await subtle().digest('SHA-256', bytes as Bytes));

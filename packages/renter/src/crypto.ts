@@ -95,6 +95,11 @@ export function chunkCipher(key: Uint8Array): ChunkCipher | Promise<ChunkCipher>
   };
 }
 
+/** An array for what is written at once: anything may be in it. */
+export function uncleared(size: number): Uint8Array {
+  return new Uint8Array(Buffer.allocUnsafeSlow(size).buffer);
+}
+
 /** SHA-256 of much. */
 export function digest(bytes: Uint8Array): Uint8Array | Promise<Uint8Array> {
   return sha256(bytes);

@@ -1,4 +1,4 @@
-import { chunkCipher, hmac } from '#renter/crypto';
+import { chunkCipher, hmac, uncleared } from '#renter/crypto';
 import { RenterError } from './errors.js';
 import { deriveKey } from './renter-keys.js';
 
@@ -117,7 +117,7 @@ export async function decryptChunks(
   const gcm = await chunkCipher(cipher.key);
   const tail = bytes.length % cipher.chunkSize;
   if (tail !== 0 && tail <= TAG_SIZE) throw damaged(cipher.index, firstChunk);
-  const out = new Uint8Array(plainLength(bytes.length, cipher.chunkSize));
+  const out = uncleared(plainLength(bytes.length, cipher.chunkSize));
   const pending: Promise<void>[] = [];
   let at = 0;
   for (let from = 0, i = firstChunk; from < bytes.length; from += cipher.chunkSize, i += 1) {

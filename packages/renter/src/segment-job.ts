@@ -12,6 +12,7 @@ import {
 } from '@granary/erasure';
 import { ShardTree } from '@granary/protocol';
 import { AUDIT_SALT_SIZE, auditLeaves } from './audit-challenges.js';
+import { Scratch } from './scratch.js';
 import {
   TAG_SIZE,
   cipherLength,
@@ -76,6 +77,9 @@ export interface SegmentWindow {
 
 /** Chunks that are encrypted before they are coded. */
 const CHUNKS = 8;
+
+/** Ciphertext between decoding and decryption. */
+const scratch = new Scratch();
 
 const codecs = new Map<string, Promise<Codec>>();
 const MAX_CODECS = 8;
@@ -243,7 +247,8 @@ export async function decodeJob(
   const codec = await codecFor(frame.k, frame.n);
   const layout = layoutOf(frame, segment.length);
   const range = stripesForRange(layout, window.cipherOffset, window.cipherLength);
-  const stripes = decodeStripes(codec, layout, range, shards);
+  const room = scratch.take(range.segmentLength);
+  const stripes = decodeStripes(codec, layout, range, shards, room);
   const at = window.cipherOffset - range.segmentOffset;
   const cipher = stripes.subarray(at, at + window.cipherLength);
   const chunks = Math.ceil(cipherLength(segment.length, frame.chunkSize) / frame.chunkSize);
@@ -253,5 +258,7 @@ export async function decodeJob(
     window.firstChunk,
     chunks,
   );
+  // Not after an error: chunks that were begun with the one that failed may still be read.
+  scratch.give(room);
   return plain.subarray(window.skip, window.skip + window.length);
 }
