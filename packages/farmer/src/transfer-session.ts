@@ -16,6 +16,7 @@ import {
   type TransferRequest,
   type TransferToken,
   ProtocolError,
+  USUAL_DATA_FRAME,
   acceptContract,
   auditRootOf,
   checkCountersignature,
@@ -316,10 +317,11 @@ export class TransferSession {
         siblings: proof.siblings.length / 32,
       });
       let sent = this.send(Buffer.concat([proof.nodes, proof.siblings]));
-      const most = Math.min(MAX_DATA_FRAME, length);
+      const frame = request.frame ?? USUAL_DATA_FRAME;
+      const most = Math.min(frame, length);
       let [free, busy] = [Buffer.allocUnsafe(most), Buffer.allocUnsafe(most)];
       for (let at = offset; at < end;) {
-        const size = Math.min(MAX_DATA_FRAME, end - at);
+        const size = Math.min(frame, end - at);
         const bytes = free.subarray(0, size);
         await shard.readFully(bytes, at);
         await sent;

@@ -11,11 +11,13 @@ import { Identity, silentLogger, systemClock } from '@granary/kad';
 import {
   type ContractTerms,
   MAX_DATA_FRAME,
+  MIN_DATA_FRAME,
   type Receipt,
   STREAM_LEVEL,
   ShardTree,
   TRANSFER_PATH,
   TRANSFER_SUBPROTOCOL,
+  USUAL_DATA_FRAME,
   checkCountersignature,
   contractHash,
   countersignReceipt,
@@ -121,10 +123,11 @@ async function store(client: TransferClient, shard: Uint8Array) {
   return { ...offered, receipt: stored['receipt'] as Receipt };
 }
 
-const download = (hash: string, offset: number, length: number, level: number) => ({
+const download = (hash: string, offset: number, length: number, level: number, frame?: number) => ({
   type: 'download',
   token: tokenFor(hash, 'download', { offset, length }),
   level,
+  ...(frame !== undefined && { frame }),
 });
 
 /** Take a download's answer and check all of it as a careful renter would. */
@@ -149,7 +152,8 @@ async function fetched(
   const parts: Buffer[] = [];
   for (let size = 0; size < length; size += parts.at(-1)!.length) {
     parts.push((await client.next()) as Buffer);
-    expect(parts.at(-1)!.length).toBeLessThanOrEqual(MAX_DATA_FRAME);
+    // As large as was asked for, or as is usual; the last one has what is left.
+    expect(parts.at(-1)!.length).toBe(Math.min(request.frame ?? USUAL_DATA_FRAME, length - size));
   }
   const bytes = Buffer.concat(parts);
   for (let at = 0, i = 0; at < bytes.length; at += span, i += 1) {
@@ -395,6 +399,19 @@ describe('downloads', () => {
       ),
       { numRuns: 40, seed: 7 },
     );
+  });
+
+  it('come in frames of the size that the renter asks for, within bounds', async () => {
+    const client = await Client.open();
+    const shard = randomBytes(MAX_DATA_FRAME + 300_000);
+    const { hash } = await store(client, shard);
+    const inFramesOf = (frame?: number) => download(hash, 0, shard.length, STREAM_LEVEL, frame);
+    for (const frame of [undefined, MIN_DATA_FRAME, 100_000, MAX_DATA_FRAME]) {
+      expect((await fetched(client, shard, inFramesOf(frame))).equals(shard)).toBe(true);
+    }
+    for (const frame of [0, MIN_DATA_FRAME - 1, 5000.5, MAX_DATA_FRAME + 1]) {
+      await refused(await Client.open(), inFramesOf(frame), 'PROTOCOL_MALFORMED');
+    }
   });
 
   it('work without a certificate, by the token alone, and only once', async () => {

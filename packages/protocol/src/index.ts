@@ -16,6 +16,7 @@ export {
   verifyRangeProof,
   type RangeProof,
 } from './shard-tree.js';
+export { frameSizeAt } from './frame-size.js';
 export {
   MAX_SHARD_SIZE,
   acceptContract,
@@ -50,10 +51,12 @@ export {
 export {
   MAX_CONTROL_FRAME,
   MAX_DATA_FRAME,
+  MIN_DATA_FRAME,
   STREAM_LEVEL,
   TRANSFER_PATH,
   TRANSFER_PROVED_SUBPROTOCOL,
   TRANSFER_SUBPROTOCOL,
+  USUAL_DATA_FRAME,
   parseTransferAnswer,
   parseTransferRequest,
   type TransferAnswer,

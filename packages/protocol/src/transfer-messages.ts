@@ -13,7 +13,11 @@ export const TRANSFER_PROVED_SUBPROTOCOL = 'granary-transfer-1-proved';
 /** The path of the farmer's WebSocket end point. */
 export const TRANSFER_PATH = '/transfer';
 /** The most bytes in one binary frame. */
-export const MAX_DATA_FRAME = 256 * 1024;
+export const MAX_DATA_FRAME = 1024 * 1024;
+/** Bytes in a binary frame of shards, as long as nothing is known of how fast a connection is. */
+export const USUAL_DATA_FRAME = 256 * 1024;
+/** The fewest bytes that may be asked for in each frame of a download but the last. */
+export const MIN_DATA_FRAME = 4096;
 /** The most bytes in one control (text) frame. */
 export const MAX_CONTROL_FRAME = 64 * 1024;
 /** Tree level whose nodes cover 64 KiB each: the unit in which streamed shards are checked. */
@@ -35,6 +39,7 @@ const requestSchema = z.discriminatedUnion('type', [
     type: z.literal('download'),
     token: z.unknown(),
     level: z.number().int().min(0).max(16),
+    frame: z.number().int().min(MIN_DATA_FRAME).max(MAX_DATA_FRAME).optional(),
     grant: z.unknown().optional(),
   }),
   z.strictObject({ type: z.literal('delete'), token: z.unknown() }),
@@ -49,7 +54,8 @@ const requestSchema = z.discriminatedUnion('type', [
  *   the shard's bytes from that offset in binary frames) or, when it holds the shard, `stored`.
  * - `download` asks for the token's range, which must begin and end on nodes of `level` (or at the
  *   shard's end); the farmer answers `data`, one binary frame of proof (node hashes, then sibling
- *   hashes), binary frames with the bytes, and `sent`. With a `grant` of the contract's renter the
+ *   hashes), binary frames with the bytes, each but the last of `frame` ({@link USUAL_DATA_FRAME} when it is not
+ *   given), and `sent`. With a `grant` of the contract's renter the
  *   token, and the countersignature after it, are those of the reader that the grant names.
  * - `delete` is answered with `deleted`.
  * - `cancel` stops a running upload or download; it is answered with `cancelled`, with a receipt

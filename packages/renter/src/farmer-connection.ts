@@ -24,11 +24,13 @@ import {
   type TransferDirection,
   type TransferRequest,
   type TransferToken,
+  USUAL_DATA_FRAME,
   completeContract,
   contractHash,
   countersignReceipt,
   fromHex,
   equalBytes,
+  frameSizeAt,
   leafCount,
   levelCount,
   nodeOfLeaves,
@@ -98,6 +100,8 @@ export class FarmerConnection {
   private queued = 0;
   private busy = false;
   private paused = false;
+  /** Bytes of a shard in one frame. */
+  private frame = USUAL_DATA_FRAME;
   /** The download under way: its token, the bytes of its proof, and what came of both. */
   private running: { token: TransferToken; proof: number; received: number } | undefined;
 
@@ -212,9 +216,12 @@ export class FarmerConnection {
         const contract = completeContract(proposal, answer.farmerSignature);
         if (answer.offset > shard.length) throw this.unexpected('an offset beyond the shard');
         if (answer.offset > 0) onBytes(answer.offset);
+        const begun = this.context.clock.now();
         await this.sendBytes(shard.subarray(answer.offset), onBytes, signal);
+        const rest = shard.length - answer.offset;
         answer = await this.answer(signal);
         if (answer.type !== 'stored') throw this.unexpected(answer.type);
+        this.noteSpeed(rest, begun);
         return { contract, receipt: this.receipt(answer.receipt, token, contract) };
       }
       if (answer.type !== 'stored') throw this.unexpected(answer.type);
@@ -243,10 +250,12 @@ export class FarmerConnection {
     return this.exclusive(signal, async () => {
       const { offset, length, level } = range;
       const token = this.token('download', place.contract, offset, length);
+      const begun = this.context.clock.now();
       const running = { token, proof: 0, received: 0 };
       this.running = running;
       const { grant } = place;
-      this.send({ type: 'download', token, level, ...(grant !== undefined && { grant }) });
+      const { frame } = this;
+      this.send({ type: 'download', token, level, frame, ...(grant !== undefined && { grant }) });
       const head = await this.answer(signal);
       if (head.type !== 'data') throw this.unexpected(head.type);
       const span = nodeSpan(level);
@@ -290,6 +299,7 @@ export class FarmerConnection {
       if (tail.type !== 'sent') throw this.unexpected(tail.type);
       const { body } = this.receipt(tail.receipt, token);
       if (body.bytes !== length) throw this.unexpected('a receipt for other bytes');
+      this.noteSpeed(length, begun);
       return bytes;
     }).catch((error: unknown) => {
       // Nobody else has seen it.
@@ -415,14 +425,21 @@ export class FarmerConnection {
     onBytes: (count: number) => void,
     signal: AbortSignal,
   ): Promise<void> {
-    for (let at = 0; at < bytes.length; at += MAX_DATA_FRAME) {
+    for (let at = 0; at < bytes.length; at += this.frame) {
       signal.throwIfAborted();
       this.checkAlive();
-      const frame = bytes.subarray(at, at + MAX_DATA_FRAME);
+      const frame = bytes.subarray(at, at + this.frame);
       const room = sendMessage(this.socket, frame);
       if (room !== undefined) await this.within(room, signal);
       onBytes(frame.length);
     }
+  }
+
+  /** A transfer has ended well: the frames of the next one are by its speed, if there was enough of it to tell. */
+  private noteSpeed(bytes: number, begun: number): void {
+    if (bytes < USUAL_DATA_FRAME) return;
+    const seconds = Math.max(0, this.context.clock.now() - begun) / 1000;
+    this.frame = frameSizeAt(bytes / seconds);
   }
 
   private checkAlive(): void {
