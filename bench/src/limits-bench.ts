@@ -6,7 +6,7 @@ import { createCodec } from '@granary/erasure';
 import { sha256Each } from '@granary/kad';
 import { LEAF_SIZE } from '@granary/protocol';
 import { median } from './median.js';
-import { type TlsPump } from './tls-pump.js';
+import type { TlsPump } from './tls-pump.js';
 
 /** Bytes that each part of the work is measured with. */
 const SIZE = 32 * 1024 * 1024;
@@ -32,16 +32,21 @@ export interface Scheme {
 
 export type Part = readonly [name: string, cost: number];
 
-/** The median CPU time, in nanoseconds a byte, of some work on `bytes` bytes. Nothing else may go on in this process. */
-async function costOf(bytes: number, work: () => unknown): Promise<number> {
-  const costs: number[] = [];
-  for (let round = 0; round < ROUNDS; round += 1) {
+/** The CPU time, in nanoseconds a byte, of some work on `bytes` bytes. Nothing else may go on in this process. */
+function costOf(bytes: number, work: () => unknown): Promise<number> {
+  return medianOf(async () => {
     const before = process.cpuUsage();
     await work();
     const { user, system } = process.cpuUsage(before);
-    costs.push(((user + system) * 1000) / bytes);
-  }
-  return median(costs);
+    return ((user + system) * 1000) / bytes;
+  });
+}
+
+/** The median of what several measurements give. */
+async function medianOf(measure: () => Promise<number>): Promise<number> {
+  const values: number[] = [];
+  while (values.length < ROUNDS) values.push(await measure());
+  return median(values);
 }
 
 /** Every part at its median over several measurements. */
@@ -111,9 +116,7 @@ export async function measureLimits({ k, n, audits }: Scheme, pump: TlsPump): Pr
   const parity = Array.from({ length: n - k }, () => new Uint8Array(Math.floor(SIZE / k)));
   const coding = await costOf(SIZE, () => codec.encode(shards, parity));
   const { write, read } = await filesOf(data);
-  const both: number[] = [];
-  while (both.length < ROUNDS) both.push(await pump.send(SIZE));
-  const tls = median(both);
+  const tls = await medianOf(() => pump.send(SIZE));
   const expansion = n / k;
   return {
     put: [

@@ -1,6 +1,6 @@
 import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { appendFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
@@ -37,7 +37,7 @@ function firstLine(child: ChildProcess): Promise<string> {
 }
 
 /** What a process says next. @throws Error when it ends instead. */
-async function nextMessage(child: ChildProcess): Promise<unknown> {
+function nextMessage(child: ChildProcess): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const onExit = (code: number | null) => reject(new Error(`a process ended with ${code}`));
     child.once('exit', onExit);
@@ -93,9 +93,14 @@ export async function benchTransfers(report: (line: string) => void): Promise<vo
   try {
     const { bootstrap } = JSON.parse(await firstLine(network)) as { bootstrap: string };
     const port = Number(await firstLine(peer));
-    const sources = { size: join(directory, 'source'), large: join(directory, 'large') };
-    await writeFile(sources.size, data);
-    for (let at = 0; at < LARGE; at += SIZE) await appendFile(sources.large, randomBytes(SIZE));
+    /** A file of new bytes. */
+    const makeSource = async (size: number): Promise<Source> => {
+      const path = join(directory, `source-${size}`);
+      for (let at = 0; at < size; at += SIZE) await appendFile(path, randomBytes(SIZE));
+      return { path, size };
+    };
+    const usual = await makeSource(SIZE);
+    const large = await makeSource(LARGE);
     const renter = await Renter.open({
       directory: join(directory, 'renter'),
       keys: RenterKeys.fromEntropy(randomBytes(32)),
@@ -117,7 +122,7 @@ export async function benchTransfers(report: (line: string) => void): Promise<vo
     };
     let objects = 0;
     /** A new object put, got and deleted, and in between what each part of that costs alone. */
-    const transfer = async (path: string, size: number): Promise<Transfer> => {
+    const transfer = async ({ path, size }: Source): Promise<Transfer> => {
       const measure = async (work: () => Promise<unknown>) => {
         const before = await cpuMs();
         const ms = await timed(work);
@@ -135,9 +140,9 @@ export async function benchTransfers(report: (line: string) => void): Promise<vo
       return { put, get, limits };
     };
     const plain: Record<'up' | 'down', number[]> = { up: [], down: [] };
-    const several = async (count: number, path: string, size: number) => {
+    const several = async (count: number, source: Source) => {
       const rounds: Transfer[] = [];
-      while (rounds.length < count) rounds.push(await transfer(path, size));
+      while (rounds.length < count) rounds.push(await transfer(source));
       return rounds;
     };
     const begun: Transfer[] = [];
@@ -145,25 +150,22 @@ export async function benchTransfers(report: (line: string) => void): Promise<vo
       for (const way of ['up', 'down'] as const) {
         plain[way].push(await timed(() => throughSocket(port, data, way)));
       }
-      begun.push(await transfer(sources.size, SIZE));
+      begun.push(await transfer(usual));
     }
-    await transfer(sources.large, LARGE);
-    const large = await several(LARGE_ROUNDS, sources.large, LARGE);
-    const warm = await several(ROUNDS, sources.size, SIZE);
+    await transfer(large);
+    const ofLarge = await several(LARGE_ROUNDS, large);
+    const after = await several(ROUNDS, usual);
     await renter.close();
-    const mib = SIZE / 2 ** 20;
-    report(
-      `objects of ${mib} and ${8 * mib} MiB at 4/6/10/12 on 12 farmers, medians, all in one run`,
-    );
+    report('objects at 4/6/10/12 on 12 farmers, medians, all in one run');
     const up = median(plain.up);
     const down = median(plain.down);
     report(`  plain ws, to another process ${rate(SIZE, up)}, from it ${rate(SIZE, down)}`);
-    const first = median(begun.map(({ put }) => put.ms));
-    const firstGet = median(begun.map(({ get }) => get.ms));
-    report(`  put / plain ws = ${(up / first).toFixed(2)}, get / ${(down / firstGet).toFixed(2)}`);
-    reportRounds(report, `${mib} MiB, on farmers that have just begun`, begun, SIZE);
-    reportRounds(report, `${8 * mib} MiB`, large, LARGE);
-    reportRounds(report, `${mib} MiB, after all that`, warm, SIZE);
+    const ofPut = up / median(begun.map(({ put }) => put.ms));
+    const ofGet = down / median(begun.map(({ get }) => get.ms));
+    report(`  put / plain ws = ${ofPut.toFixed(2)}, get / ${ofGet.toFixed(2)}`);
+    reportRounds(report, usual, 'on farmers that have just begun', begun);
+    reportRounds(report, large, 'after one of them', ofLarge);
+    reportRounds(report, usual, 'after all that', after);
   } finally {
     peer.kill();
     if (parts.connected) parts.disconnect();
@@ -171,6 +173,13 @@ export async function benchTransfers(report: (line: string) => void): Promise<vo
     await new Promise((resolve) => network.once('exit', resolve));
     await rm(directory, { recursive: true, force: true });
   }
+}
+
+/** A file to put. */
+interface Source {
+  readonly path: string;
+  /** Bytes, in whole SIZEs. */
+  readonly size: number;
 }
 
 interface Measured {
@@ -188,14 +197,15 @@ interface Transfer {
 /** Set what putting and getting cost in CPU beside what their parts cost alone. Milliseconds a MB are nanoseconds a byte. */
 function reportRounds(
   report: (line: string) => void,
-  what: string,
+  { size }: Source,
+  when: string,
   rounds: readonly Transfer[],
-  size: number,
 ): void {
   for (const way of ['put', 'get'] as const) {
     const cost = median(rounds.map((round) => round[way].cost));
     const speed = rate(size, median(rounds.map((round) => round[way].ms)));
-    report(`\n${way}, ${what}: ${speed}; milliseconds of CPU of all processes for a MB of object`);
+    const what = `${way} of ${size / 2 ** 20} MiB, ${when}: ${speed}`;
+    report(`\n${what}; milliseconds of CPU of all processes for a MB of object`);
     const parts = medianParts(rounds.map(({ limits }) => limits[way]));
     for (const [part, one] of parts) report(`  ${part.padEnd(46)} ${one.toFixed(2).padStart(7)}`);
     const sum = parts.reduce((total, [, one]) => total + one, 0);

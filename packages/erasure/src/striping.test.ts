@@ -55,6 +55,12 @@ it('gives back a segment, and any range of it, from any k shards', async () => {
       const stripes = decodeStripes(codec, layout, range, cut);
       const at = offset - range.segmentOffset;
       expect(stripes.subarray(at, at + length)).toEqual(segment.subarray(offset, offset + length));
+      const room = new Uint8Array(range.segmentLength).fill(0xa5);
+      expect(decodeStripes(codec, layout, range, cut, room)).toBe(room);
+      expect(room).toEqual(stripes);
+      expect(() => decodeStripes(codec, layout, range, cut, room.subarray(1))).toThrow(
+        expect.objectContaining({ code: 'ERASURE_SHARD_SIZE' }),
+      );
     }),
     { numRuns: 200 },
   );

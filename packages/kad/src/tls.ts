@@ -48,13 +48,14 @@ const contexts = new WeakMap<object, tls.SecureContext>();
 
 /** What connections with these credentials have in common: reading key and certificate takes more than a millisecond. */
 function contextOf(credentials: TlsCredentials | undefined): tls.SecureContext {
-  const known = contexts.get(credentials ?? ANONYMOUS);
+  const owner = credentials ?? ANONYMOUS;
+  const known = contexts.get(owner);
   if (known !== undefined) return known;
   const context = tls.createSecureContext({
     ...(credentials !== undefined && { key: credentials.key, cert: credentials.cert }),
     minVersion: 'TLSv1.3',
   });
-  contexts.set(credentials ?? ANONYMOUS, context);
+  contexts.set(owner, context);
   return context;
 }
 

@@ -217,11 +217,11 @@ export class FarmerConnection {
         if (answer.offset > shard.length) throw this.unexpected('an offset beyond the shard');
         if (answer.offset > 0) onBytes(answer.offset);
         const begun = this.context.clock.now();
-        await this.sendBytes(shard.subarray(answer.offset), onBytes, signal);
-        const rest = shard.length - answer.offset;
+        const rest = shard.subarray(answer.offset);
+        await this.sendBytes(rest, onBytes, signal);
         answer = await this.answer(signal);
         if (answer.type !== 'stored') throw this.unexpected(answer.type);
-        this.noteSpeed(rest, begun);
+        this.noteSpeed(rest.length, begun);
         return { contract, receipt: this.receipt(answer.receipt, token, contract) };
       }
       if (answer.type !== 'stored') throw this.unexpected(answer.type);

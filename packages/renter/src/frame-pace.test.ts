@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
+import { WebSocket } from 'ws';
 // The renter's own tests need farmers; the layers let no other code of this package name them.
 // eslint-disable-next-line no-restricted-imports
 import { Farmer } from '@granary/farmer';
@@ -54,10 +55,15 @@ it('sends in usual frames until it knows that a connection is fast, and then in 
     expect(Math.max(...steps[0]!)).toBe(USUAL_DATA_FRAME);
     expect(steps[1]!.slice(0, 2)).toEqual([MAX_DATA_FRAME, MAX_DATA_FRAME]);
     // What comes back is in such frames, too.
+    const sent = vi.spyOn(WebSocket.prototype, 'send');
     for (const [i, content] of contents.entries()) {
+      sent.mockClear();
       const got = await all(renter.get({ bucket: 'b', name: String(i) }));
       expect(Buffer.concat(got).equals(content)).toBe(true);
+      const sizes = sent.mock.calls.map(([data]) => (data instanceof Uint8Array ? data.length : 0));
+      expect(sizes.filter((size) => size === MAX_DATA_FRAME)).toHaveLength(2);
     }
+    sent.mockRestore();
   } finally {
     await renter.close();
     await farmer.stop();
