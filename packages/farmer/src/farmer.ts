@@ -60,6 +60,7 @@ import { AuditAnswers } from './audit-answers.js';
 import { registerFarmerMethods } from './farmer-methods.js';
 import { type FarmerPolicy, defaultPolicy } from './farmer-policy.js';
 import { FarmerError } from './errors.js';
+import { FrameBuffers } from './frame-buffers.js';
 import { GrantBook } from './grant-book.js';
 import { OfferAnswers } from './offer-answers.js';
 import { Scrubber } from './scrubber.js';
@@ -434,6 +435,7 @@ export class Farmer {
           timeouts: { helloMs: 15_000, idleMs: 120_000, stallMs: 60_000, ...options.timeouts },
           uploads,
           buffers: new ShortLivedBuffers(),
+          frameBuffers: new FrameBuffers(clock),
         },
         // Whoever comes through a proxy's hidden service comes from the proxy's one address.
         { total: 1024, perAddress: dialer.direct ? 256 : 1024 },

@@ -5,10 +5,12 @@ import {
   HASH_SIZE,
   LEAF_SIZE,
   ShardHasher,
+  STREAM_LEVEL,
   ShardTree,
   equalBytes,
   fromHex,
   leafCount,
+  levelCount,
 } from '@granary/protocol';
 import { FarmerError } from './errors.js';
 import { type ShardTrailer, encodeTrailer, readTrailer } from './shard-trailer.js';
@@ -23,6 +25,15 @@ function diskError(error: unknown): FarmerError {
   return new FarmerError('FARMER_DISK', `the farmer's disk failed (${code})`, { cause: error });
 }
 
+/** Stands before the nodes in a shard's file; older files, and those of small shards, have none. */
+const NODES_MAGIC = Buffer.from('GRANODE\u0001', 'latin1');
+
+/** Nodes as a shard's file has them: without them every download would have to make them of the leaves. */
+function streamNodesOf(tree: ShardTree): Uint8Array {
+  const few = levelCount(leafCount(tree.size), STREAM_LEVEL) <= 1;
+  return few ? new Uint8Array(0) : Buffer.concat([NODES_MAGIC, tree.nodes(STREAM_LEVEL)]);
+}
+
 async function syncDirectory(path: string): Promise<void> {
   const directory = await open(path, 'r');
   await directory.sync().finally(() => directory.close());
@@ -30,8 +41,8 @@ async function syncDirectory(path: string): Promise<void> {
 
 /**
  * The files of the shards: one for each, named by its contract's hash. A file holds the shard's
- * bytes, then the leaf hashes of its tree, so that proofs cost no second reading, then a trailer
- * with its contract ({@link ShardTrailer}). What is not complete lies in a directory of its own
+ * bytes, then the leaf hashes of its tree, so that proofs cost no second reading, then the nodes that whole shards
+ * are sent with, then a trailer with its contract ({@link ShardTrailer}). What is not complete lies in a directory of its own
  * until it is; what nobody can make sense of is put aside, never deleted.
  */
 export class ShardFiles {
@@ -238,7 +249,7 @@ export class PartialShard {
       throw new FarmerError('FARMER_WRONG_BYTES', 'the bytes are not those of the shard hash');
     }
     try {
-      const tail = Buffer.concat([tree.leaves(), encodeTrailer(trailer)]);
+      const tail = Buffer.concat([tree.leaves(), streamNodesOf(tree), encodeTrailer(trailer)]);
       await writeAll(this.file, [tail], this.size);
       await this.file.datasync();
       await this.close();
@@ -292,11 +303,32 @@ export class StoredShard {
     readonly size: number,
   ) {}
 
-  /** The shard's tree, from the stored leaf hashes. */
-  async tree(): Promise<ShardTree> {
+  /**
+   * The shard's tree from a level up, from the stored hashes.
+   *
+   * @throws FarmerError FARMER_DISK.
+   */
+  async tree(level = 0): Promise<ShardTree> {
+    if (level >= STREAM_LEVEL) {
+      const nodes = await this.streamNodes();
+      if (nodes !== undefined) return ShardTree.fromNodes(this.size, STREAM_LEVEL, nodes);
+    }
     const leaves = new Uint8Array(leafCount(this.size) * HASH_SIZE);
     await this.readFully(leaves, this.size);
     return ShardTree.fromLeaves(this.size, leaves);
+  }
+
+  /** The stored nodes of the level that shards are sent with; undefined where there are none. */
+  private async streamNodes(): Promise<Uint8Array | undefined> {
+    const leaves = leafCount(this.size);
+    const stored = new Uint8Array(
+      NODES_MAGIC.length + levelCount(leaves, STREAM_LEVEL) * HASH_SIZE,
+    );
+    // Where there are none, a shorter trailer may follow.
+    const count = await this.readSome(stored, this.size + leaves * HASH_SIZE);
+    const begin = stored.subarray(0, NODES_MAGIC.length);
+    if (count < stored.length || !equalBytes(begin, NODES_MAGIC)) return undefined;
+    return stored.subarray(NODES_MAGIC.length);
   }
 
   /**
@@ -314,19 +346,31 @@ export class StoredShard {
     }
     const tree = hasher.finish();
     const stored = await this.tree();
+    const nodes = await this.streamNodes();
     return (
-      equalBytes(tree.root(), fromHex(shardHash)) && equalBytes(tree.leaves(), stored.leaves())
+      equalBytes(tree.root(), fromHex(shardHash)) &&
+      equalBytes(tree.leaves(), stored.leaves()) &&
+      (nodes === undefined || equalBytes(tree.nodes(STREAM_LEVEL), nodes))
     );
   }
 
   /** Fill an array from an offset. @throws FarmerError FARMER_DISK. */
   async readFully(into: Uint8Array, offset: number): Promise<void> {
+    if ((await this.readSome(into, offset)) < into.length) {
+      throw new FarmerError('FARMER_DISK', 'the shard is cut short here');
+    }
+  }
+
+  /** Fill an array from an offset, as far as the file goes. @returns bytes that were there */
+  private async readSome(into: Uint8Array, offset: number): Promise<number> {
     try {
-      for (let at = 0; at < into.length;) {
+      let at = 0;
+      while (at < into.length) {
         const { bytesRead } = await this.file.read(into, at, into.length - at, offset + at);
-        if (bytesRead === 0) throw new FarmerError('FARMER_DISK', 'the shard is cut short here');
+        if (bytesRead === 0) break;
         at += bytesRead;
       }
+      return at;
     } catch (error) {
       throw diskError(error);
     }

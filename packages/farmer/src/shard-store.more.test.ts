@@ -24,10 +24,12 @@ import {
   type Contract,
   type ContractTerms,
   HASH_SIZE,
+  STREAM_LEVEL,
   ShardTree,
   acceptContract,
   contractHash,
   leafCount,
+  levelCount,
   proposeContract,
   toHex,
 } from '@granary/protocol';
@@ -305,6 +307,58 @@ describe('a shard store', () => {
     expect(await mode(join(directory, 'farmer'))).toBe(0o700);
     expect(await mode(join(directory, 'farmer', 'shards'))).toBe(0o700);
     expect(await mode(pathOf(one.hash))).toBe(0o600);
+    await store.close();
+  });
+});
+
+describe('the nodes in a shard’s file', () => {
+  const SIZE = 300_000;
+  const at = SIZE + leafCount(SIZE) * HASH_SIZE;
+  const proofs = async (store: ShardStore, { hash }: Offer) => {
+    const shard = await store.openShard(hash);
+    try {
+      const tree = await shard.tree(STREAM_LEVEL);
+      return [tree.rangeProof(STREAM_LEVEL, 0, 4), tree.rangeProof(STREAM_LEVEL, 1, 2)];
+    } finally {
+      await shard.close();
+    }
+  };
+  const expected = ({ shard }: Offer) => {
+    const tree = ShardTree.of(shard);
+    return [tree.rangeProof(STREAM_LEVEL, 0, 4), tree.rangeProof(STREAM_LEVEL, 1, 2)];
+  };
+  const holds = async (store: ShardStore, { hash, terms }: Offer) => {
+    const shard = await store.openShard(hash);
+    return shard.matches(terms.shardHash).finally(() => shard.close());
+  };
+
+  it('are what downloads are proved with', async () => {
+    const store = await open({ quotaBytes: 10_000_000 });
+    const one = offer(randomBytes(SIZE));
+    await keep(store, one);
+    expect(await proofs(store, one)).toEqual(expected(one));
+    expect(await holds(store, one)).toBe(true);
+    // It is they that are read: with one of them changed the proof is another, and the shard is found damaged.
+    const file = await readFile(pathOf(one.hash));
+    file[at + 8 + 40]! ^= 1;
+    await writeFile(pathOf(one.hash), file);
+    expect(await proofs(store, one)).not.toEqual(expected(one));
+    expect(await holds(store, one)).toBe(false);
+    await store.close();
+  });
+
+  it('are missing in files of before, which are proved from their leaves', async () => {
+    const store = await open({ quotaBytes: 10_000_000 });
+    const one = offer(randomBytes(SIZE));
+    await keep(store, one);
+    const file = await readFile(pathOf(one.hash));
+    const nodes = 8 + levelCount(leafCount(SIZE), STREAM_LEVEL) * HASH_SIZE;
+    for (const end of [file.length, at + nodes + 20, at + nodes]) {
+      const before = Buffer.concat([file.subarray(0, at), file.subarray(at + nodes, end)]);
+      await writeFile(pathOf(one.hash), before);
+      expect(await proofs(store, one)).toEqual(expected(one));
+      expect(await holds(store, one)).toBe(true);
+    }
     await store.close();
   });
 });

@@ -20,7 +20,7 @@ import {
   TRANSFER_PROVED_SUBPROTOCOL,
   TRANSFER_SUBPROTOCOL,
 } from '@granary/protocol';
-import { type RenterSocket, channelAsSocket } from './renter-socket.js';
+import { type RenterSocket, channelAsSocket, webSocketAsSocket } from './renter-socket.js';
 import { type TransferContext, TransferSession } from './transfer-session.js';
 
 /** The most renters' connections at one time, and from one address. */
@@ -125,6 +125,7 @@ export class TransferServer {
       (resolve) => (timer = clock.setTimeout(() => resolve(undefined), CLOSE_MS)),
     );
     await Promise.race([Promise.allSettled(this.running), patience]);
+    this.context.frameBuffers.clear();
     clock.clearTimeout(timer);
   }
 
@@ -165,8 +166,9 @@ export class TransferServer {
       return refuseUpgrade(socket, '503 Service Unavailable', 'FARMER_BUSY', message);
     }
     this.sockets.handleUpgrade(request, socket, head, (webSocket) => {
-      this.count(webSocket, address);
-      begin(webSocket);
+      const renter = webSocketAsSocket(webSocket, socket);
+      this.count(renter, address);
+      begin(renter);
     });
   }
 

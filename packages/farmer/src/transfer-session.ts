@@ -32,9 +32,10 @@ import {
 import type { Admission } from './admission.js';
 import { FarmerError } from './errors.js';
 import { type FarmerPolicy, checkPolicy } from './farmer-policy.js';
+import type { FrameBuffers } from './frame-buffers.js';
 import { FrameQueue } from './frame-queue.js';
 import type { GrantBook } from './grant-book.js';
-import type { RenterSocket } from './renter-socket.js';
+import { HEADROOM, type RenterSocket } from './renter-socket.js';
 import type { ShardStore } from './shard-store.js';
 import type { TokenGuard } from './token-guard.js';
 
@@ -72,6 +73,7 @@ export interface TransferContext {
   readonly counters: TransferCounters;
   readonly timeouts: TransferTimeouts;
   readonly buffers: ShortLivedBuffers;
+  readonly frameBuffers: FrameBuffers;
   /** Uploads in work, by contract: a second connection takes an upload over from the first. */
   readonly uploads: Map<string, { stop(): Promise<void> }>;
 }
@@ -271,7 +273,7 @@ export class TransferSession {
   }
 
   private async download(request: DownloadRequest): Promise<void> {
-    const { store, tokens, counters, payee, grants } = this.context;
+    const { store, tokens, counters, payee, grants, frameBuffers } = this.context;
     const token = tokens.take(request.token, 'download', this.peer);
     const { contract: hash, offset, length } = token.body;
     const terms = store.contract(hash)?.terms;
@@ -310,7 +312,8 @@ export class TransferSession {
     let gone = 0;
     const receipt = (bytes: number) => this.receipt(token, terms, bytes, settled, shared);
     try {
-      const proof = (await shard.tree()).rangeProof(request.level, first, last);
+      const tree = await shard.tree(request.level);
+      const proof = tree.rangeProof(request.level, first, last);
       this.answer({
         type: 'data',
         nodes: proof.nodes.length / 32,
@@ -318,22 +321,25 @@ export class TransferSession {
       });
       let sent = this.send(Buffer.concat([proof.nodes, proof.siblings]));
       const frame = request.frame ?? USUAL_DATA_FRAME;
-      const most = Math.min(frame, length);
-      let [free, busy] = [Buffer.allocUnsafe(most), Buffer.allocUnsafe(most)];
+      const most = HEADROOM + Math.min(frame, length);
+      let [free, busy] = [frameBuffers.take(most), frameBuffers.take(most)];
       for (let at = offset; at < end;) {
         const size = Math.min(frame, end - at);
-        const bytes = free.subarray(0, size);
-        await shard.readFully(bytes, at);
+        const roomy = free.subarray(0, HEADROOM + size);
+        await shard.readFully(roomy.subarray(HEADROOM), at);
         await sent;
         gone = at - offset;
         if (this.frames.takeCancel()) throw new Cancelled(receipt(gone));
-        sent = this.send(bytes);
+        sent = this.sendRoomy(roomy);
         // What went out before is out.
         [free, busy] = [busy, free];
         counters.bytesOut += size;
         at += size;
       }
       await sent;
+      // Not after an error: what was sent may still be on its way then.
+      frameBuffers.give(free);
+      frameBuffers.give(busy);
       gone = length;
       counters.downloads += 1;
       this.answer({ type: 'sent', receipt: receipt(length) });
@@ -471,15 +477,28 @@ export class TransferSession {
     this.answered = this.send(JSON.stringify(answer));
   }
 
-  /** Send bytes; resolves when the socket has taken them, rejects when it does not for too long. */
   private send(bytes: Uint8Array | string): Promise<void> {
+    return this.sendBy((done) => this.socket.send(bytes, done));
+  }
+
+  /** Send what lies behind {@link HEADROOM} bytes. */
+  private sendRoomy(memory: Uint8Array): Promise<void> {
+    const { socket } = this;
+    return this.sendBy((done) => {
+      if (socket.sendRoomy !== undefined) socket.sendRoomy(memory, done);
+      else socket.send(memory.subarray(HEADROOM), done);
+    });
+  }
+
+  /** Send something; resolves when the socket has taken it, rejects when it does not for too long. */
+  private sendBy(send: (done: (error?: Error) => void) => void): Promise<void> {
     const { clock, timeouts } = this.context;
     const sent = new Promise<void>((resolve, reject) => {
       const timer = clock.setTimeout(
         () => reject(new FarmerError('FARMER_TIMEOUT', 'the renter does not read')),
         timeouts.stallMs,
       );
-      this.socket.send(bytes, (error) => {
+      send((error) => {
         clock.clearTimeout(timer);
         if (error) reject(new FarmerError('FARMER_PROTOCOL', error.message));
         else resolve();

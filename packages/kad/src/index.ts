@@ -17,6 +17,7 @@ export {
 } from './certificate.js';
 export type { DialLimits, Dialer } from './dialer.js';
 export { directDialer } from './direct-dialer.js';
+export { LEAST_LARGE, leadLargeMessages } from './large-messages.js';
 export { dialTls, peerIdentityOf, type DialOptions } from './tls.js';
 export { HttpsTransport, RPC_PATH, type HttpsTransportOptions } from './https-transport.js';
 export { isUpgradeRouted, routeUpgrades, type UpgradeHandler } from './upgrades.js';

@@ -27,6 +27,11 @@ export function sha256Each(data: Uint8Array, size: number): Uint8Array {
 // Web Crypto gives at most this many bytes in one call.
 const RANDOM_CHUNK = 65_536;
 
+/** Copy bytes to a place in an array. @param at - 0 to `target.length - source.length` */
+export function copyBytes(target: Uint8Array, source: Uint8Array, at: number): void {
+  target.set(source, at);
+}
+
 /** Bytes from the operating system's randomness. */
 export function randomBytes(count: number): Uint8Array {
   const bytes = new Uint8Array(count);

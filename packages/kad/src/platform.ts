@@ -41,6 +41,16 @@ function writeBinary(text: string, out: Uint8Array, at: number): void {
   for (let i = 0; i < DIGEST; i += 1) out[at + i] = text.charCodeAt(i);
 }
 
+/**
+ * Copy bytes to a place in an array. `set` moves a byte at a time between shared memory and bytes that do not begin at a
+ * whole word, at a tenth of this speed.
+ *
+ * @param at - 0 to `target.length - source.length`
+ */
+export function copyBytes(target: Uint8Array, source: Uint8Array, at: number): void {
+  if (source.length > 0) Buffer.prototype.fill.call(target, source, at, at + source.length);
+}
+
 /** Bytes from the operating system's randomness. */
 export function randomBytes(count: number): Uint8Array {
   return new Uint8Array(crypto.randomBytes(count));

@@ -1,8 +1,9 @@
-import { isIP } from 'node:net';
+import { type OnReadOpts, isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
 import * as tls from 'node:tls';
 import { type PeerIdentity, type TlsCredentials, identityOfCertificate } from './certificate.js';
 import type { Dialer } from './dialer.js';
+import { directDialer } from './direct-dialer.js';
 import { KadError, messageOf } from './errors.js';
 import type { NodeId } from './node-id.js';
 
@@ -24,7 +25,15 @@ export interface DialOptions {
   readonly signal?: AbortSignal;
   /** Milliseconds for the whole of it. */
   readonly timeoutMs?: number;
+  /**
+   * Told of what comes, in memory that is used again when it returns; the socket has no `data` events then. Only where
+   * the connection is made from here directly: others give `data` events all the same.
+   */
+  readonly onRead?: (bytes: Buffer) => void;
 }
+
+/** Bytes in a TLS record at most (RFC 8446, section 5.1), of which one is read at a time. */
+const RECORD = 16 * 1024;
 
 /**
  * Open a TLS 1.3 connection and check who is there, before any application data goes out.
@@ -33,13 +42,29 @@ export interface DialOptions {
  * KAD_BAD_CERTIFICATE or KAD_IDENTITY_MISMATCH.
  */
 export async function dialTls(options: DialOptions): Promise<tls.TLSSocket> {
-  const { host, port, dialer, signal, timeoutMs = 10_000 } = options;
+  const { host, port, dialer, signal, timeoutMs = 10_000, onRead } = options;
+  // Node reads into given memory only where it makes the connection itself.
+  if (onRead !== undefined && dialer === directDialer && dialer.dials(host)) {
+    const callback = (count: number, memory: Uint8Array) => {
+      onRead((memory as Buffer).subarray(0, count));
+      return true;
+    };
+    const onread = { buffer: Buffer.allocUnsafeSlow(RECORD), callback };
+    return secure({ port, onread }, options, timeoutMs, timeoutMs);
+  }
   const begun = performance.now();
   const raw = await dialer.dial(host, port, {
     timeoutMs,
     ...(signal !== undefined && { signal }),
   });
-  return secure(raw, options, timeoutMs, Math.max(0, timeoutMs - (performance.now() - begun)));
+  // What goes wrong below comes up through TLS; some streams say it once more when they are ended.
+  raw.on('error', () => undefined);
+  return secure(
+    { socket: raw },
+    options,
+    timeoutMs,
+    Math.max(0, timeoutMs - (performance.now() - begun)),
+  );
 }
 
 /** Stands for who shows no certificate. */
@@ -59,9 +84,9 @@ function contextOf(credentials: TlsCredentials | undefined): tls.SecureContext {
   return context;
 }
 
-/** TLS on an open connection. @param leftMs - of `timeoutMs` */
+/** TLS on an open connection, or on one that is made. @param leftMs - of `timeoutMs` */
 function secure(
-  raw: Duplex,
+  below: { socket: Duplex } | { port: number; onread: OnReadOpts },
   options: DialOptions,
   timeoutMs: number,
   leftMs: number,
@@ -70,16 +95,14 @@ function secure(
   const authorities = options.authorities === true;
   const where = `${host}:${port}`;
   return new Promise((resolve, reject) => {
-    // What goes wrong below comes up through TLS; some streams say it once more when they are ended.
-    raw.on('error', () => undefined);
     if (signal?.aborted === true) {
-      raw.destroy();
+      if ('socket' in below) below.socket.destroy();
       reject(new KadError('KAD_ABORTED', 'the call was aborted', { cause: signal.reason }));
       return;
     }
     const socket = tls.connect({
-      socket: raw,
-      // For the check against an authority; nobody is looked up or dialled by it.
+      ...below,
+      // On an open connection it is for the check against an authority alone; nobody is looked up or dialled by it.
       host,
       secureContext: contextOf(credentials),
       ...(authorities && !isIP(host) && { servername: host }),

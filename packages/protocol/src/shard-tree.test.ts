@@ -116,6 +116,24 @@ it('proves any range, and nothing else', () => {
   );
 });
 
+it('proves the same from the nodes of a level as from the leaves, from that level up', () => {
+  fc.assert(
+    fc.property(ranges, fc.nat({ max: 6 }), ({ size, level, first, last }, lowest) => {
+      const whole = ShardTree.of(pattern(size));
+      const part = ShardTree.fromNodes(size, lowest, whole.nodes(lowest));
+      expect(toHex(part.root())).toBe(toHex(whole.root()));
+      if (level < lowest) {
+        expect(() => part.rangeProof(level, first, last)).toThrow(/is not here/);
+      } else {
+        expect(part.rangeProof(level, first, last)).toEqual(whole.rangeProof(level, first, last));
+      }
+      if (lowest > 0) expect(() => part.leaves()).toThrow(/is not here/);
+    }),
+    { numRuns: 150 },
+  );
+  expect(() => ShardTree.fromNodes(40_960, 2, new Uint8Array(2 * HASH_SIZE))).toThrow(/3 nodes/);
+});
+
 it('refuses ranges that no tree has, and leaves that do not fit', () => {
   const tree = ShardTree.of(pattern(10_000));
   expect(() => tree.rangeProof(0, 0, 3)).toThrow(/do not exist/);

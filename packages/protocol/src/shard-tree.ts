@@ -49,18 +49,17 @@ function bindSize(size: number, top: Uint8Array): Uint8Array {
  * a leaf can't be passed off as an inner node. That lets leaves be hashed where they lie.
  */
 export class ShardTree {
-  private readonly levels: Uint8Array[];
+  /** From the lowest level that there is, each made of the one below when it is wanted. */
+  private readonly rows: Uint8Array[];
 
   private constructor(
     /** The shard's size in bytes. */
     readonly size: number,
-    leaves: Uint8Array,
+    /** The lowest level that there is. */
+    private readonly lowest: number,
+    nodes: Uint8Array,
   ) {
-    this.levels = [leaves];
-    for (let nodes = leaves; nodes.length > HASH_SIZE;) {
-      nodes = parents(nodes);
-      this.levels.push(nodes);
-    }
+    this.rows = [nodes];
   }
 
   /** The tree of a whole shard in memory. */
@@ -82,38 +81,72 @@ export class ShardTree {
         `a shard of ${size} bytes has ${leafCount(size)} leaves, not ${leaves.length / HASH_SIZE}`,
       );
     }
-    return new ShardTree(size, leaves);
+    return new ShardTree(size, 0, leaves);
+  }
+
+  /**
+   * The part of a tree from a level up, from the stored nodes of that level.
+   *
+   * @throws ProtocolError PROTOCOL_MALFORMED when their count does not fit the size.
+   */
+  static fromNodes(size: number, level: number, nodes: Uint8Array): ShardTree {
+    const count = levelCount(leafCount(size), level);
+    if (nodes.length !== count * HASH_SIZE) {
+      throw new ProtocolError(
+        'PROTOCOL_MALFORMED',
+        `a shard of ${size} bytes has ${count} nodes of level ${level}, not ${nodes.length / HASH_SIZE}`,
+      );
+    }
+    return new ShardTree(size, level, nodes);
   }
 
   /** The shard hash. */
   root(): Uint8Array {
-    return bindSize(this.size, this.levels[this.levels.length - 1]!);
+    return bindSize(this.size, this.row(this.top));
   }
 
-  /** All leaf hashes, concatenated. */
+  /** All leaf hashes, concatenated. @throws ProtocolError PROTOCOL_RANGE when only a part of the tree is there. */
   leaves(): Uint8Array {
-    return this.levels[0]!;
+    return this.row(0);
+  }
+
+  /** All nodes of a level, concatenated; above the top of the tree there is nothing else than that. */
+  nodes(level: number): Uint8Array {
+    return this.row(Math.min(level, this.top));
+  }
+
+  /** The level of the node above all others. */
+  private get top(): number {
+    return Math.max(this.lowest, Math.ceil(Math.log2(leafCount(this.size))));
+  }
+
+  private row(level: number): Uint8Array {
+    if (level < this.lowest) {
+      throw new ProtocolError('PROTOCOL_RANGE', `level ${level} of the tree is not here`);
+    }
+    while (this.rows.length <= level - this.lowest) this.rows.push(parents(this.rows.at(-1)!));
+    return this.rows[level - this.lowest]!;
   }
 
   /**
    * What a reader needs to check the nodes `first`..`last` of a level: those nodes, then the
    * siblings to their left and right on the way up, level by level, left before right.
    *
-   * @throws ProtocolError PROTOCOL_RANGE when the level or the nodes don't exist.
+   * @throws ProtocolError PROTOCOL_RANGE when the level or the nodes don't exist, or are not here.
    */
   rangeProof(level: number, first: number, last: number): RangeProof {
     checkRange(leafCount(this.size), level, first, last);
-    const at = Math.min(level, this.levels.length - 1);
-    const nodes = this.levels[at]!.slice(first * HASH_SIZE, (last + 1) * HASH_SIZE);
+    const { top } = this;
+    const at = Math.min(level, top);
+    const nodes = this.row(at).slice(first * HASH_SIZE, (last + 1) * HASH_SIZE);
     const siblings: Uint8Array[] = [];
     let a = first;
     let b = last;
-    for (let l = at; l < this.levels.length - 1; l += 1) {
-      const row = this.levels[l]!;
-      const count = row.length / HASH_SIZE;
-      if (a % 2 === 1) siblings.push(row.slice((a - 1) * HASH_SIZE, a * HASH_SIZE));
+    for (let l = at; l < top; l += 1) {
+      const count = levelCount(leafCount(this.size), l);
+      if (a % 2 === 1) siblings.push(this.row(l).slice((a - 1) * HASH_SIZE, a * HASH_SIZE));
       if (b % 2 === 0 && b + 1 < count) {
-        siblings.push(row.slice((b + 1) * HASH_SIZE, (b + 2) * HASH_SIZE));
+        siblings.push(this.row(l).slice((b + 1) * HASH_SIZE, (b + 2) * HASH_SIZE));
       }
       a >>= 1;
       b >>= 1;

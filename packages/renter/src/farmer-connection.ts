@@ -6,8 +6,9 @@ import {
   type Dialer,
   type Identity,
   KadError,
-  type MessageSocket,
+  type LargeMessages,
   type TlsCredentials,
+  copyBytes,
   parseAddress,
   type ShortLivedBuffers,
 } from '@granary/kad';
@@ -44,7 +45,7 @@ import {
 } from '@granary/protocol';
 import { FarmerRefusal, RenterError, messageOf } from './errors.js';
 import type { SegmentEngine } from './segment-engine.js';
-import { bytesOf, endSocket } from './transfer-socket.js';
+import { type TransferSocket, bytesOf, endSocket } from './transfer-socket.js';
 
 /** Who dials, and how patient it is. */
 export interface ConnectionContext {
@@ -80,6 +81,19 @@ export interface TransferMeter {
 
 type Frame = TransferAnswer | Uint8Array;
 
+/** The download under way. */
+interface Download {
+  readonly token: TransferToken;
+  /** Where the bytes of the shard go, and how many are there. */
+  readonly into: Uint8Array;
+  filled: number;
+  /** What the farmer says next: that it has the shard, with what proof, and its bytes. */
+  next: 'head' | 'proof' | 'bytes';
+  /** Bytes of the proof, and of all that came. */
+  proof: number;
+  received: number;
+}
+
 /** A WebSocket that is open says so. */
 const OPEN = 1;
 /** Bytes that may wait to be read before the socket pauses, where it can. */
@@ -102,17 +116,17 @@ export class FarmerConnection {
   private paused = false;
   /** Bytes of a shard in one frame. */
   private frame = USUAL_DATA_FRAME;
-  /** The download under way: its token, the bytes of its proof, and what came of both. */
-  private running: { token: TransferToken; proof: number; received: number } | undefined;
+  private running: Download | undefined;
 
   private constructor(
     readonly farmer: Contact,
     /** Whether it goes straight to a farmer whose addresses are those of tunnels. */
     readonly direct: boolean,
-    private readonly socket: MessageSocket,
+    private readonly socket: TransferSocket,
     private readonly context: ConnectionContext,
   ) {
     socket.onmessage = ({ data }) => this.receive(data);
+    socket.leadLarge?.(this.largeMessages());
     socket.onerror = ({ message = 'the connection broke' }) =>
       this.fail(transferError(farmer, message));
     socket.onclose = () => this.fail(transferError(farmer, 'the connection was closed'));
@@ -246,12 +260,19 @@ export class FarmerConnection {
     signal: AbortSignal,
     memory: Pick<SegmentEngine, 'shardBuffer' | 'recycleShard'>,
   ): Promise<Uint8Array> {
-    let bytes: Uint8Array | undefined;
+    const { offset, length, level } = range;
+    const bytes = memory.shardBuffer(length);
     return this.exclusive(signal, async () => {
-      const { offset, length, level } = range;
       const token = this.token('download', place.contract, offset, length);
       const begun = this.context.clock.now();
-      const running = { token, proof: 0, received: 0 };
+      const running: Download = {
+        token,
+        into: bytes,
+        filled: 0,
+        next: 'head',
+        proof: 0,
+        received: 0,
+      };
       this.running = running;
       const { grant } = place;
       const { frame } = this;
@@ -275,17 +296,13 @@ export class FarmerConnection {
       });
       if (proof.length !== (count + siblings) * HASH_SIZE || !checked) throw this.lie('its proof');
 
-      bytes = memory.shardBuffer(length);
-      let received = 0;
+      let filled = 0;
       let verified = 0;
-      while (received < length) {
-        const frame = await this.binary(MAX_DATA_FRAME, signal);
-        if (frame.length === 0 || received + frame.length > length) throw this.lie('its length');
-        bytes.set(frame, received);
-        received += frame.length;
+      while (verified < length) {
+        filled = await this.moreBytes(running, filled, signal);
         while (verified < length) {
           const end = Math.min(verified + span, length);
-          if (end > received) break;
+          if (end > filled) break;
           const node = (verified / span) * HASH_SIZE;
           const leaves = await leafHashes(bytes.subarray(verified, end));
           if (!equalBytes(nodeOfLeaves(leaves), nodes.subarray(node, node + HASH_SIZE))) {
@@ -302,8 +319,8 @@ export class FarmerConnection {
       this.noteSpeed(length, begun);
       return bytes;
     }).catch((error: unknown) => {
-      // Nobody else has seen it.
-      if (bytes !== undefined) memory.recycleShard(bytes);
+      // Nobody else has seen it, and nothing more will be written to it.
+      memory.recycleShard(bytes);
       throw error;
     });
   }
@@ -452,18 +469,44 @@ export class FarmerConnection {
     throw this.unexpected(early.type);
   }
 
+  /** Bytes of the shard that are expected go to their place as they come. */
+  private largeMessages(): LargeMessages {
+    let download: Download | undefined;
+    return {
+      begin: (length) => {
+        download = this.running;
+        return download !== undefined && fits(download, length);
+      },
+      take: (bytes, lent) => {
+        if (!lent) this.context.buffers.note(bytes.length);
+        // Once a download has ended its memory is somebody else's.
+        if (download === this.running) fill(download!, bytes);
+      },
+      end: () => {
+        this.wake?.();
+      },
+    };
+  }
+
   private receive(data: unknown): void {
     const bytes = bytesOf(data);
     const { running, socket } = this;
+    if (bytes !== undefined) this.context.buffers.note(bytes.length);
+    if (bytes !== undefined && running !== undefined && fits(running, bytes.length)) {
+      fill(running, bytes);
+      this.wake?.();
+      return;
+    }
     try {
-      this.frames.push(bytes ?? parseTransferAnswer(String(data)));
+      const frame = bytes ?? parseTransferAnswer(String(data));
+      this.frames.push(frame);
+      if (running !== undefined) running.next = after(running.next, frame);
     } catch (error) {
       this.fail(transferError(this.farmer, messageOf(error), error));
       endSocket(socket);
       return;
     }
     this.queued += bytes?.length ?? String(data).length;
-    this.context.buffers.note(bytes?.length ?? 0);
     if (bytes !== undefined && running !== undefined) running.received += bytes.length;
     // A farmer that talks when nobody asked must not fill the memory.
     if (this.queued > READ_HIGH_WATER) {
@@ -497,10 +540,15 @@ export class FarmerConnection {
         }
         return frame;
       }
-      if (this.failure !== undefined) throw this.failure;
-      await this.within(new Promise<void>((resolve) => (this.wake = resolve)), signal);
-      this.wake = undefined;
+      await this.news(signal);
     }
+  }
+
+  /** Wait until something comes. */
+  private async news(signal: AbortSignal): Promise<void> {
+    if (this.failure !== undefined) throw this.failure;
+    await this.within(new Promise<void>((resolve) => (this.wake = resolve)), signal);
+    this.wake = undefined;
   }
 
   /** Wait for one step of the other side, no longer than the stall time-out. */
@@ -543,6 +591,20 @@ export class FarmerConnection {
     throw this.unexpected(frame.type);
   }
 
+  /** Wait for more bytes of the shard than there were. @returns how many there are */
+  private async moreBytes(download: Download, than: number, signal: AbortSignal): Promise<number> {
+    for (;;) {
+      signal.throwIfAborted();
+      if (download.filled > than) return download.filled;
+      // Bytes that fit are not among the frames.
+      if (this.frames.length > 0) {
+        await this.binary(0, signal);
+        throw this.lie('its length');
+      }
+      await this.news(signal);
+    }
+  }
+
   private unexpected(what: string): RenterError {
     return transferError(this.farmer, `it said what does not fit here: ${what}`);
   }
@@ -559,6 +621,23 @@ export class FarmerConnection {
 export function canReach(address: string, dialer?: Dialer): boolean {
   if (!canDialTransfer(address)) return false;
   return dialer === undefined || dialer.dials(parseAddress(address).host);
+}
+
+/** Whether a frame of so many bytes is one of a shard that is expected. */
+function fits({ next, into, filled }: Download, length: number): boolean {
+  const left = into.length - filled;
+  return next === 'bytes' && length > 0 && length <= Math.min(left, MAX_DATA_FRAME);
+}
+
+function fill(download: Download, bytes: Uint8Array): void {
+  copyBytes(download.into, bytes, download.filled);
+  download.filled += bytes.length;
+  download.received += bytes.length;
+}
+
+function after(next: Download['next'], frame: Frame): Download['next'] {
+  if (next === 'head' && !(frame instanceof Uint8Array) && frame.type === 'data') return 'proof';
+  return next === 'proof' && frame instanceof Uint8Array ? 'bytes' : next;
 }
 
 function transferError(farmer: Contact, message: string, cause?: unknown): RenterError {

@@ -2,15 +2,22 @@
 // this file and transfer-dial.browser.ts; both export the same names.
 import {
   KadError,
+  type LargeMessages,
   type MessageSocket,
   type NodeId,
   dialTls,
   directDialer,
+  leadLargeMessages,
   parseAddress,
 } from '@granary/kad';
 import { TRANSFER_PATH, TRANSFER_SUBPROTOCOL } from '@granary/protocol';
 import { WebSocket } from 'ws';
-import { type DialTransfer, MAX_MESSAGE, dialProved } from './transfer-socket.js';
+import {
+  type DialTransfer,
+  MAX_MESSAGE,
+  type TransferSocket,
+  dialProved,
+} from './transfer-socket.js';
 
 /** Bytes that may wait in a socket before more is sent. */
 const HIGH_WATER = 512 * 1024;
@@ -34,12 +41,15 @@ export async function dialTransfer(
   farmer: NodeId,
   address: string,
   how: DialTransfer,
-): Promise<MessageSocket> {
+): Promise<TransferSocket> {
   const parsed = parseAddress(address);
   if (parsed.scheme !== 'https') return dialProved(farmer, parsed, how);
   const { host, port } = parsed;
   const { credentials, dialer = directDialer, timeoutMs, signal } = how;
+  /** Told of what comes in memory that is used again. Until it is known who is to be told, it is copied. */
+  let read = (bytes: Buffer): void => void tls.emit('data', Buffer.from(bytes));
   const tls = await dialTls({
+    onRead: (bytes) => read(bytes),
     host,
     port,
     dialer,
@@ -70,7 +80,11 @@ export async function dialTransfer(
     tls.destroy();
     throw error;
   }
-  return socket as unknown as MessageSocket;
+  return Object.assign(socket as unknown as MessageSocket, {
+    leadLarge: (to: LargeMessages) => {
+      read = leadLargeMessages(socket, tls, to);
+    },
+  });
 }
 
 /** Send a message. Undefined when more may follow at once, else a promise of that moment. */

@@ -4,6 +4,7 @@ import {
   type Dialer,
   type Identity,
   KadError,
+  type LargeMessages,
   type MessageSocket,
   type NodeId,
   type Random,
@@ -30,6 +31,12 @@ export interface DialTransfer {
   readonly random: Random;
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
+}
+
+/** A connection to a farmer. */
+export interface TransferSocket extends MessageSocket {
+  /** Have large messages go where they are needed as they come, where that can be; before anything has come. */
+  leadLarge?(to: LargeMessages): void;
 }
 
 /** The most bytes that a farmer sends in one message. */
