@@ -73,7 +73,8 @@ await rm(bundle, { recursive: true, force: true });
 const build = await rolldown({
   input: {
     main: join(cli, 'dist/main.js'),
-    'segment-worker': join(packages, 'renter/dist/segment-worker.js'),
+    // In one file already, which shares nothing with others.
+    'segment-worker': join(packages, 'renter/dist/bundled-segment-worker.js'),
     'identity-miner-worker': join(packages, 'kad/dist/identity-miner-worker.js'),
   },
   platform: 'node',

@@ -15,10 +15,10 @@ const frame: SegmentFrame = {
 };
 
 const engines: WorkerEngine[] = [];
-function openEngine(): WorkerEngine {
+function openEngine(program = 'segment-worker.js'): WorkerEngine {
   const engine = new WorkerEngine(systemClock, 1, (events) =>
     // A thread can't run the sources.
-    startThread(events, new URL('../dist/segment-worker.js', import.meta.url)),
+    startThread(events, new URL(`../dist/${program}`, import.meta.url)),
   );
   engines.push(engine);
   return engine;
@@ -54,6 +54,12 @@ it('starts threads when there is more than a little to do, which does not wait f
   expect(engine.threads).toBe(1);
   await Promise.all([1024, 1024, 4096, 300].map((size) => throughEngine(engine, size * KIB)));
   await throughEngine(engine, 700 * KIB);
+  expect(engine.threads).toBe(1);
+});
+
+it('does the same in the thread that is in one file', async () => {
+  const engine = openEngine('bundled-segment-worker.js');
+  for (const size of [5 * 1024 * KIB, 300 * KIB]) await throughEngine(engine, size);
   expect(engine.threads).toBe(1);
 });
 

@@ -2,6 +2,7 @@
 // file and segment-thread.browser.ts; both export the same names.
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
+import { newestWorker } from './newest-worker.js';
 
 /** What a {@link SegmentThread} tells. */
 export interface ThreadEvents {
@@ -38,7 +39,10 @@ export function sharedMemory(): boolean {
 /** Start a thread. @param program - the compiled worker */
 export function startThread(
   events: ThreadEvents,
-  program = new URL('./segment-worker.js', import.meta.url),
+  program = newestWorker(
+    new URL('./segment-worker.js', import.meta.url),
+    new URL('./bundled-segment-worker.js', import.meta.url),
+  ),
 ): SegmentThread {
   const worker = new Worker(program, {
     // Little garbage lives here besides the buffers, which the collector should not let pile up.
