@@ -1,14 +1,7 @@
 import { EventEmitter } from 'node:events';
 import type { Duplex } from 'node:stream';
-import { type DataChannelSocket, LEAST_LARGE } from '@granary/kad';
+import { type DataChannelSocket, sendLargeMessage } from '@granary/kad';
 import type { WebSocket } from 'ws';
-
-/** The first byte of a message that is one binary frame, and the second where 8 bytes of length follow. */
-const FIN_BINARY = 0x82;
-const LENGTH_64 = 127;
-
-/** Bytes before a message that a socket may need: the header of a large frame from a server (RFC 6455, section 5.2). */
-export const HEADROOM = 10;
 
 /** What transfers need of a renter's connection. WebSockets of `ws` have it. */
 export interface RenterSocket {
@@ -19,11 +12,8 @@ export interface RenterSocket {
   resume(): void;
   /** @param done - told when it went out, or that it never will */
   send(data: Uint8Array | string, done?: (error?: Error) => void): void;
-  /**
-   * Send what lies behind {@link HEADROOM} bytes of some memory, which are written to: header and bytes can then go out
-   * in one piece, where TLS would copy two to make one of them.
-   */
-  sendRoomy?(memory: Uint8Array, done: (error?: Error) => void): void;
+  /** Send bytes without a copy of them being made, where that can be. */
+  sendBytes?(bytes: Uint8Array, done: (error?: Error) => void): void;
   close(code?: number): void;
   terminate(): void;
   on(event: 'message', listener: (data: Buffer, isBinary: boolean) => void): unknown;
@@ -36,18 +26,8 @@ export interface RenterSocket {
 /** A WebSocket of `ws`, without compression, as a renter's connection. @param stream - what it writes to */
 export function webSocketAsSocket(socket: WebSocket, stream: Duplex): RenterSocket {
   return Object.assign(socket, {
-    sendRoomy(memory: Uint8Array, done: (error?: Error) => void) {
-      const length = memory.length - HEADROOM;
-      if (length < LEAST_LARGE || socket.readyState !== socket.OPEN) {
-        socket.send(memory.subarray(HEADROOM), done);
-        return;
-      }
-      const header = new DataView(memory.buffer, memory.byteOffset, HEADROOM);
-      header.setUint8(0, FIN_BINARY);
-      header.setUint8(1, LENGTH_64);
-      header.setBigUint64(2, BigInt(length));
-      stream.write(memory, (error) => done(error ?? undefined));
-    },
+    sendBytes: (bytes: Uint8Array, done: (error?: Error) => void) =>
+      sendLargeMessage(socket, stream, bytes, false, done),
   });
 }
 

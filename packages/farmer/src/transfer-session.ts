@@ -35,7 +35,7 @@ import { type FarmerPolicy, checkPolicy } from './farmer-policy.js';
 import type { FrameBuffers } from './frame-buffers.js';
 import { FrameQueue } from './frame-queue.js';
 import type { GrantBook } from './grant-book.js';
-import { HEADROOM, type RenterSocket } from './renter-socket.js';
+import type { RenterSocket } from './renter-socket.js';
 import type { ShardStore } from './shard-store.js';
 import type { TokenGuard } from './token-guard.js';
 
@@ -321,16 +321,16 @@ export class TransferSession {
       });
       let sent = this.send(Buffer.concat([proof.nodes, proof.siblings]));
       const frame = request.frame ?? USUAL_DATA_FRAME;
-      const most = HEADROOM + Math.min(frame, length);
+      const most = Math.min(frame, length);
       let [free, busy] = [frameBuffers.take(most), frameBuffers.take(most)];
       for (let at = offset; at < end;) {
         const size = Math.min(frame, end - at);
-        const roomy = free.subarray(0, HEADROOM + size);
-        await shard.readFully(roomy.subarray(HEADROOM), at);
+        const bytes = free.subarray(0, size);
+        await shard.readFully(bytes, at);
         await sent;
         gone = at - offset;
         if (this.frames.takeCancel()) throw new Cancelled(receipt(gone));
-        sent = this.sendRoomy(roomy);
+        sent = this.send(bytes);
         // What went out before is out.
         [free, busy] = [busy, free];
         counters.bytesOut += size;
@@ -477,32 +477,22 @@ export class TransferSession {
     this.answered = this.send(JSON.stringify(answer));
   }
 
+  /** Send bytes; resolves when the socket has taken them, rejects when it does not for too long. */
   private send(bytes: Uint8Array | string): Promise<void> {
-    return this.sendBy((done) => this.socket.send(bytes, done));
-  }
-
-  /** Send what lies behind {@link HEADROOM} bytes. */
-  private sendRoomy(memory: Uint8Array): Promise<void> {
     const { socket } = this;
-    return this.sendBy((done) => {
-      if (socket.sendRoomy !== undefined) socket.sendRoomy(memory, done);
-      else socket.send(memory.subarray(HEADROOM), done);
-    });
-  }
-
-  /** Send something; resolves when the socket has taken it, rejects when it does not for too long. */
-  private sendBy(send: (done: (error?: Error) => void) => void): Promise<void> {
     const { clock, timeouts } = this.context;
     const sent = new Promise<void>((resolve, reject) => {
       const timer = clock.setTimeout(
         () => reject(new FarmerError('FARMER_TIMEOUT', 'the renter does not read')),
         timeouts.stallMs,
       );
-      send((error) => {
+      const done = (error?: Error) => {
         clock.clearTimeout(timer);
         if (error) reject(new FarmerError('FARMER_PROTOCOL', error.message));
         else resolve();
-      });
+      };
+      if (typeof bytes === 'string' || socket.sendBytes === undefined) socket.send(bytes, done);
+      else socket.sendBytes(bytes, done);
     });
     sent.catch(() => undefined); // it is awaited one step later
     return sent;

@@ -18,6 +18,7 @@ export {
 export type { DialLimits, Dialer } from './dialer.js';
 export { directDialer } from './direct-dialer.js';
 export { LEAST_LARGE, leadLargeMessages } from './large-messages.js';
+export { sendLargeMessage } from './send-large-message.js';
 export { dialTls, peerIdentityOf, type DialOptions } from './tls.js';
 export { HttpsTransport, RPC_PATH, type HttpsTransportOptions } from './https-transport.js';
 export { isUpgradeRouted, routeUpgrades, type UpgradeHandler } from './upgrades.js';

@@ -1,10 +1,9 @@
-import { once } from 'node:events';
-import { type AddressInfo, type Socket, connect, createServer } from 'node:net';
 import { PassThrough } from 'node:stream';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { type RawData, WebSocket, WebSocketServer } from 'ws';
+import type { RawData } from 'ws';
 import { LEAST_LARGE, leadLargeMessages } from './large-messages.js';
+import { webSocketPair } from './websocket-pair.test-support.js';
 
 interface Frame {
   readonly fin: boolean;
@@ -95,32 +94,11 @@ it.each(['data events', 'memory that is used again'])(
   },
 );
 
-/** A WebSocket of a client with its stream, and its server's end. */
-async function pair() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const sockets = new WebSocketServer({ noServer: true });
-  const { port } = server.address() as AddressInfo;
-  const http = (await import('node:http')).createServer();
-  server.on('connection', (socket) => http.emit('connection', socket));
-  const far = new Promise<{ webSocket: WebSocket; stream: Socket }>((resolve) =>
-    http.on('upgrade', (request, stream: Socket, head) =>
-      sockets.handleUpgrade(request, stream, head, (webSocket) => resolve({ webSocket, stream })),
-    ),
-  );
-  const stream = connect(port, '127.0.0.1');
-  const near = new WebSocket(`ws://127.0.0.1:${port}/`, {
-    perMessageDeflate: false,
-    maxPayload: 1_000_000,
-    createConnection: () => stream,
-  });
-  await once(near, 'open');
-  return { near, stream, far: await far, stop: () => server.close() };
-}
-
 it('keeps the order of messages, leaves errors to ws, and loses nothing when the end comes at a pause', async () => {
   for (const ending of ['close', 'error'] as const) {
-    const { near, stream, far, stop } = await pair();
+    const pair = await webSocketPair();
+    const { far, stop } = pair;
+    const { webSocket: near, stream } = pair.near;
     const events: string[] = [];
     let length = 0;
     leadLargeMessages(near, stream, {

@@ -9,6 +9,7 @@ import {
   directDialer,
   leadLargeMessages,
   parseAddress,
+  sendLargeMessage,
 } from '@granary/kad';
 import { TRANSFER_PATH, TRANSFER_SUBPROTOCOL } from '@granary/protocol';
 import { WebSocket } from 'ws';
@@ -84,15 +85,21 @@ export async function dialTransfer(
     leadLarge: (to: LargeMessages) => {
       read = leadLargeMessages(socket, tls, to);
     },
+    sendBytes: (bytes: Uint8Array, done: () => void) =>
+      sendLargeMessage(socket, tls, bytes, true, done),
   });
 }
 
 /** Send a message. Undefined when more may follow at once, else a promise of that moment. */
 export function sendMessage(
-  socket: MessageSocket,
+  socket: TransferSocket,
   data: string | Uint8Array,
 ): Promise<void> | undefined {
   const webSocket = socket as unknown as WebSocket;
-  const sent = new Promise<void>((resolve) => webSocket.send(data, () => resolve()));
+  const sent = new Promise<void>((resolve) => {
+    const done = () => resolve();
+    if (typeof data === 'string' || socket.sendBytes === undefined) webSocket.send(data, done);
+    else socket.sendBytes(data, done);
+  });
   return webSocket.bufferedAmount > HIGH_WATER ? sent : undefined;
 }

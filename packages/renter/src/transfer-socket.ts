@@ -37,6 +37,8 @@ export interface DialTransfer {
 export interface TransferSocket extends MessageSocket {
   /** Have large messages go where they are needed as they come, where that can be; before anything has come. */
   leadLarge?(to: LargeMessages): void;
+  /** Send bytes without a copy of them being made, where that can be. @param done - called when they went out */
+  sendBytes?(bytes: Uint8Array, done: () => void): void;
 }
 
 /** The most bytes that a farmer sends in one message. */
