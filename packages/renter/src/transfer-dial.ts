@@ -47,8 +47,8 @@ export async function dialTransfer(
   if (parsed.scheme !== 'https') return dialProved(farmer, parsed, how);
   const { host, port } = parsed;
   const { credentials, dialer = directDialer, timeoutMs, signal } = how;
-  /** Told of what comes in memory that is used again. Until it is known who is to be told, it is copied. */
-  let read = (bytes: Buffer): void => void tls.emit('data', Buffer.from(bytes));
+  /** Told of what comes, in memory that is used again. Whoever speaks before it is known who it is is not heard. */
+  let read: (bytes: Buffer) => void = () => undefined;
   const tls = await dialTls({
     onRead: (bytes) => read(bytes),
     host,
@@ -59,6 +59,7 @@ export async function dialTransfer(
     timeoutMs,
     ...(signal !== undefined && { signal }),
   });
+  read = (bytes) => void tls.emit('data', Buffer.from(bytes));
   const name = host.includes(':') ? `[${host}]` : host;
   const socket = new WebSocket(`wss://${name}:${port}${TRANSFER_PATH}`, TRANSFER_SUBPROTOCOL, {
     createConnection: () => tls,
