@@ -113,6 +113,7 @@ export class LmdbRecords implements RecordDatabase {
 
   private readBackwards(start: string, end: string, limit: number): StoredRecord[] {
     const found: StoredRecord[] = [];
+    if (Buffer.compare(bytesOf(start), bytesOf(end)) >= 0) return found;
     // Backwards LMDB begins with the end itself, and leaves the start out.
     const range = { start: bytesOf(end), end: bytesOf(start), reverse: true };
     for (const { key, value } of this.rows.getRange(range)) {

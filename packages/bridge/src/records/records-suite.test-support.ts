@@ -76,6 +76,20 @@ export function recordsSuite(place: () => Promise<() => Promise<RecordDatabase>>
     );
   });
 
+  it('has nothing in a range that ends where it begins, or before, read either way', async () => {
+    const database = await (await place())();
+    await put(database, { a: '1', b: '2' });
+    for (const [start, end] of [
+      ['a', 'a'],
+      ['b', 'a'],
+      ['b', 'b'],
+    ] as const) {
+      expect(await database.range({ start, end })).toEqual([]);
+      expect(await database.range({ start, end, reverse: true })).toEqual([]);
+      expect(await database.count({ start, end })).toBe(0);
+    }
+  });
+
   it('does a transaction whole or not at all, and sees in it what it wrote', async () => {
     const database = await (await place())();
     await put(database, { a: '1' });
