@@ -1,7 +1,7 @@
 import { mkdir, readFile, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { ShardTree, HASH_SIZE, leafCount } from '@granary/protocol';
+import { HASH_SIZE, STREAM_LEVEL, ShardTree, leafCount, levelCount } from '@granary/protocol';
 import { isRetry } from './support/anew.js';
 import {
   type FarmerProcess,
@@ -62,19 +62,25 @@ async function verifyShards(directory: string): Promise<number> {
   const below = join(directory, 'shards');
   for (const [name, size] of await filesBelow(below)) {
     const bytes = await readFile(join(below, name));
-    // A file is its shard, 32 bytes for every begun 4,096 of it, and a trailer: its contract, a
-    // magic number, the contract's length and its hash.
+    // A file is its shard, 32 bytes for every begun 4,096 of it, 8 and 32 for every begun 65,536 when those are
+    // several, and a trailer: its contract, a magic number, the contract's length and its hash.
     const length = bytes.readUInt32BE(size - 36);
     const document = bytes.subarray(size - 44 - length, size - 44);
     const { contract } = JSON.parse(document.toString()) as {
       contract: { terms: { shardSize: number; shardHash: string } };
     };
     const { shardSize, shardHash } = contract.terms;
-    expect(shardSize + leafCount(shardSize) * HASH_SIZE).toBe(size - 44 - length);
+    const leavesEnd = shardSize + leafCount(shardSize) * HASH_SIZE;
+    const nodes = levelCount(leafCount(shardSize), STREAM_LEVEL);
+    const nodesSize = nodes > 1 ? 8 + nodes * HASH_SIZE : 0;
+    expect(leavesEnd + nodesSize).toBe(size - 44 - length);
     const tree = ShardTree.of(bytes.subarray(0, shardSize));
     expect(Buffer.from(tree.root()).toString('hex')).toBe(shardHash);
-    const leaves = bytes.subarray(shardSize, size - 44 - length);
+    const leaves = bytes.subarray(shardSize, leavesEnd);
     expect(Buffer.from(tree.leaves()).equals(leaves), name).toBe(true);
+    const stored = bytes.subarray(leavesEnd + Math.min(nodesSize, 8), leavesEnd + nodesSize);
+    const above = nodes > 1 ? tree.nodes(STREAM_LEVEL) : new Uint8Array(0);
+    expect(Buffer.from(above).equals(stored), name).toBe(true);
     count += 1;
   }
   return count;
