@@ -4,8 +4,8 @@ import { dirname, join } from 'node:path';
 import {
   HASH_SIZE,
   LEAF_SIZE,
-  ShardHasher,
   STREAM_LEVEL,
+  ShardHasher,
   ShardTree,
   equalBytes,
   fromHex,
@@ -28,10 +28,16 @@ function diskError(error: unknown): FarmerError {
 /** Stands before the nodes in a shard's file; older files, and those of small shards, have none. */
 const NODES_MAGIC = Buffer.from('GRANODE\u0001', 'latin1');
 
+/** How many nodes stand in a shard's file: none where they would be one. */
+function streamNodeCount(size: number): number {
+  const count = levelCount(leafCount(size), STREAM_LEVEL);
+  return count > 1 ? count : 0;
+}
+
 /** Nodes as a shard's file has them: without them every download would have to make them of the leaves. */
 function streamNodesOf(tree: ShardTree): Uint8Array {
-  const few = levelCount(leafCount(tree.size), STREAM_LEVEL) <= 1;
-  return few ? new Uint8Array(0) : Buffer.concat([NODES_MAGIC, tree.nodes(STREAM_LEVEL)]);
+  const none = streamNodeCount(tree.size) === 0;
+  return none ? new Uint8Array(0) : Buffer.concat([NODES_MAGIC, tree.nodes(STREAM_LEVEL)]);
 }
 
 async function syncDirectory(path: string): Promise<void> {
@@ -320,12 +326,11 @@ export class StoredShard {
 
   /** The stored nodes of the level that shards are sent with; undefined where there are none. */
   private async streamNodes(): Promise<Uint8Array | undefined> {
-    const leaves = leafCount(this.size);
-    const stored = new Uint8Array(
-      NODES_MAGIC.length + levelCount(leaves, STREAM_LEVEL) * HASH_SIZE,
-    );
-    // Where there are none, a shorter trailer may follow.
-    const count = await this.readSome(stored, this.size + leaves * HASH_SIZE);
+    const nodes = streamNodeCount(this.size);
+    if (nodes === 0) return undefined;
+    const stored = new Uint8Array(NODES_MAGIC.length + nodes * HASH_SIZE);
+    // In older files a trailer follows, which may be shorter.
+    const count = await this.readSome(stored, this.size + leafCount(this.size) * HASH_SIZE);
     const begin = stored.subarray(0, NODES_MAGIC.length);
     if (count < stored.length || !equalBytes(begin, NODES_MAGIC)) return undefined;
     return stored.subarray(NODES_MAGIC.length);

@@ -17,7 +17,7 @@ export {
 } from './certificate.js';
 export type { DialLimits, Dialer } from './dialer.js';
 export { directDialer } from './direct-dialer.js';
-export { LEAST_LARGE, leadLargeMessages } from './large-messages.js';
+export { leadLargeMessages } from './large-messages.js';
 export { sendLargeMessage } from './send-large-message.js';
 export { dialTls, peerIdentityOf, type DialOptions } from './tls.js';
 export { HttpsTransport, RPC_PATH, type HttpsTransportOptions } from './https-transport.js';

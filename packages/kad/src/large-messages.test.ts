@@ -2,7 +2,8 @@ import { PassThrough } from 'node:stream';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import type { RawData } from 'ws';
-import { LEAST_LARGE, leadLargeMessages } from './large-messages.js';
+import { LEAST_LARGE } from './frame-header.js';
+import { leadLargeMessages } from './large-messages.js';
 import { webSocketPair } from './websocket-pair.test-support.js';
 
 interface Frame {

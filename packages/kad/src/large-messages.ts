@@ -1,9 +1,10 @@
 import type { Duplex } from 'node:stream';
+import { LEAST_LARGE, headerAt } from './frame-header.js';
 
 /** Takes the payload of large binary messages while it comes, which else would be gathered and then copied. */
 export interface LargeMessages {
   /**
-   * A binary message of this many bytes begins, which are at least {@link LEAST_LARGE}.
+   * A binary message of this many bytes begins, which are at least 65,536.
    *
    * @returns whether it is taken here; else it goes the usual way
    */
@@ -16,45 +17,6 @@ export interface LargeMessages {
   take(bytes: Uint8Array, lent: boolean): void;
   /** All of it was taken. */
   end(): void;
-}
-
-/** Messages from so many bytes on are large: their length takes 8 bytes (RFC 6455, section 5.2). */
-export const LEAST_LARGE = 65_536;
-
-const FIN = 0x80;
-const MASK = 0x80;
-const OPCODE = 0x0f;
-const BINARY = 2;
-/** From this opcode on frames are control frames, which may come between the frames of a message. */
-const CLOSE = 8;
-const LENGTH_16 = 126;
-const LENGTH_64 = 127;
-const MASK_SIZE = 4;
-
-interface FrameHeader {
-  readonly first: number;
-  /** Bytes of the header itself, mask and all. */
-  readonly size: number;
-  /** Bytes of its payload. */
-  readonly length: number;
-  /** No byte of the payload is changed by a mask. */
-  readonly plain: boolean;
-}
-
-/** The header of a frame (RFC 6455, section 5.2); undefined when not all of it is there. */
-function headerAt(bytes: Buffer, at: number): FrameHeader | undefined {
-  if (at + 2 > bytes.length) return undefined;
-  const second = bytes[at + 1]!;
-  const short = second & ~MASK;
-  const masked = (second & MASK) !== 0;
-  const before = short === LENGTH_16 ? 4 : short === LENGTH_64 ? 10 : 2;
-  const size = before + (masked ? MASK_SIZE : 0);
-  if (at + size > bytes.length) return undefined;
-  let length = short;
-  if (short === LENGTH_16) length = bytes.readUInt16BE(at + 2);
-  if (short === LENGTH_64) length = Number(bytes.readBigUInt64BE(at + 2));
-  const plain = !masked || bytes.readUInt32BE(at + before) === 0;
-  return { first: bytes[at]!, size, length, plain };
 }
 
 /**
@@ -116,8 +78,8 @@ export function leadLargeMessages(
         held = Buffer.from(bytes.subarray(at));
         return pass(bytes.subarray(from, at));
       }
-      const { first, size, length, plain } = header;
-      const whole = first === (FIN | BINARY) && !fragmented;
+      const { fin, control, binary, size, length, plain } = header;
+      const whole = fin && binary && !fragmented;
       if (whole && plain && length >= LEAST_LARGE && Number.isSafeInteger(length)) {
         // What came before it may change whether it is wanted.
         pass(bytes.subarray(from, at));
@@ -125,7 +87,7 @@ export function leadLargeMessages(
         taking = !broken && to.begin(length);
         if (taking) from = at + size;
       }
-      if ((first & OPCODE) < CLOSE) fragmented = (first & FIN) === 0;
+      if (!control) fragmented = !fin;
       at += size;
       left = length;
     }

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { LEAST_LARGE } from './large-messages.js';
+import { LEAST_LARGE } from './frame-header.js';
 import { sendLargeMessage } from './send-large-message.js';
 import { type WebSocketEnd, webSocketPair } from './websocket-pair.test-support.js';
 

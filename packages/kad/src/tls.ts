@@ -6,6 +6,7 @@ import type { Dialer } from './dialer.js';
 import { directDialer } from './direct-dialer.js';
 import { KadError, messageOf } from './errors.js';
 import type { NodeId } from './node-id.js';
+import { TLS_RECORD } from './tls-record.js';
 
 /** What {@link dialTls} needs to know. */
 export interface DialOptions {
@@ -32,9 +33,6 @@ export interface DialOptions {
   readonly onRead?: (bytes: Buffer) => void;
 }
 
-/** Bytes in a TLS record at most (RFC 8446, section 5.1), of which one is read at a time. */
-const RECORD = 16 * 1024;
-
 /**
  * Open a TLS 1.3 connection and check who is there, before any application data goes out.
  *
@@ -43,13 +41,13 @@ const RECORD = 16 * 1024;
  */
 export async function dialTls(options: DialOptions): Promise<tls.TLSSocket> {
   const { host, port, dialer, signal, timeoutMs = 10_000, onRead } = options;
-  // Node reads into given memory only where it makes the connection itself.
+  // Node reads into given memory only where it makes the connection itself, and one record at a time.
   if (onRead !== undefined && dialer === directDialer && dialer.dials(host)) {
     const callback = (count: number, memory: Uint8Array) => {
       onRead((memory as Buffer).subarray(0, count));
       return true;
     };
-    const onread = { buffer: Buffer.allocUnsafeSlow(RECORD), callback };
+    const onread = { buffer: Buffer.allocUnsafeSlow(TLS_RECORD), callback };
     return secure({ port, onread }, options, timeoutMs, timeoutMs);
   }
   const begun = performance.now();

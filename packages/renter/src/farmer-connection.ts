@@ -84,14 +84,11 @@ type Frame = TransferAnswer | Uint8Array;
 /** The download under way. */
 interface Download {
   readonly token: TransferToken;
-  /** Where the bytes of the shard go, and how many are there. */
+  /** Where the bytes of the shard go, and how many have come. */
   readonly into: Uint8Array;
   filled: number;
   /** What the farmer says next: that it has the shard, with what proof, and its bytes. */
   next: 'head' | 'proof' | 'bytes';
-  /** Bytes of the proof, and of all that came. */
-  proof: number;
-  received: number;
 }
 
 /** A WebSocket that is open says so. */
@@ -265,14 +262,7 @@ export class FarmerConnection {
     return this.exclusive(signal, async () => {
       const token = this.token('download', place.contract, offset, length);
       const begun = this.context.clock.now();
-      const running: Download = {
-        token,
-        into: bytes,
-        filled: 0,
-        next: 'head',
-        proof: 0,
-        received: 0,
-      };
+      const running: Download = { token, into: bytes, filled: 0, next: 'head' };
       this.running = running;
       const { grant } = place;
       const { frame } = this;
@@ -283,7 +273,6 @@ export class FarmerConnection {
       const first = Math.floor(offset / span);
       const count = Math.max(1, Math.ceil((offset + length) / span) - first);
       const siblings = siblingCount(place.size, level, first, first + count - 1);
-      running.proof = (count + siblings) * HASH_SIZE;
       if (first + count > levelCount(leafCount(place.size), level)) {
         throw this.unexpected('a range outside the shard');
       }
@@ -396,7 +385,7 @@ export class FarmerConnection {
   private receipt(value: unknown, token: TransferToken, agreed?: Contract): Receipt {
     const { contract, direction, nonce } = token.body;
     const receipt = parseReceipt(value, this.farmer, { contract, direction, token: nonce });
-    if (direction === 'download' && receipt.body.bytes > this.arrived()) {
+    if (direction === 'download' && receipt.body.bytes > (this.running?.filled ?? 0)) {
       throw this.lie('its count of bytes');
     }
     const signature = countersignReceipt(this.context.identity, receipt);
@@ -404,12 +393,6 @@ export class FarmerConnection {
     this.running = undefined;
     this.context.meter?.receipt(this.farmer.nodeId, receipt, agreed);
     return receipt;
-  }
-
-  /** Bytes of the shard that came in the download under way. */
-  private arrived(): number {
-    const { running } = this;
-    return running === undefined ? 0 : Math.max(0, running.received - running.proof);
   }
 
   /** Pay for what came of a download that we have cancelled, or that ended as we did. */
@@ -422,9 +405,9 @@ export class FarmerConnection {
   /** Keep count of a download for which there is no receipt. */
   private noteBroken(): void {
     const { running } = this;
-    const bytes = this.arrived();
     this.running = undefined;
-    if (running === undefined || bytes === 0) return;
+    if (running === undefined || running.filled === 0) return;
+    const bytes = running.filled;
     const { contract, nonce } = running.token.body;
     const time = this.context.clock.now();
     const body = { contract, direction: 'download', bytes, token: nonce, time } as const;
@@ -507,7 +490,6 @@ export class FarmerConnection {
       return;
     }
     this.queued += bytes?.length ?? String(data).length;
-    if (bytes !== undefined && running !== undefined) running.received += bytes.length;
     // A farmer that talks when nobody asked must not fill the memory.
     if (this.queued > READ_HIGH_WATER) {
       if (socket.pause !== undefined) {
@@ -632,7 +614,6 @@ function fits({ next, into, filled }: Download, length: number): boolean {
 function fill(download: Download, bytes: Uint8Array): void {
   copyBytes(download.into, bytes, download.filled);
   download.filled += bytes.length;
-  download.received += bytes.length;
 }
 
 function after(next: Download['next'], frame: Frame): Download['next'] {
