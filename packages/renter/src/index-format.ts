@@ -167,9 +167,18 @@ export interface IndexRoot {
 /** The most bytes that a root may have when it is unpacked. */
 const MAX_UNPACKED = 64 * 1024 * 1024;
 
-/** Pack and seal a root. */
-export async function sealRoot(keys: RenterKeys, root: IndexRoot): Promise<Uint8Array> {
-  return sealBytes(keys.rootKey, 'root', await gzip(utf8(JSON.stringify(root))));
+/** What a root record says, compressed. @param lines - {@link IndexLine}s, each in JSON */
+export function packRoot(
+  { covered, parts }: Pick<IndexRoot, 'covered' | 'parts'>,
+  lines: readonly string[],
+): Promise<Uint8Array> {
+  const head = JSON.stringify({ version: 1, covered, parts });
+  return gzip(utf8(`${head.slice(0, -1)},"lines":[${lines.join(',')}]}`));
+}
+
+/** Seal what {@link packRoot} gave. */
+export function sealRoot(keys: RenterKeys, packed: Uint8Array): Uint8Array {
+  return sealBytes(keys.rootKey, 'root', packed);
 }
 
 /** Open a root record. @throws RenterError RENTER_STORE or RENTER_INDEX. */

@@ -1,5 +1,4 @@
-import { gzip } from '#renter/compression';
-import { type Contact, messageOf, utf8 } from '@granary/kad';
+import { type Contact, messageOf } from '@granary/kad';
 import {
   MAX_SEALED_SIZE,
   PUT_ROOT_METHOD,
@@ -11,9 +10,10 @@ import {
 } from '@granary/protocol';
 import { all } from './all.js';
 import { RenterError } from './errors.js';
-import { type IndexLine, indexLines, packLines, sealRoot } from './index-format.js';
+import { indexLines, packLines, packRoot, sealRoot } from './index-format.js';
 import type { Leases } from './leases.js';
 import type { IndexPart, IndexState } from './records.js';
+import { RecentLines } from './recent-lines.js';
 import type { RenterCore } from './renter-core.js';
 import { CATALOGUE, INDEX_BUCKET } from './record-keys.js';
 
@@ -39,6 +39,8 @@ const LEASE_MS = 12_000;
 export class IndexPublisher {
   /** The nodes nearest to the root record's key, when all of them took the last one. */
   private nearest: { readonly contacts: readonly Contact[]; readonly at: number } | undefined;
+  /** Lines of the last root record. */
+  private recent: RecentLines;
 
   constructor(
     private readonly core: RenterCore,
@@ -49,7 +51,9 @@ export class IndexPublisher {
       bytes: AsyncIterable<Uint8Array>,
       signal: AbortSignal,
     ) => Promise<void>,
-  ) {}
+  ) {
+    this.recent = this.newLines();
+  }
 
   /**
    * Publish every change that is in the store by now. Several processes that want to do so at one
@@ -85,36 +89,13 @@ export class IndexPublisher {
   }
 
   private async publishAlone(signal: AbortSignal, renew: boolean): Promise<Set<string>> {
-    const { store, random, keys } = this.core;
+    const { store, keys } = this.core;
     const state = await store.indexState();
     const covered = await store.lastLog();
     if (renew) this.nearest = undefined;
-    let parts = [...state.parts];
-    // Little enough for the root record alone, perhaps again.
-    let lines = await this.inlineLines(0, covered);
-    if (lines !== undefined) parts = [];
-    else if (parts.length > 0) lines = await this.inlineLines(parts.at(-1)!.to, covered);
-    if (lines === undefined) {
-      const { from, kept } = this.mergeStart(parts, covered);
-      const name = toHex(random(16));
-      await this.storePart(name, packLines(indexLines(store, from, covered)), signal);
-      const bytes = (await store.manifest({ bucket: INDEX_BUCKET, name }))?.size ?? 0;
-      parts = [...kept, { name, from, to: covered, bytes }];
-      lines = [];
-    }
+    const { parts, packed } = await this.packIndex(state, covered, renew, signal);
     const sequence = state.sequence + 1;
-    const root = {
-      version: 1 as const,
-      covered,
-      parts: await Promise.all(
-        parts.map(async ({ name }) => {
-          const manifest = (await store.manifest({ bucket: INDEX_BUCKET, name }))!;
-          return { manifest, segments: await all(store.segments(manifest.objectId)) };
-        }),
-      ),
-      lines,
-    };
-    const sealed = await sealRoot(keys, root);
+    const sealed = sealRoot(keys, packed);
     if (sealed.length > MAX_SEALED_SIZE) {
       throw new RenterError('RENTER_INDEX', 'the index has outgrown its root record');
     }
@@ -125,18 +106,73 @@ export class IndexPublisher {
     return this.dropOldParts({ sequence, covered, parts });
   }
 
-  /** The lines since the last part, when they are few enough for the root record. */
-  private async inlineLines(from: number, to: number): Promise<IndexLine[] | undefined> {
-    const lines: IndexLine[] = [];
-    let size = 0;
-    for await (const line of indexLines(this.core.store, from, to)) {
-      lines.push(line);
-      size += JSON.stringify(line).length;
-      // Hashes as hex shrink to little more than half; nothing shrinks to a tenth.
-      if (size > INLINE_BYTES * 10) return undefined;
+  /** The root record's content, for all changes up to `covered`, and the parts that it names. */
+  private async packIndex(
+    { parts, covered: published }: IndexState,
+    covered: number,
+    renew: boolean,
+    signal: AbortSignal,
+  ): Promise<{ parts: readonly IndexPart[]; packed: Uint8Array }> {
+    const { store, random } = this.core;
+    const tail = parts.length === 0 ? [] : [{ parts, from: parts.at(-1)!.to }];
+    // Little enough for the root record alone, perhaps again: to look costs, so not every time.
+    const whole = { parts: [], from: 0 };
+    for (const { parts, from } of renew ? [whole, ...tail] : [...tail, whole]) {
+      const packed = await this.packInline(parts, from, published, covered);
+      if (packed !== undefined) return { parts, packed };
     }
-    const packed = await gzip(utf8(JSON.stringify(lines)));
-    return packed.length <= INLINE_BYTES ? lines : undefined;
+    const { from, kept } = this.mergeStart(parts, covered);
+    const name = toHex(random(16));
+    await this.storePart(name, packLines(indexLines(store, from, covered)), signal);
+    const bytes = (await store.manifest({ bucket: INDEX_BUCKET, name }))?.size ?? 0;
+    const next = [...kept, { name, from, to: covered, bytes }];
+    return { parts: next, packed: await this.packRoot(next, covered, []) };
+  }
+
+  /**
+   * The root record's content with the lines of all changes after log entry `from`; undefined when
+   * they are too many for it.
+   */
+  private async packInline(
+    parts: readonly IndexPart[],
+    from: number,
+    published: number,
+    covered: number,
+  ): Promise<Uint8Array | undefined> {
+    // Lines that were kept tell of every change, of some things more than once: then anew, without those.
+    for (const lines of [this.recent, this.newLines()]) {
+      const texts = await lines.upTo(from, published, covered);
+      if (texts === undefined) continue;
+      const packed = await this.packRoot(parts, covered, texts);
+      if (packed.length > INLINE_BYTES) {
+        // What says where parts are may be much, and does not count.
+        const bare = await this.packRoot(parts, covered, []);
+        if (packed.length - bare.length > INLINE_BYTES) continue;
+      }
+      this.recent = lines;
+      return packed;
+    }
+    return undefined;
+  }
+
+  private newLines(): RecentLines {
+    // Hashes as hex shrink to little more than half; nothing shrinks to a tenth.
+    return new RecentLines(this.core.store, INLINE_BYTES * 10);
+  }
+
+  private async packRoot(
+    parts: readonly IndexPart[],
+    covered: number,
+    lines: readonly string[],
+  ): Promise<Uint8Array> {
+    const { store } = this.core;
+    const described = await Promise.all(
+      parts.map(async ({ name }) => {
+        const manifest = (await store.manifest({ bucket: INDEX_BUCKET, name }))!;
+        return { manifest, segments: await all(store.segments(manifest.objectId)) };
+      }),
+    );
+    return packRoot({ covered, parts: described }, lines);
   }
 
   /** Where the next part begins: parts that are not much larger than it go into it. */
