@@ -11,7 +11,12 @@ import {
 } from './renter-core.js';
 import type { OnProgress, OnShard } from './renter-types.js';
 import { chunkPlain, segmentKey } from './segment-cipher.js';
-import { type SegmentToFetch, type ShardFetching, fetchShards } from './segment-download.js';
+import {
+  type SegmentToFetch,
+  type ShardFetching,
+  type ShardStream,
+  streamShards,
+} from './segment-download.js';
 import type { SegmentEngine } from './segment-engine.js';
 import {
   type SegmentLayout,
@@ -82,34 +87,20 @@ export async function* readSegments(
   const stop = new AbortController();
   const signal = anySignal([outer, stop.signal]);
   const { layout, segmentBytes: step } = object;
-  const pieces = piecesOf(offset, length, step, patient ? Infinity : FIRST_PIECE);
+  const { engine, settings } = core;
+  const pieces = piecesOf(offset, length, step, {
+    first: patient ? Infinity : FIRST_PIECE,
+    growth: engine.sharesMemory ? Infinity : GROWTH,
+  });
   const counts = { bytes: 0, networkBytes: 0, segments: 0, shards: 0 };
   const progress = () => onProgress?.({ ...counts, total: length });
 
-  let before: Promise<unknown> = Promise.resolve();
-  const fetchPiece = (i: number): Promise<Fetched> => {
-    const piece = pieces[i]!;
-    // Pieces of one segment one after the other: by the same connections, and the first one undisturbed.
-    const turn = pieces[i - 1]?.index === piece.index ? before : undefined;
-    const fetched = fetchInTurn(piece, turn);
-    before = fetched;
-    return fetched;
-  };
-
-  const fetchInTurn = async (piece: Piece, turn?: Promise<unknown>): Promise<Fetched> => {
-    await turn;
-    try {
-      return await fetchOnce(piece);
-    } catch (error) {
-      if (signal.aborted || (await object.moved?.(piece.index, error)) !== true) throw error;
-      return fetchOnce(piece);
-    }
-  };
-
-  const fetchOnce = async ({ index, from, to }: Piece): Promise<Fetched> => {
+  const unfinished = new Set<Promise<unknown>>();
+  const fetchPiece = async ({ index, from, to }: Piece): Promise<Fetching> => {
+    signal.throwIfAborted();
     const segment = await object.segment(index);
     const window = windowOf(layout, segment.length, from, to - from);
-    const shards = await fetchShards(
+    const shards = streamShards(
       core,
       segment,
       window,
@@ -121,67 +112,114 @@ export async function* readSegments(
       signal,
       onShard && ((move) => onShard({ ...move, segment: index })),
     );
+    const ended = shards.done.catch(() => undefined).then(() => void unfinished.delete(ended));
+    unfinished.add(ended);
     const { key } = segment;
     return { segment: { index, length: segment.length, key }, from, to, window, shards };
+  };
+  // Nothing else is fetched before the first part is here, nor more at one time than is set.
+  const begun = signalOf();
+  const read = pieces.map(signalOf);
+  let before: Promise<Fetching> | undefined;
+  const inTurn = (i: number): Promise<Fetching> => {
+    const piece = pieces[i]!;
+    // Pieces of one segment one after the other: by the same connections, and the first one undisturbed.
+    const turn = pieces[i - 1]?.index === piece.index ? before : undefined;
+    const fetching = (async () => {
+      if (i > 0) await begun.given;
+      await read[i - settings.parallelSegments]?.given;
+      await (
+        await turn
+      )?.shards.done;
+      return fetchPiece(piece);
+    })();
+    before = fetching;
+    return fetching;
+  };
+
+  const readPiece = async function* (fetching: Fetching): AsyncGenerator<Uint8Array> {
+    let at = fetching.from;
+    try {
+      for await (const bytes of decodePiece(engine, layout, fetching)) {
+        at += bytes.length;
+        yield bytes;
+      }
+    } catch (error) {
+      const { index } = fetching.segment;
+      const lost = !signal.aborted && error === fetching.shards.failure;
+      if (!lost || (await object.moved?.(index, error)) !== true) throw error;
+      yield* decodePiece(engine, layout, await fetchPiece({ index, from: at, to: fetching.to }));
+    }
   };
 
   try {
     let at = 0;
-    for await (const piece of inOrder(pieces.length, core.settings.parallelSegments, fetchPiece)) {
-      const last = pieces[at]!.index !== pieces[++at]?.index;
-      for await (const { bytes, end } of decodePiece(core.engine, layout, piece)) {
+    for await (const fetching of inOrder(pieces.length, settings.parallelSegments, inTurn)) {
+      const last = pieces[at]!.index !== pieces[at + 1]?.index;
+      let left = fetching.to - fetching.from;
+      for await (const bytes of readPiece(fetching)) {
+        begun.give();
         counts.bytes += bytes.length;
-        if (end && last) counts.segments += 1;
+        left -= bytes.length;
+        if (left === 0 && last) counts.segments += 1;
         progress();
         yield bytes;
         core.buffers.note(bytes.length);
       }
+      read[at]!.give();
+      at += 1;
     }
+    // The receipts of the last shards may be on their way.
+    await Promise.all(unfinished);
   } catch (error) {
     throw signal.aborted ? abortError(signal) : error;
   } finally {
     stop.abort(new RenterError('RENTER_ABORTED', 'the read was stopped'));
+    begun.give();
+    for (const { give } of read) give();
   }
 }
 
-/** A piece whose shards are here. */
-interface Fetched {
+/** Something that is waited for, and given once. */
+function signalOf(): { readonly given: Promise<void>; give(): void } {
+  let give!: () => void;
+  const given = new Promise<void>((resolve) => (give = resolve));
+  return { given, give };
+}
+
+/** A piece whose shards are on their way. */
+interface Fetching {
   readonly segment: SegmentToRead;
   readonly from: number;
   readonly to: number;
   readonly window: SegmentWindow;
-  readonly shards: ReadonlyMap<number, Uint8Array>;
+  readonly shards: ShardStream;
 }
 
 /** Plaintext bytes decoded at one time: so much waits in memory, twice, for whoever reads. */
 const DECODED = 1024 * 1024;
 
 /**
- * Decode a piece, one part after the other where that can be, each while the one before is read. Parts are whole
- * chunks, so that none is decrypted twice.
+ * Decode a piece, one part after the other where that can be, as soon as its shards are here that far, and each while
+ * the one before is read. Parts are whole chunks, so that none is decrypted twice.
  */
 async function* decodePiece(
   engine: SegmentEngine,
   layout: SegmentLayout,
-  { segment, from, to, window, shards }: Fetched,
-): AsyncGenerator<{ bytes: Uint8Array; end: boolean }> {
+  { segment, from, to, window, shards }: Fetching,
+): AsyncGenerator<Uint8Array> {
   const chunk = chunkPlain(layout);
   const step = engine.sharesMemory ? Math.max(1, Math.floor(DECODED / chunk)) * chunk : Infinity;
-  const decode = (at: number, end: number) => {
-    if (at === from && end === to) return engine.decode(layout, segment, window, shards);
+  const decode = async (at: number, end: number) => {
     const part = windowOf(layout, segment.length, at, end - at);
     const skipped = part.shardOffset - window.shardOffset;
-    const cut = [...shards].map(
-      ([i, bytes]) => [i, bytes.subarray(skipped, skipped + part.shardLength)] as const,
-    );
-    return engine.decode(layout, segment, part, new Map(cut));
+    const here = await shards.upTo(skipped + part.shardLength);
+    const cut = skipped === 0 ? here : new Map([...here].map(([i, b]) => [i, b.subarray(skipped)]));
+    return engine.decode(layout, segment, part, cut);
   };
   const bounds = cutRange(from, to, step);
-  let count = 0;
-  for await (const bytes of inOrder(bounds.length, 2, (i) => decode(...bounds[i]!))) {
-    yield { bytes, end: ++count === bounds.length };
-  }
-  for (const bytes of shards.values()) engine.recycleShard(bytes);
+  yield* inOrder(bounds.length, 2, (i) => decode(...bounds[i]!));
+  shards.release();
 }
 
 /** A stretch of one segment, by offsets in its plaintext. */
@@ -193,21 +231,24 @@ interface Piece {
 
 /** Plaintext bytes of the first piece of a read. */
 const FIRST_PIECE = 1024 * 1024;
-/** How much larger each piece is than the one before, and what follows it at least. */
+/** How much larger each piece is than the one before where none can be read before all of it is there. */
 const GROWTH = 4;
+/** What follows a small piece has at least so many times its bytes. */
+const REST = 4;
 
 /**
- * What a read fetches, one piece after the other: small ones first, since nothing of a piece can be read before all
- * of it is there; then of every segment all that is needed.
+ * What a read fetches, one piece after the other: a small one first, since the bytes of a large one that nobody waits
+ * for yet would come in the way of its first; then of every segment all that is needed.
  *
  * @param segmentBytes - plaintext bytes of a full segment
  * @param first - plaintext bytes of the first piece
+ * @param growth - how much larger each piece is than the one before
  */
 export function piecesOf(
   offset: number,
   length: number,
   segmentBytes: number,
-  first: number,
+  { first, growth }: { first: number; growth: number },
 ): Piece[] {
   const pieces: Piece[] = [];
   const readEnd = offset + length;
@@ -215,9 +256,9 @@ export function piecesOf(
   for (const [start, end] of cutRange(offset, readEnd, segmentBytes)) {
     const index = Math.floor(start / segmentBytes);
     const before = index * segmentBytes;
-    for (let at = start; at < end; size *= GROWTH) {
+    for (let at = start; at < end; size *= growth) {
       // Each piece costs a request to every farmer: one for a small part of what is to be read, and none for crumbs.
-      const small = readEnd - at >= GROWTH * size && end - at >= 2 * size;
+      const small = readEnd - at >= REST * size && end - at >= 2 * size;
       const to = small ? at + size : end;
       pieces.push({ index, from: at - before, to: to - before });
       at = to;

@@ -7,6 +7,7 @@ import {
   nodeSpan,
 } from '@granary/protocol';
 import { anySignal } from './any-signal.js';
+import { ArrivingShards } from './arriving-shards.js';
 import type { ConnectionPool } from './connection-pool.js';
 import { FarmerRefusal, RenterError, isOwnFault } from './errors.js';
 import type { FarmerDirectory } from './farmer-directory.js';
@@ -27,7 +28,7 @@ export interface ShardFetching {
   };
   readonly store: Pick<RenterStore, 'changeContract'>;
   readonly settings: Pick<RenterSettings, 'hedgeMs' | 'extraReads'>;
-  readonly engine: Pick<SegmentEngine, 'shardBuffer' | 'recycleShard'>;
+  readonly engine: Pick<SegmentEngine, 'sharesMemory' | 'shardBuffer' | 'recycleShard'>;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -55,6 +56,48 @@ export interface ShardStretch {
   readonly shardLength: number;
 }
 
+/** A stretch of k shards of a segment on its way. */
+export interface ShardStream extends Pick<ArrivingShards, 'upTo' | 'release'> {
+  /** Resolves when nothing is on its way any more, and k shards are whole; rejects when they could not be had. */
+  readonly done: Promise<unknown>;
+  /** What {@link done} was rejected with. */
+  readonly failure: unknown;
+}
+
+type FetchParameters = [
+  core: ShardFetching,
+  segment: SegmentToFetch,
+  stretch: ShardStretch,
+  k: number,
+  onBytes: (count: number) => void,
+  signal: AbortSignal,
+  onMove?: (move: Omit<ShardProgress, 'segment'>) => void,
+];
+
+/** As {@link fetchShards}, for who reads what is verified before the rest is here. */
+export function streamShards(...parameters: FetchParameters): ShardStream {
+  const arriving = arrivingFor(...parameters);
+  let failure: unknown;
+  const done = fetchInto(arriving, ...parameters).then(
+    () => arriving.finish(),
+    (error: unknown) => {
+      failure = error;
+      arriving.finish(error);
+      throw error;
+    },
+  );
+  // Whoever asks for more than there will be is told.
+  done.catch(() => undefined);
+  return {
+    upTo: (length) => arriving.upTo(length),
+    release: () => arriving.release(),
+    done,
+    get failure() {
+      return failure;
+    },
+  };
+}
+
 /**
  * Fetch a stretch of any k shards of a segment: whoever is slow or silent gets competition, whoever
  * fails or lies is replaced, and when k are there the rest are cancelled. Of short stretches a few more
@@ -64,16 +107,21 @@ export interface ShardStretch {
  * @param onMove - told of every step of every shard
  * @throws RenterError RENTER_NOT_ENOUGH_SHARDS when fewer than k could be had.
  */
-export async function fetchShards(
-  core: ShardFetching,
-  segment: SegmentToFetch,
-  stretch: ShardStretch,
-  k: number,
-  onBytes: (count: number) => void,
-  signal: AbortSignal,
-  onMove?: (move: Omit<ShardProgress, 'segment'>) => void,
+export function fetchShards(...parameters: FetchParameters): Promise<Map<number, Uint8Array>> {
+  return fetchInto(arrivingFor(...parameters), ...parameters);
+}
+
+function arrivingFor(...[core, segment, stretch, k]: FetchParameters): ArrivingShards {
+  const { offset } = alignedRange(segment.shardSize, stretch);
+  const { shardOffset, shardLength } = stretch;
+  return new ArrivingShards(k, shardOffset - offset, shardLength, core.engine);
+}
+
+async function fetchInto(
+  arriving: ArrivingShards,
+  ...[core, segment, stretch, k, onBytes, signal, onMove]: FetchParameters
 ): Promise<Map<number, Uint8Array>> {
-  const { pool, directory, store, clock, logger, settings, engine } = core;
+  const { pool, directory, store, clock, logger, settings } = core;
   const { hedgeMs, extraReads } = settings;
   const doubted = (farmer: string) => pool.doubts(farmer, hedgeMs);
   const waiting = await rank(segment.shards, directory, k, doubted);
@@ -87,8 +135,10 @@ export async function fetchShards(
   const begun = new Map<Promise<void>, number>();
   const lastHeard = new Map<Promise<void>, number>();
   const eager = range.length <= SMALL_STRETCH;
-  /** How long the first to give its shard took. */
+  /** How long the first to give its shard took, and the first to begin with it. */
   let quickest = Infinity;
+  let quickestStart = Infinity;
+  const hasBegun = new Set<Promise<void>>();
 
   const start = (shard: ShardToFetch) => {
     const { contract, hash, grant } = shard;
@@ -110,6 +160,11 @@ export async function fetchShards(
     const heard = (count: number) => {
       lastHeard.set(task, clock.now());
       moved += count;
+      if (moved >= SMALL_STRETCH && !hasBegun.has(task)) {
+        hasBegun.add(task);
+        quickestStart = Math.min(quickestStart, clock.now() - begun.get(task)!);
+      }
+      arriving.verified(shard.index, count);
       onBytes(count);
       tell('moving');
     };
@@ -117,16 +172,16 @@ export async function fetchShards(
     const task: Promise<void> = Promise.resolve()
       .then(() =>
         pool.use(shard.farmer, stop, (connection) =>
-          connection.download(place, range, heard, stop, engine),
+          connection.download(place, range, heard, stop, arriving.memoryFor(shard.index)),
         ),
       )
       .then(
         (bytes) => {
-          const from = stretch.shardOffset - range.offset;
           tell('done');
           quickest = Math.min(quickest, clock.now() - begun.get(task)!);
-          if (got.size < k) got.set(shard.index, bytes.subarray(from, from + stretch.shardLength));
-          else engine.recycleShard(bytes);
+          const wanted = got.size < k;
+          const cut = arriving.whole(bytes, wanted);
+          if (wanted) got.set(shard.index, cut);
           if (got.size === k) enough.abort(new Error('enough shards'));
           return directory.report(shard.farmer, true);
         },
@@ -154,8 +209,11 @@ export async function fetchShards(
     // Those that have been silent too long no longer count among the ones we rely on, nor do the slowest.
     const now = clock.now();
     const speaking = [...running].filter((task) => now - lastHeard.get(task)! < hedgeMs);
-    const patience = Math.max(SLOW_MS, SLOW_TIMES * quickest);
-    const left = speaking.map((task) => patience - (now - begun.get(task)!));
+    const left = speaking.map((task) => {
+      // Who waits for the first bytes waits for all of k.
+      const usual = hasBegun.has(task) ? quickest : Math.min(quickest, quickestStart);
+      return Math.max(SLOW_MS, SLOW_TIMES * usual) - (now - begun.get(task)!);
+    });
     const slow = left.filter((ms) => ms <= 0).length;
     const relied = speaking.length - (eager ? 0 : Math.min(slow, extraReads));
     const wanted = k - got.size + (eager ? extraReads : 0);
