@@ -24,6 +24,9 @@ interface Waiting {
  */
 export class ArrivingShards {
   private readonly all = new Set<Arriving>();
+  /** What farmers send now, by index. */
+  private readonly coming = new Map<number, Arriving>();
+  /** Who wants least first. */
   private readonly waiting: Waiting[] = [];
   private over: { readonly error: unknown } | undefined;
   private released = false;
@@ -44,7 +47,9 @@ export class ArrivingShards {
     return {
       shardBuffer: (size) => {
         const bytes = this.engine.shardBuffer(size);
-        this.all.add({ index, bytes, verified: 0, state: 'coming', lent: false });
+        const shard: Arriving = { index, bytes, verified: 0, state: 'coming', lent: false };
+        this.all.add(shard);
+        this.coming.set(index, shard);
         return bytes;
       },
       recycleShard: (bytes) => this.end(bytes, 'ended'),
@@ -53,10 +58,13 @@ export class ArrivingShards {
 
   /** More bytes of a shard were verified. */
   verified(index: number, count: number): void {
-    for (const shard of this.all) {
-      if (shard.index === index && shard.state === 'coming') shard.verified += count;
-    }
-    this.serve();
+    const shard = this.coming.get(index);
+    if (shard === undefined) return;
+    shard.verified += count;
+    // Called for every few leaves: only who makes a difference is looked at.
+    const next = this.waiting[0];
+    if (next === undefined || shard.verified < this.skip + next.length) return;
+    if (shard.verified - count < this.skip + next.length) this.serve();
   }
 
   /** All of a shard is here; its stretch. @param wanted - there were not k before it */
@@ -84,7 +92,10 @@ export class ArrivingShards {
     const shards = this.ready(length);
     if (shards !== undefined) return Promise.resolve(shards);
     if (this.over !== undefined) return Promise.reject(this.over.error as Error);
-    return new Promise((resolve, reject) => this.waiting.push({ length, resolve, reject }));
+    return new Promise((resolve, reject) => {
+      this.waiting.push({ length, resolve, reject });
+      this.waiting.sort((a, b) => a.length - b.length);
+    });
   }
 
   /** Nobody reads what {@link upTo} gave any more. */
@@ -122,6 +133,7 @@ export class ArrivingShards {
     for (const shard of this.all) {
       if (shard.bytes !== bytes) continue;
       shard.state = state;
+      if (this.coming.get(shard.index) === shard) this.coming.delete(shard.index);
       this.tidy(shard);
     }
   }

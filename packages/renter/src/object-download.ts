@@ -88,10 +88,8 @@ export async function* readSegments(
   const signal = anySignal([outer, stop.signal]);
   const { layout, segmentBytes: step } = object;
   const { engine, settings } = core;
-  const pieces = piecesOf(offset, length, step, {
-    first: patient ? Infinity : FIRST_PIECE,
-    growth: engine.sharesMemory ? Infinity : GROWTH,
-  });
+  const first = patient || engine.sharesMemory ? Infinity : FIRST_PIECE;
+  const pieces = piecesOf(offset, length, step, first);
   const counts = { bytes: 0, networkBytes: 0, segments: 0, shards: 0 };
   const progress = () => onProgress?.({ ...counts, total: length });
 
@@ -229,26 +227,23 @@ interface Piece {
   readonly to: number;
 }
 
-/** Plaintext bytes of the first piece of a read. */
+/** Plaintext bytes of the first piece of a read whose shards can only be read as a whole. */
 const FIRST_PIECE = 1024 * 1024;
-/** How much larger each piece is than the one before where none can be read before all of it is there. */
+/** How much larger each piece is than the one before, and what follows it at least. */
 const GROWTH = 4;
-/** What follows a small piece has at least so many times its bytes. */
-const REST = 4;
 
 /**
- * What a read fetches, one piece after the other: a small one first, since the bytes of a large one that nobody waits
- * for yet would come in the way of its first; then of every segment all that is needed.
+ * What a read fetches, one piece after the other: small ones first, where nothing of a piece can be read before all
+ * of it is there; then of every segment all that is needed.
  *
  * @param segmentBytes - plaintext bytes of a full segment
  * @param first - plaintext bytes of the first piece
- * @param growth - how much larger each piece is than the one before
  */
 export function piecesOf(
   offset: number,
   length: number,
   segmentBytes: number,
-  { first, growth }: { first: number; growth: number },
+  first: number,
 ): Piece[] {
   const pieces: Piece[] = [];
   const readEnd = offset + length;
@@ -256,9 +251,9 @@ export function piecesOf(
   for (const [start, end] of cutRange(offset, readEnd, segmentBytes)) {
     const index = Math.floor(start / segmentBytes);
     const before = index * segmentBytes;
-    for (let at = start; at < end; size *= growth) {
+    for (let at = start; at < end; size *= GROWTH) {
       // Each piece costs a request to every farmer: one for a small part of what is to be read, and none for crumbs.
-      const small = readEnd - at >= REST * size && end - at >= 2 * size;
+      const small = readEnd - at >= GROWTH * size && end - at >= 2 * size;
       const to = small ? at + size : end;
       pieces.push({ index, from: at - before, to: to - before });
       at = to;

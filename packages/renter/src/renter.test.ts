@@ -251,7 +251,7 @@ describe('a renter', () => {
     });
   });
 
-  it('has the first bytes of a large segment before the rest of it is asked for', async () => {
+  it('has the first bytes of a large segment before the rest of it is there', async () => {
     const path = { bucket: 'test', name: 'large' };
     const large = await Renter.open({
       directory: join(directory, 'large-renter'),
@@ -271,17 +271,16 @@ describe('a renter', () => {
       const parts: Uint8Array[] = [];
       const done = () => steps.filter(({ state }) => state === 'done');
       for await (const part of large.get(path, { onShard, onProgress })) {
+        // So much of k shards is enough, and no other segment was asked for.
         if (parts.length === 0) {
-          // A small part of every shard was there, all of it.
-          const whole = steps.filter(({ bytes, size }) => bytes === size);
-          expect(new Set(whole.map(({ shard }) => shard)).size).toBeGreaterThanOrEqual(scheme.k);
-          for (const { size } of whole) expect(size).toBeLessThan(1_000_000);
+          const begun = new Set(steps.filter(({ bytes }) => bytes > 0).map(({ shard }) => shard));
+          expect(begun.size).toBeGreaterThanOrEqual(scheme.k);
+          expect(done()).toEqual([]);
         }
         parts.push(part);
       }
       expect(Buffer.concat(parts).equals(content)).toBe(true);
-      expect(done().length).toBeGreaterThanOrEqual(2 * scheme.k);
-      expect(done().at(-1)!.size).toBeGreaterThan(3_000_000);
+      expect(done().length).toBeGreaterThanOrEqual(scheme.k);
       expect([Math.max(...segments.slice(0, -1)), segments.at(-1)]).toEqual([0, 1]);
     } finally {
       await large.close();
