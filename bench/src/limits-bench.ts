@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createCodec } from '@granary/erasure';
 import { sha256Each } from '@granary/kad';
-import { LEAF_SIZE } from '@granary/protocol';
+import { LEAF_SIZE, ShardTree } from '@granary/protocol';
 import { median } from './median.js';
 import type { TlsPump } from './tls-pump.js';
 
@@ -99,6 +99,11 @@ export async function measureLimits({ k, n, audits }: Scheme, pump: TlsPump): Pr
   const nonce = Buffer.alloc(12);
   const hash = await costOf(SIZE, () => createHash('sha256').update(data).digest());
   const leaves = await costOf(SIZE, () => sha256Each(data, LEAF_SIZE));
+  const hashed = sha256Each(data.subarray(0, SHARD), LEAF_SIZE);
+  const trees = await costOf(SIZE, () => {
+    for (let at = 0; at < SIZE; at += SHARD) ShardTree.fromLeaves(SHARD, hashed).root();
+  });
+  const hashes = leaves + trees;
   const cipher = await costOf(SIZE, () =>
     eachChunk(data, CHUNK, (chunk) => {
       const gcm = createCipheriv('aes-256-gcm', key, nonce);
@@ -125,16 +130,16 @@ export async function measureLimits({ k, n, audits }: Scheme, pump: TlsPump): Pr
       ['SHA-256 of the segment', hash],
       ['AES-256-GCM', cipher],
       ['coding', coding],
-      [`leaves of ${expansion.toFixed(2)} bytes (renter)`, leaves * expansion],
+      [`shard trees of ${expansion.toFixed(2)} bytes (renter)`, hashes * expansion],
       [`${audits} audit codes of ${expansion.toFixed(2)} bytes`, code * audits * expansion],
       [`TLS and sockets, ${expansion.toFixed(2)} bytes, both ends`, tls * expansion],
-      [`leaves of ${expansion.toFixed(2)} bytes (farmers)`, leaves * expansion],
+      [`shard trees of ${expansion.toFixed(2)} bytes (farmers)`, hashes * expansion],
       [`write and sync ${expansion.toFixed(2)} bytes`, write * expansion],
     ],
     get: [
       ['read the shards', read],
       ['TLS and sockets, both ends', tls],
-      ['leaves', leaves],
+      ['shard trees', hashes],
       ['AES-256-GCM', cipher],
     ],
   };
