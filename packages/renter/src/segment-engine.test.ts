@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, expect, it } from 'vitest';
-import { systemClock } from '@granary/kad';
+import { type Clock, VirtualClock, systemClock } from '@granary/kad';
 import { segmentKey } from './segment-cipher.js';
 import { type SegmentEngine, WorkerEngine } from './segment-engine.js';
 import { type SegmentFrame, windowOf } from './segment-job.js';
@@ -15,8 +15,8 @@ const frame: SegmentFrame = {
 };
 
 const engines: WorkerEngine[] = [];
-function openEngine(program = 'segment-worker.js'): WorkerEngine {
-  const engine = new WorkerEngine(systemClock, 1, (events) =>
+function openEngine(program = 'segment-worker.js', clock: Clock = systemClock): WorkerEngine {
+  const engine = new WorkerEngine(clock, 1, (events) =>
     // A thread can't run the sources.
     startThread(events, new URL(`../dist/${program}`, import.meta.url)),
   );
@@ -61,6 +61,25 @@ it('does the same in the thread that is in one file', async () => {
   const engine = openEngine('bundled-segment-worker.js');
   for (const size of [5 * 1024 * KIB, 300 * KIB]) await throughEngine(engine, size);
   expect(engine.threads).toBe(1);
+});
+
+it('ends threads that had nothing to do for a while, whose memory they would keep, and starts others', async () => {
+  const clock = new VirtualClock();
+  const engine = openEngine('segment-worker.js', clock);
+  for (let again = 0; again < 2; again += 1) {
+    const work = throughEngine(engine, 6 * 1024 * KIB);
+    expect(engine.threads).toBe(1);
+    // Not in the middle of it.
+    await clock.run(11_000);
+    await work;
+    engine.recyclePlain(engine.plainBuffer(1024 * KIB));
+    await clock.run(9_000);
+    expect(engine.threads).toBe(1);
+    await clock.run(2_000);
+    expect(engine.threads).toBe(0);
+  }
+  await throughEngine(engine, 300 * KIB);
+  expect(engine.threads).toBe(0);
 });
 
 it('starts threads for what is large, or comes while another is at work', async () => {

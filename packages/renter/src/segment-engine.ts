@@ -101,7 +101,7 @@ interface Results {
 /** Bytes of memory kept for the next segments. */
 const MAX_KEPT_PLAIN = 64 * 1024 * 1024;
 const MAX_KEPT_SHARDS = 128 * 1024 * 1024;
-/** Unused for this long, it is let go. */
+/** Unused for this long, it is let go, and threads with nothing to do are ended. */
 const REST_MS = 10_000;
 
 /**
@@ -186,9 +186,19 @@ export class WorkerEngine implements SegmentEngine {
     if (!this.closed) this.rest = this.clock.setTimeout(() => this.letGo(), REST_MS);
   }
 
-  private letGo(): void {
+  private keepNothing(): void {
     this.plains?.clear();
     this.shards?.clear();
+  }
+
+  private letGo(): void {
+    this.keepNothing();
+    // A thread keeps the memory that it was shown until all of its garbage is collected, which may be never.
+    for (const entry of this.workers.filter(({ jobs }) => jobs.size === 0)) {
+      this.workers.splice(this.workers.indexOf(entry), 1);
+      void entry.thread.end();
+    }
+    this.worth = 0;
   }
 
   decode(...args: Parameters<SegmentEngine['decode']>): Promise<Uint8Array> {
@@ -206,7 +216,7 @@ export class WorkerEngine implements SegmentEngine {
   async close(): Promise<void> {
     this.closed = true;
     this.clock.clearTimeout(this.rest);
-    this.letGo();
+    this.keepNothing();
     await Promise.all(this.workers.map(({ thread }) => thread.end()));
   }
 
