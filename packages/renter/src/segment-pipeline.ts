@@ -1,3 +1,5 @@
+import { allowManyListeners } from '@granary/kad';
+
 /** Lets a bounded number of tasks run at one time. */
 export class Slots {
   private readonly waiting: (() => void)[] = [];
@@ -61,6 +63,8 @@ export class Budget {
           reject(signal.reason as Error);
           this.serve();
         };
+        // Many may wait by one signal; there is no leak to warn of.
+        allowManyListeners(signal);
         signal.addEventListener('abort', onAbort, { once: true });
       });
     } finally {
