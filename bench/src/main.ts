@@ -6,6 +6,7 @@ import { benchDhtPeers } from './dht-peers/bench.js';
 import { benchErasure } from './erasure-bench.js';
 import { benchFarmStart } from './farm-start-bench.js';
 import { benchFirstByte } from './first-byte-bench.js';
+import { benchFlames } from './flames-bench.js';
 import { benchGrowth } from './growth/bench.js';
 import { benchMetadata } from './metadata-bench.js';
 import { benchMultipart } from './multipart-bench.js';
@@ -25,6 +26,7 @@ const parts: Record<string, (report: (line: string) => void) => Promise<void>> =
   'dht-peers': benchDhtPeers,
   transfers: benchTransfers,
   'first-byte': benchFirstByte,
+  flames: benchFlames,
   'peers-transfer': benchPeersTransfer,
   payments: benchPayments,
   metadata: benchMetadata,

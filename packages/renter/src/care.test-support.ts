@@ -6,7 +6,7 @@ import { join } from 'node:path';
 // eslint-disable-next-line no-restricted-imports
 import { Farmer, type FarmerOptions } from '@granary/farmer';
 import { type Clock, Identity, silentLogger, systemClock } from '@granary/kad';
-import { Renter, RenterKeys, type RenterSettings } from './index.js';
+import { Renter, RenterKeys, type RenterParts, type RenterSettings } from './index.js';
 
 /** The system's clock, that can be set ahead. Timers run as they do. */
 export class ShiftedClock implements Clock {
@@ -65,8 +65,13 @@ export class TestGranary {
   }
 
   /** A renter in a directory of its own name. */
-  async renter(name = 'renter', settings: Partial<RenterSettings> = {}): Promise<Renter> {
+  async renter(
+    name = 'renter',
+    settings: Partial<RenterSettings> = {},
+    parts: Partial<RenterParts> = {},
+  ): Promise<Renter> {
     const renter = await Renter.open({
+      ...parts,
       directory: join(this.directory, name),
       keys: this.keys,
       bootstrap: [this.farmers.find((farmer) => !this.stopped.has(farmer))!.address],

@@ -93,10 +93,15 @@ export async function* readSegments(
   const counts = { bytes: 0, networkBytes: 0, segments: 0, shards: 0 };
   const progress = () => onProgress?.({ ...counts, total: length });
 
+  const mayHaveMoved = async (index: number, error: unknown) =>
+    !signal.aborted && (await object.moved?.(index, error)) === true;
   const unfinished = new Set<Promise<unknown>>();
   const fetchPiece = async ({ index, from, to }: Piece): Promise<Fetching> => {
     signal.throwIfAborted();
-    const segment = await object.segment(index);
+    const segment = await object.segment(index).catch(async (error: unknown) => {
+      if (!(await mayHaveMoved(index, error))) throw error;
+      return object.segment(index);
+    });
     const window = windowOf(layout, segment.length, from, to - from);
     const shards = streamShards(
       core,
@@ -115,6 +120,7 @@ export async function* readSegments(
     const { key } = segment;
     return { segment: { index, length: segment.length, key }, from, to, window, shards };
   };
+
   // Nothing else is fetched before the first part is here, nor more at one time than is set.
   const begun = signalOf();
   const read = pieces.map(signalOf);
@@ -126,9 +132,8 @@ export async function* readSegments(
     const fetching = (async () => {
       if (i > 0) await begun.given;
       await read[i - settings.parallelSegments]?.given;
-      await (
-        await turn
-      )?.shards.done;
+      // Should that one fail, whoever reads it is told.
+      await turn?.then(({ shards }) => shards.done).catch(() => undefined);
       return fetchPiece(piece);
     })();
     before = fetching;
@@ -144,8 +149,8 @@ export async function* readSegments(
       }
     } catch (error) {
       const { index } = fetching.segment;
-      const lost = !signal.aborted && error === fetching.shards.failure;
-      if (!lost || (await object.moved?.(index, error)) !== true) throw error;
+      const lost = error === fetching.shards.failure;
+      if (!lost || !(await mayHaveMoved(index, error))) throw error;
       yield* decodePiece(engine, layout, await fetchPiece({ index, from: at, to: fetching.to }));
     }
   };
