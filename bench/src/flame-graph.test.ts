@@ -9,18 +9,20 @@ const node = (id: number, functionName: string, url: string, children: number[] 
 
 const profile = {
   nodes: [
-    node(1, '(root)', '', [2, 3, 4, 6, 7]),
+    node(1, '(root)', '', [2, 3, 4, 6, 7, 8]),
     node(2, '(idle)', ''),
     node(3, 'put', 'file:///a/packages/renter/dist/renter.js', [5]),
     node(4, 'put', 'file:///a/packages/renter/dist/renter.js'),
     node(5, 'sign', 'file:///a/node_modules/secp256k1/index.js'),
     node(6, '(garbage collector)', ''),
     node(7, 'write', 'node:net'),
+    node(8, 'post', 'node:inspector', [9]),
+    node(9, 'dispatch', ''),
   ],
   startTime: 0,
   endTime: 0,
-  samples: [2, 3, 5, 4, 6, 7],
-  timeDeltas: [1000, 10, 30, 20, 15, 25],
+  samples: [2, 3, 5, 4, 6, 7, 9],
+  timeDeltas: [1000, 10, 30, 20, 15, 25, 500],
 };
 
 describe('a flame graph', () => {

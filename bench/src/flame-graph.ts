@@ -17,13 +17,20 @@ const LABELLED = 0.025;
 const WIDTH = 1200;
 const ROW = 17;
 
-/** What a CPU profile says, callers below those that they call; time in which nothing ran is left out. */
+/** What a CPU profile says, callers below those that they call; time in which nothing ran, or the profiler, is left out. */
 export function framesOf({ nodes, samples = [], timeDeltas = [] }: Profiler.Profile): Frame[] {
   const byId = new Map(nodes.map((node) => [node.id, node]));
+  const leftOut = new Set<number>();
+  const leaveOut = (id: number) => {
+    leftOut.add(id);
+    byId.get(id)?.children?.forEach(leaveOut);
+  };
+  for (const { id, callFrame } of nodes) {
+    if (callFrame.functionName === '(idle)' || callFrame.url === 'node:inspector') leaveOut(id);
+  }
   const own = new Map<number, number>();
   samples.forEach((id, i) => {
-    if (byId.get(id)?.callFrame.functionName === '(idle)') return;
-    own.set(id, (own.get(id) ?? 0) + (timeDeltas[i] ?? 0));
+    if (!leftOut.has(id)) own.set(id, (own.get(id) ?? 0) + (timeDeltas[i] ?? 0));
   });
   const sums = new Map<number, number>();
   const sumOf = (id: number): number => {
