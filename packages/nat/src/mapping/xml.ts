@@ -52,8 +52,16 @@ export function parseXml(text: string): XmlElement {
   parser.on('closetag', () => {
     open.pop();
   });
-  // Some routers put space before it, and the zero of their strings behind it.
-  parser.write(text.replaceAll('\0', '').trim()).close();
+  try {
+    // Some routers put space before it, and the zero of their strings behind it.
+    parser.write(text.replaceAll('\0', '').trim()).close();
+  } catch (error) {
+    if (error instanceof NatError) throw error;
+    // saxes takes half of a surrogate pair at the end of a document type for a character.
+    throw new NatError('NAT_BAD_ANSWER', `the router's XML is not XML: ${String(error)}`, {
+      cause: error,
+    });
+  }
   return root.children[0]!;
 }
 
