@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { access, open, rename, unlink } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { addAbortSignal } from 'node:stream';
@@ -9,6 +8,7 @@ import { type Output, printable, table } from '../output.js';
 import { startProgress } from '../progress.js';
 import { DEFAULT_BUCKET, parseRemotePath } from '../remote-path.js';
 import { formatDuration, formatRate, formatSize, parseDuration } from '../units.js';
+import { writeOut } from '../write-out.js';
 
 const dateOf = (ms: number) => new Date(ms).toISOString().slice(0, 19).replace('T', ' ');
 
@@ -104,14 +104,6 @@ export async function put(
       throw error;
     }
   });
-}
-
-/** Write to stdout, as fast as the reader reads. False when the reader has gone. */
-export async function writeOut(bytes: Uint8Array): Promise<boolean> {
-  if (process.stdout.destroyed || process.stdout.writableEnded) return false;
-  if (process.stdout.write(bytes)) return true;
-  await Promise.race([once(process.stdout, 'drain'), once(process.stdout, 'close')]);
-  return !process.stdout.destroyed;
 }
 
 /** A range as users write it. @throws CliError CLI_USAGE. */

@@ -4,7 +4,8 @@ import type { Context } from '../context.js';
 import { printable } from '../output.js';
 import { startProgress } from '../progress.js';
 import { formatDuration, formatRate, formatSize } from '../units.js';
-import { checkFree, parseRange, writeOut, writeWhole } from './objects.js';
+import { writeOut } from '../write-out.js';
+import { checkFree, parseRange, writeWhole } from './objects.js';
 
 /** Bytes of a file's name; what a file is called while it is not whole is a little longer. */
 const MAX_FILE_NAME = 200;
