@@ -1,8 +1,8 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { build } from 'vite';
+import { firstLine } from './first-line.js';
 import { granaryCommand } from './granary-command.js';
 
 const PAGE = new URL('../browser-page', import.meta.url).pathname;
@@ -40,13 +40,6 @@ export async function startNetwork(): Promise<LabNetwork> {
   };
   const ready = JSON.parse(await firstLine(network)) as Omit<LabNetwork, 'stop'>;
   return { ...ready, stop };
-}
-
-function firstLine(child: ChildProcess): Promise<string> {
-  return new Promise((resolve, reject) => {
-    child.once('exit', (code) => reject(new Error(`a process ended with ${code}`)));
-    createInterface({ input: child.stdout! }).once('line', resolve);
-  });
 }
 
 /** Whether a process came from this one. */

@@ -7,10 +7,10 @@ import { Agent, get } from 'node:https';
 import { Socket, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { connect as connectTls } from 'node:tls';
 import { type Dialer, directDialer, silentLogger } from '@granary/kad';
 import { Renter, RenterKeys } from '@granary/renter';
+import { firstLine } from './first-line.js';
 import { granaryCommand } from './granary-command.js';
 import { median } from './median.js';
 
@@ -50,13 +50,6 @@ interface Reader {
   /** Bytes that came over its connections. */
   received(): number;
   close(): Promise<void>;
-}
-
-function firstLine(child: ChildProcess): Promise<string> {
-  return new Promise((resolve, reject) => {
-    child.once('exit', (code) => reject(new Error(`a process ended with ${code}`)));
-    createInterface({ input: child.stdout! }).once('line', resolve);
-  });
 }
 
 /** Random bytes, written piece by piece. */

@@ -1,6 +1,6 @@
 import type { Profiler } from 'node:inspector';
 import * as Plot from '@observablehq/plot';
-import { parseHTML } from 'linkedom';
+import { titledSvg } from './titled-svg.js';
 
 /** A function under all that called it. Shares are of the whole time, from 0 to 1. */
 export interface Frame {
@@ -89,12 +89,10 @@ function kindOf({ callFrame: { functionName, url } }: Profiler.ProfileNode): Fra
 
 /** A flame graph (B. Gregg, ACM Queue 14(2), 2016) as the text of an SVG file. */
 export function flameGraphSvg(title: string, frames: readonly Frame[]): string {
-  const { document } = parseHTML('<html><body></body></html>');
   const depths = 1 + frames.reduce((most, { depth }) => Math.max(most, depth), 0);
   const share = ({ from, to }: Frame) => `${(100 * (to - from)).toFixed(1)} %`;
   const place = { x1: 'from', x2: 'to', y1: 'depth', y2: ({ depth }: Frame) => depth + 1 };
-  const svg = Plot.plot({
-    document: document as never,
+  const options: Plot.PlotOptions = {
     width: WIDTH,
     height: 60 + depths * ROW,
     marginLeft: 5,
@@ -130,14 +128,6 @@ export function flameGraphSvg(title: string, frames: readonly Frame[]): string {
         },
       ),
     ],
-  });
-  const heading = document.createElementNS('http://www.w3.org/2000/svg', 'text');
-  heading.setAttribute('x', '8');
-  heading.setAttribute('y', '22');
-  heading.setAttribute('text-anchor', 'start');
-  heading.setAttribute('font-size', '14');
-  heading.textContent = title;
-  svg.append(heading);
-  svg.setAttribute('xmlns', 'http://www.w3.org/2000/svg');
-  return `${svg.outerHTML}\n`;
+  };
+  return titledSvg(options, { text: title, y: 22 });
 }

@@ -4,9 +4,9 @@ import { Session } from 'node:inspector/promises';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { silentLogger } from '@granary/kad';
 import { Renter, RenterKeys } from '@granary/renter';
+import { firstLine } from './first-line.js';
 import { type Frame, flameGraphSvg, framesOf } from './flame-graph.js';
 import { granaryCommand } from './granary-command.js';
 
@@ -29,11 +29,7 @@ export async function benchFlames(report: (line: string) => void): Promise<void>
   const session = new Session();
   session.connect();
   try {
-    const line = await new Promise<string>((resolve, reject) => {
-      network.once('exit', (code) => reject(new Error(`the network ended with ${code}`)));
-      createInterface({ input: network.stdout }).once('line', resolve);
-    });
-    const { bootstrap } = JSON.parse(line) as { bootstrap: string };
+    const { bootstrap } = JSON.parse(await firstLine(network)) as { bootstrap: string };
     const renter = await Renter.open({
       directory: join(directory, 'renter'),
       keys: RenterKeys.fromEntropy(randomBytes(32)),

@@ -4,11 +4,11 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { createInterface } from 'node:readline';
 import { type Contact, Identity, silentLogger, systemClock } from '@granary/kad';
 import { LmdbRows, Payee, PaymentBook, ledgerSettlement } from '@granary/payments';
 import { LEDGER_DOMAIN, checkVoucher, payRequest, signVoucher, toHex } from '@granary/protocol';
 import { Renter, RenterKeys } from '@granary/renter';
+import { firstLine } from './first-line.js';
 import { granaryCommand } from './granary-command.js';
 import { childCpuMs } from './child-cpu.js';
 import { median } from './median.js';
@@ -27,11 +27,7 @@ async function openNetwork(directory: string, price: string) {
   const child: ChildProcess = spawn(process.execPath, [...granaryCommand, ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  const line = await new Promise<string>((resolve, reject) => {
-    child.once('exit', (code) => reject(new Error(`a network ended with ${code}`)));
-    createInterface({ input: child.stdout! }).once('line', resolve);
-  });
-  const { bootstrap } = JSON.parse(line) as { bootstrap: string };
+  const { bootstrap } = JSON.parse(await firstLine(child)) as { bootstrap: string };
   const renter = await Renter.open({
     directory: join(directory, `renter-${price}`),
     keys: RenterKeys.fromEntropy(randomBytes(32)),

@@ -4,10 +4,10 @@ import { appendFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { createInterface } from 'node:readline';
 import { WebSocket } from 'ws';
 import { silentLogger } from '@granary/kad';
 import { Renter, RenterKeys, defaultSettings } from '@granary/renter';
+import { firstLine } from './first-line.js';
 import { granaryCommand } from './granary-command.js';
 import { childCpuMs } from './child-cpu.js';
 import { type Limits, medianParts } from './limits-bench.js';
@@ -27,13 +27,6 @@ async function timed(work: () => Promise<unknown>): Promise<number> {
   const begun = performance.now();
   await work();
   return performance.now() - begun;
-}
-
-function firstLine(child: ChildProcess): Promise<string> {
-  return new Promise((resolve, reject) => {
-    child.once('exit', (code) => reject(new Error(`a process ended with ${code}`)));
-    createInterface({ input: child.stdout! }).once('line', resolve);
-  });
 }
 
 /** What a process says next. @throws Error when it ends instead. */

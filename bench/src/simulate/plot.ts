@@ -1,10 +1,9 @@
 import * as Plot from '@observablehq/plot';
-import { parseHTML } from 'linkedom';
+import { titledSvg } from '../titled-svg.js';
 import type { PlotSpec, Row } from './scenario.js';
 
 /** A plot of the rows of a table, as the text of an SVG file. */
 export function plotSvg(spec: PlotSpec, rows: readonly Row[], subtitle: string): string {
-  const { document } = parseHTML('<html><body></body></html>');
   const { x, y, line, panel, bars = false } = spec;
   const data = rows.map((row) => ({ ...row }));
   const key =
@@ -34,8 +33,7 @@ export function plotSvg(spec: PlotSpec, rows: readonly Row[], subtitle: string):
               ),
             ]),
       ];
-  const svg = Plot.plot({
-    document: document as never,
+  const options: Plot.PlotOptions = {
     width: panel === undefined ? 720 : 1100,
     height: bars ? 60 + rows.length * 18 : 400,
     marginLeft: bars ? 190 : 60,
@@ -60,15 +58,7 @@ export function plotSvg(spec: PlotSpec, rows: readonly Row[], subtitle: string):
     ...(panel !== undefined && { fx: { label: panel } }),
     color: { scheme: 'observable10' },
     marks,
-  });
-  const title = document.createElementNS('http://www.w3.org/2000/svg', 'text');
-  title.setAttribute('x', '8');
+  };
   // Below the label of the axis, which is in the corner.
-  title.setAttribute('y', '34');
-  title.setAttribute('text-anchor', 'start');
-  title.setAttribute('font-size', '14');
-  title.textContent = `${spec.title}: ${subtitle}`;
-  svg.append(title);
-  svg.setAttribute('xmlns', 'http://www.w3.org/2000/svg');
-  return `${svg.outerHTML}\n`;
+  return titledSvg(options, { text: `${spec.title}: ${subtitle}`, y: 34 });
 }

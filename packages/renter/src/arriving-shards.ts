@@ -23,7 +23,8 @@ interface Waiting {
  * the rest is here. Knows whose memory is still needed, and gives back the other.
  */
 export class ArrivingShards {
-  private readonly all = new Set<Arriving>();
+  /** By the memory of each. */
+  private readonly all = new Map<Uint8Array, Arriving>();
   /** What farmers send now, by index. */
   private readonly coming = new Map<number, Arriving>();
   /** Who wants least first. */
@@ -48,7 +49,7 @@ export class ArrivingShards {
       shardBuffer: (size) => {
         const bytes = this.engine.shardBuffer(size);
         const shard: Arriving = { index, bytes, verified: 0, state: 'coming', lent: false };
-        this.all.add(shard);
+        this.all.set(bytes, shard);
         this.coming.set(index, shard);
         return bytes;
       },
@@ -101,7 +102,7 @@ export class ArrivingShards {
   /** Nobody reads what {@link upTo} gave any more. */
   release(): void {
     this.released = true;
-    for (const shard of this.all) this.tidy(shard);
+    for (const shard of this.all.values()) this.tidy(shard);
   }
 
   private serve(): void {
@@ -116,7 +117,7 @@ export class ArrivingShards {
   private ready(length: number): ReadonlyMap<number, Uint8Array> | undefined {
     // Memory that is not shared is given away as a whole, and so nobody may be writing to it any more.
     const { sharesMemory } = this.engine;
-    const usable = [...this.all].filter(({ state, verified }) =>
+    const usable = [...this.all.values()].filter(({ state, verified }) =>
       sharesMemory ? state === 'whole' || verified >= this.skip + length : state === 'whole',
     );
     // One may have been begun anew on another connection.
@@ -130,18 +131,17 @@ export class ArrivingShards {
   }
 
   private end(bytes: Uint8Array, state: 'whole' | 'ended'): void {
-    for (const shard of this.all) {
-      if (shard.bytes !== bytes) continue;
-      shard.state = state;
-      if (this.coming.get(shard.index) === shard) this.coming.delete(shard.index);
-      this.tidy(shard);
-    }
+    const shard = this.all.get(bytes);
+    if (shard === undefined) return;
+    shard.state = state;
+    if (this.coming.get(shard.index) === shard) this.coming.delete(shard.index);
+    this.tidy(shard);
   }
 
   private tidy(shard: Arriving): void {
     const { state, lent, bytes } = shard;
     if (state === 'coming' || (!this.released && (state === 'whole' || lent))) return;
-    this.all.delete(shard);
+    this.all.delete(bytes);
     this.engine.recycleShard(bytes);
   }
 }

@@ -10,7 +10,7 @@ import {
 } from '@granary/protocol';
 import { all } from './all.js';
 import { RenterError } from './errors.js';
-import { indexLines, packLines, packRoot, sealRoot } from './index-format.js';
+import { type IndexRoot, indexLines, packLines, packRoot, sealRoot } from './index-format.js';
 import type { Leases } from './leases.js';
 import type { IndexPart, IndexState } from './records.js';
 import { RecentLines } from './recent-lines.js';
@@ -126,7 +126,10 @@ export class IndexPublisher {
     await this.storePart(name, packLines(indexLines(store, from, covered)), signal);
     const bytes = (await store.manifest({ bucket: INDEX_BUCKET, name }))?.size ?? 0;
     const next = [...kept, { name, from, to: covered, bytes }];
-    return { parts: next, packed: await this.packRoot(next, covered, []) };
+    return {
+      parts: next,
+      packed: await packRoot({ covered, parts: await this.describe(next) }, []),
+    };
   }
 
   /**
@@ -139,14 +142,15 @@ export class IndexPublisher {
     published: number,
     covered: number,
   ): Promise<Uint8Array | undefined> {
+    const root = { covered, parts: await this.describe(parts) };
     // Lines that were kept tell of every change, of some things more than once: then anew, without those.
     for (const lines of [this.recent, this.newLines()]) {
       const texts = await lines.upTo(from, published, covered);
       if (texts === undefined) continue;
-      const packed = await this.packRoot(parts, covered, texts);
+      const packed = await packRoot(root, texts);
       if (packed.length > INLINE_BYTES) {
         // What says where parts are may be much, and does not count.
-        const bare = await this.packRoot(parts, covered, []);
+        const bare = await packRoot(root, []);
         if (packed.length - bare.length > INLINE_BYTES) continue;
       }
       this.recent = lines;
@@ -160,19 +164,15 @@ export class IndexPublisher {
     return new RecentLines(this.core.store, INLINE_BYTES * 10);
   }
 
-  private async packRoot(
-    parts: readonly IndexPart[],
-    covered: number,
-    lines: readonly string[],
-  ): Promise<Uint8Array> {
+  /** Where parts are, as the root record says it. */
+  private describe(parts: readonly IndexPart[]): Promise<IndexRoot['parts']> {
     const { store } = this.core;
-    const described = await Promise.all(
+    return Promise.all(
       parts.map(async ({ name }) => {
         const manifest = (await store.manifest({ bucket: INDEX_BUCKET, name }))!;
         return { manifest, segments: await all(store.segments(manifest.objectId)) };
       }),
     );
-    return packRoot({ covered, parts: described }, lines);
   }
 
   /** Where the next part begins: parts that are not much larger than it go into it. */
