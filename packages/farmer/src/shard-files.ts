@@ -40,6 +40,18 @@ function streamNodesOf(tree: ShardTree): Uint8Array {
   return none ? new Uint8Array(0) : Buffer.concat([NODES_MAGIC, tree.nodes(STREAM_LEVEL)]);
 }
 
+/** @throws FarmerError FARMER_WRONG_BYTES when a tree is not that of a shard of some bytes and of this hash. */
+function checkRoot(tree: ShardTree, size: number, shardHash: string): void {
+  if (tree.size !== size || !equalBytes(tree.root(), fromHex(shardHash))) {
+    throw new FarmerError('FARMER_WRONG_BYTES', 'the bytes are not those of the shard hash');
+  }
+}
+
+/** What follows a shard's bytes in its file. */
+function tailOf(tree: ShardTree, trailer: ShardTrailer): Buffer {
+  return Buffer.concat([tree.leaves(), streamNodesOf(tree), encodeTrailer(trailer)]);
+}
+
 async function syncDirectory(path: string): Promise<void> {
   const directory = await open(path, 'r');
   await directory.sync().finally(() => directory.close());
@@ -78,6 +90,38 @@ export class ShardFiles {
         this.place(path, target),
       );
     } catch (error) {
+      throw diskError(error);
+    }
+  }
+
+  /**
+   * Check a shard that came in one piece and put it in its place, durable when the promise resolves. What was there of it
+   * as a part is overwritten.
+   *
+   * @throws FarmerError FARMER_WRONG_BYTES before anything is written; FARMER_FULL or FARMER_DISK, and no part is left.
+   */
+  async keepWhole(
+    contract: string,
+    shardHash: string,
+    bytes: Uint8Array,
+    trailer: ShardTrailer,
+  ): Promise<void> {
+    const hasher = new ShardHasher();
+    hasher.update(bytes);
+    const tree = hasher.finish();
+    checkRoot(tree, bytes.length, shardHash);
+    const path = join(this.partials, contract);
+    try {
+      const file = await open(path, 'w', 0o600);
+      try {
+        await writeAll(file, [bytes, tailOf(tree, trailer)], 0);
+        await file.datasync();
+      } finally {
+        await file.close();
+      }
+      await this.place(path, this.pathOf(contract));
+    } catch (error) {
+      await rm(path, { force: true }).catch(() => undefined);
       throw diskError(error);
     }
   }
@@ -250,13 +294,14 @@ export class PartialShard {
    */
   async finish(shardHash: string, trailer: ShardTrailer): Promise<void> {
     const tree = this.hasher.finish();
-    if (tree.size !== this.size || !equalBytes(tree.root(), fromHex(shardHash))) {
+    try {
+      checkRoot(tree, this.size, shardHash);
+    } catch (error) {
       await this.discard();
-      throw new FarmerError('FARMER_WRONG_BYTES', 'the bytes are not those of the shard hash');
+      throw error;
     }
     try {
-      const tail = Buffer.concat([tree.leaves(), streamNodesOf(tree), encodeTrailer(trailer)]);
-      await writeAll(this.file, [tail], this.size);
+      await writeAll(this.file, [tailOf(tree, trailer)], this.size);
       await this.file.datasync();
       await this.close();
       await this.place(this.target);

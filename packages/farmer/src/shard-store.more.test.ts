@@ -89,6 +89,9 @@ async function keep(store: ShardStore, one: Offer): Promise<void> {
   await store.commit(one.hash, one.terms, part);
 }
 
+const keepWhole = (store: ShardStore, { hash, contract, shard }: Offer) =>
+  store.keepWhole(hash, contract, new Uint8Array(0), shard);
+
 async function read(store: ShardStore, { hash, terms }: Offer): Promise<Buffer> {
   const shard = await store.openShard(hash);
   try {
@@ -134,8 +137,12 @@ describe('a shard store', () => {
   it('keeps to a model through any order of work, restarts included', async () => {
     const step = fc.oneof(
       fc.record({ kind: fc.constant('store' as const), size: fc.nat({ max: 40_000 }) }),
+      fc.record({ kind: fc.constant('whole' as const), size: fc.nat({ max: 40_000 }) }),
       fc.record({ kind: fc.constant('part' as const), size: fc.nat({ max: 40_000 }) }),
-      fc.record({ kind: fc.constantFrom('finish', 'release', 'delete'), pick: fc.nat() }),
+      fc.record({
+        kind: fc.constantFrom('finish', 'replace', 'release', 'delete'),
+        pick: fc.nat(),
+      }),
       fc.record({ kind: fc.constant('wait' as const), minutes: fc.nat({ max: 12 }) }),
       fc.record({ kind: fc.constant('restart' as const) }),
     );
@@ -153,23 +160,25 @@ describe('a shard store', () => {
           if ('size' in one) {
             const made = offer(randomBytes(one.size), 20 * MINUTE);
             const fits = total(stored) + total(reserved) + one.size <= 100_000;
-            const work =
-              one.kind === 'store'
-                ? keep(store, made)
-                : begin(store, made, one.size >> 1).then((part) => part.suspend());
+            const work = {
+              store: () => keep(store, made),
+              whole: () => keepWhole(store, made),
+              part: () => begin(store, made, one.size >> 1).then((part) => part.suspend()),
+            }[one.kind]();
             if (!fits) {
               await expect(work).rejects.toMatchObject({ code: 'FARMER_FULL' });
             } else {
               await work;
-              if (one.kind === 'store') stored.set(made.hash, made);
+              if (one.kind !== 'part') stored.set(made.hash, made);
               else reserved.set(made.hash, { ...made, until: now + 10 * MINUTE });
             }
           } else if ('pick' in one) {
             const pool = one.kind === 'delete' ? new Map([...stored, ...reserved]) : reserved;
             const picked = [...pool.values()][one.pick % Math.max(1, pool.size)];
             if (picked === undefined) continue;
-            if (one.kind === 'finish') {
-              await keep(store, picked);
+            if (one.kind === 'finish' || one.kind === 'replace') {
+              // A part that is there is gone on with, or overwritten.
+              await (one.kind === 'finish' ? keep : keepWhole)(store, picked);
               stored.set(picked.hash, picked);
             } else if (one.kind === 'release') {
               await store.release(picked.hash);
@@ -177,9 +186,10 @@ describe('a shard store', () => {
               const freed = stored.delete(picked.hash) ? picked.shard.length : 0;
               expect(await store.delete(picked.hash)).toBe(freed);
               expect(await store.delete(picked.hash)).toBe(0);
-              await expect(store.reserve(picked.hash, picked.contract)).rejects.toMatchObject({
-                code: 'FARMER_GONE',
-              });
+              const gone = { code: 'FARMER_GONE' };
+              const reserved = store.reserve(picked.hash, picked.contract);
+              await expect(reserved).rejects.toMatchObject(gone);
+              await expect(keepWhole(store, picked)).rejects.toMatchObject(gone);
             }
             reserved.delete(picked.hash);
           } else {
@@ -223,7 +233,9 @@ describe('a shard store', () => {
           await rm(join(directory, 'farmer'), { recursive: true, force: true });
           const store = await open();
           const offers = sizes.map((size) => offer(randomBytes(size)));
-          const results = await Promise.allSettled(offers.map((one) => keep(store, one)));
+          const results = await Promise.allSettled(
+            offers.map((one, i) => (i % 2 === 0 ? keep : keepWhole)(store, one)),
+          );
           let kept = 0;
           for (const [i, result] of results.entries()) {
             if (result.status === 'fulfilled') kept += sizes[i]!;
@@ -237,6 +249,43 @@ describe('a shard store', () => {
       ),
       { numRuns: 15, seed: 20260119 },
     );
+  });
+
+  it('keeps nothing of a shard that came whole and is not what its contract says', async () => {
+    const store = await open();
+    const [one, other] = [offer(randomBytes(9000)), offer(randomBytes(9000))];
+    const wrong = keepWhole(store, { ...one, shard: other.shard });
+    await expect(wrong).rejects.toMatchObject({ code: 'FARMER_WRONG_BYTES' });
+    const short = keepWhole(store, { ...one, shard: one.shard.subarray(1) });
+    await expect(short).rejects.toMatchObject({ code: 'FARMER_WRONG_BYTES' });
+    expect(store.entry(one.hash)).toBeUndefined();
+    expect([...(await partials()), ...(await shardFiles())]).toEqual([]);
+    expect(store.usage).toMatchObject({ usedBytes: 0, reservedBytes: 0, freeBytes: 100_000 });
+    await keepWhole(store, one);
+    expect((await read(store, one)).equals(one.shard)).toBe(true);
+    await store.close();
+  });
+
+  it('takes a shard in again that came whole and that a crash kept from its book', async () => {
+    let store = await open();
+    const [before, lost] = [offer(randomBytes(1000)), offer(randomBytes(20_000))];
+    await keepWhole(store, before);
+    await store.close();
+    const book = join(directory, 'farmer', 'contracts.lmdb');
+    const older = await readFile(book);
+    store = await open();
+    await keepWhole(store, lost);
+    await store.close();
+    // The file was in its place, and the book was not written any more.
+    await writeFile(book, older);
+    store = await open();
+    expect(store.entry(lost.hash)).toBeUndefined();
+    await store.reconcile(new AbortController().signal);
+    expect(await store.holds(lost.hash)).toBe(true);
+    expect(store.contract(lost.hash)).toEqual(lost.contract);
+    expect((await read(store, lost)).equals(lost.shard)).toBe(true);
+    expect(store.usage).toMatchObject({ shards: 2, usedBytes: 21_000, missing: 0 });
+    await store.close();
   });
 
   it('does not sweep what is being worked on, and lets a part go on after it was swept', async () => {
@@ -476,12 +525,16 @@ describe('recovery', () => {
         };
         const hash = protocol.contractHash(terms);
         const contract = protocol.acceptContract(me, protocol.proposeContract(me, terms));
-        await store.reserve(hash, contract);
-        const part = await store.openPartial(hash, terms);
-        await part.append(shard.subarray(0, 900));
-        if (i % 5 === 4) return;
-        await part.append(shard.subarray(900));
-        await store.commit(hash, terms, part);
+        if (i % 2 === 0) {
+          await store.keepWhole(hash, contract, new Uint8Array(0), shard);
+        } else {
+          await store.reserve(hash, contract);
+          const part = await store.openPartial(hash, terms);
+          await part.append(shard.subarray(0, 900));
+          if (i % 5 === 4) return;
+          await part.append(shard.subarray(900));
+          await store.commit(hash, terms, part);
+        }
         say('stored', i, hash);
         if (i % 5 === 3) {
           await store.delete(hash);

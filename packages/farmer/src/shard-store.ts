@@ -50,6 +50,8 @@ const breathe = () => new Promise<void>((resolve) => setImmediate(resolve));
 export class ShardStore {
   private closed = false;
   private missingCount = 0;
+  /** Bytes of shards that are being written and are not in the book yet. */
+  private arriving = 0;
   private diskFree = Infinity;
   // The book is read, and then written in batches: between the two nobody else may change a contract.
   private readonly changes = new KeyedQueue();
@@ -91,7 +93,8 @@ export class ShardStore {
 
   /** Figures, in bytes and counts. */
   get usage() {
-    const { stored, storedBytes, reservedBytes, damaged } = this.book.totals;
+    const { stored, storedBytes, damaged } = this.book.totals;
+    const reservedBytes = this.book.totals.reservedBytes + this.arriving;
     const free = Math.min(
       this.options.quotaBytes - storedBytes - reservedBytes,
       this.diskFree - reservedBytes,
@@ -217,10 +220,7 @@ export class ShardStore {
     audits: Uint8Array | undefined,
   ): Promise<void> {
     const { terms } = contract;
-    const known = this.book.entry(hash);
-    if (known?.state === 'deleted') {
-      throw new FarmerError('FARMER_GONE', 'this contract was ended and its shard deleted');
-    }
+    const known = this.admit(hash, terms);
     const reservedUntil = this.options.clock.now() + this.options.reservationMs;
     const entry = {
       state: 'reserved',
@@ -228,18 +228,79 @@ export class ShardStore {
       end: terms.end,
       reservedUntil,
     } as const;
-    if (known === undefined) {
-      if (terms.shardSize > this.usage.freeBytes) {
-        throw new FarmerError('FARMER_FULL', `there is no room for ${terms.shardSize} bytes`);
-      }
-      try {
-        await this.book.put(hash, entry, contract, audits);
-      } catch (error) {
-        throw new FarmerError('FARMER_DISK', "the farmer's contract book failed", { cause: error });
-      }
-      return;
-    }
+    if (known === undefined) return this.enter(hash, entry, contract, audits);
     if (known.state === 'reserved') await this.book.put(hash, entry);
+  }
+
+  /**
+   * A contract's entry, if there is one, when its shard may come.
+   *
+   * @throws FarmerError FARMER_GONE, or FARMER_FULL when it is not known and there is no room for it.
+   */
+  admit(hash: string, { shardSize }: ContractTerms): BookEntry | undefined {
+    const known = this.book.entry(hash);
+    if (known?.state === 'deleted') {
+      throw new FarmerError('FARMER_GONE', 'this contract was ended and its shard deleted');
+    }
+    if (known === undefined && shardSize > this.usage.freeBytes) {
+      throw new FarmerError('FARMER_FULL', `there is no room for ${shardSize} bytes`);
+    }
+    return known;
+  }
+
+  /** Write a contract down that was not known. @throws FarmerError FARMER_DISK. */
+  private async enter(
+    hash: string,
+    entry: BookEntry,
+    contract: Contract,
+    audits: Uint8Array | undefined,
+  ): Promise<void> {
+    try {
+      await this.book.put(hash, entry, contract, audits);
+    } catch (error) {
+      throw new FarmerError('FARMER_DISK', "the farmer's contract book failed", { cause: error });
+    }
+  }
+
+  /**
+   * Check a shard that came in one piece, keep it, and write down that it is kept: all at once, since nobody comes back to
+   * a part of it. A crash between file and book leaves a whole shard that the next start takes in.
+   *
+   * @param audits - leaves of the contract's precomputed audits
+   * @throws FarmerError FARMER_GONE, FARMER_FULL, FARMER_WRONG_BYTES or FARMER_DISK.
+   */
+  keepWhole(
+    hash: string,
+    contract: Contract,
+    audits: Uint8Array,
+    bytes: Uint8Array,
+  ): Promise<void> {
+    return this.changes.run(hash, () => this.keepWholeAlone(hash, contract, audits, bytes));
+  }
+
+  private async keepWholeAlone(
+    hash: string,
+    contract: Contract,
+    audits: Uint8Array,
+    bytes: Uint8Array,
+  ): Promise<void> {
+    const { shardHash, shardSize, end } = contract.terms;
+    const known = this.admit(hash, contract.terms);
+    // What is reserved has its room.
+    const room = known === undefined ? shardSize : 0;
+    this.arriving += room;
+    try {
+      const renewal = this.book.renewal(hash) ?? null;
+      const trailer = { contract, renewal, audits: toHex(audits) };
+      await this.files.keepWhole(hash, shardHash, bytes, trailer);
+      if (known?.state === 'stored') return;
+      const entry = { state: 'stored', size: shardSize, end, reservedUntil: 0 } as const;
+      if (known === undefined) await this.enter(hash, entry, contract, audits);
+      else await this.book.put(hash, { ...known, state: 'stored' });
+      this.diskFree -= shardSize;
+    } finally {
+      this.arriving -= room;
+    }
   }
 
   /** Open the part of a reserved shard. */

@@ -7,6 +7,7 @@ import {
 } from '@granary/kad';
 import { type Payee, PaymentError } from '@granary/payments';
 import {
+  type Contract,
   type ContractProposal,
   type ContractTerms,
   MAX_DATA_FRAME,
@@ -107,6 +108,8 @@ export class TransferSession {
   private told = false;
   private answered: Promise<void> = Promise.resolve();
   private lastReceipt: GivenReceipt | undefined;
+  /** A shard that follows its request whatever is said to it has not come yet. */
+  private shardDue = false;
   private noted: Promise<void> = Promise.resolve();
 
   /** @param peer - node ID that the TLS connection proved, if any */
@@ -125,7 +128,12 @@ export class TransferSession {
       for (let first = true; ; first = false) {
         const frame = await this.frames.next(first ? timeouts.helloMs : timeouts.idleMs);
         if (frame instanceof Uint8Array) {
-          throw new FarmerError('FARMER_PROTOCOL', 'bytes came that belong to no transfer');
+          if (!this.shardDue) {
+            throw new FarmerError('FARMER_PROTOCOL', 'bytes came that belong to no transfer');
+          }
+          // It was on its way when it was refused, or was here before.
+          this.shardDue = false;
+          continue;
         }
         await this.perform(frame);
         // Who does not read its answers gets no more of them.
@@ -172,6 +180,7 @@ export class TransferSession {
 
   private async upload(request: UploadRequest): Promise<void> {
     const { identity, tokens, uploads } = this.context;
+    this.shardDue = request.whole === true;
     const token = tokens.take(request.token, 'upload', this.peer);
     const proposal = parseProposal(request.proposal);
     const { terms } = proposal;
@@ -197,7 +206,7 @@ export class TransferSession {
       },
     });
     try {
-      await this.uploadAlone(hash, proposal, token, auditLeavesOf(request, terms));
+      await this.uploadAlone(hash, proposal, token, request);
     } finally {
       uploads.delete(hash);
       ended();
@@ -208,10 +217,11 @@ export class TransferSession {
     hash: string,
     proposal: ContractProposal,
     token: TransferToken,
-    audits: Uint8Array,
+    request: UploadRequest,
   ): Promise<void> {
-    const { identity, store, policy, admission, payee, clock, counters, timeouts } = this.context;
+    const { identity, store, policy, admission, payee, clock } = this.context;
     const { terms } = proposal;
+    const audits = auditLeavesOf(request, terms);
     const known = store.entry(hash);
     if (known?.state === 'stored' && (await store.holds(hash))) {
       const { farmerSignature } = store.contract(hash)!;
@@ -225,6 +235,63 @@ export class TransferSession {
       throw new FarmerError('FARMER_NOT_FOUND', 'the shard was lost here: place it elsewhere');
     }
     const contract = acceptContract(identity, proposal);
+    if (request.whole === true) return this.takeWhole(hash, contract, token, audits);
+    await this.takeParts(hash, contract, token, audits);
+  }
+
+  /** Take a shard that comes right behind its request, in one frame. */
+  private async takeWhole(
+    hash: string,
+    contract: Contract,
+    token: TransferToken,
+    audits: Uint8Array,
+  ): Promise<void> {
+    const { store, counters, timeouts } = this.context;
+    const { terms } = contract;
+    store.admit(hash, terms);
+    const frame = await this.frames.next(timeouts.stallMs);
+    this.shardDue = false;
+    if (!(frame instanceof Uint8Array)) {
+      if (frame.type === 'cancel') throw new Cancelled();
+      throw new FarmerError('FARMER_PROTOCOL', `${frame.type} came in the place of a shard`);
+    }
+    if (frame.length !== terms.shardSize) {
+      const message = `the shard has ${terms.shardSize} bytes, ${frame.length} came`;
+      throw new FarmerError('FARMER_PROTOCOL', message);
+    }
+    await store.keepWhole(hash, contract, audits, frame);
+    counters.bytesIn += frame.length;
+    await this.acknowledge(hash, contract, token, frame.length);
+  }
+
+  /** Tell the renter that its shard is stored. */
+  private async acknowledge(
+    hash: string,
+    { terms, farmerSignature }: Contract,
+    token: TransferToken,
+    bytes: number,
+  ): Promise<void> {
+    const { payee, counters, logger } = this.context;
+    counters.uploads += 1;
+    const receipt = this.receipt(token, terms, bytes);
+    await payee.ready();
+    payee
+      .stored(hash, terms, receipt.body.time)
+      .catch((error: unknown) =>
+        logger.error({ error: messageOf(error) }, 'a shard was not written down'),
+      );
+    this.answer({ type: 'stored', farmerSignature, receipt });
+  }
+
+  /** Take a shard frame by frame, from where an earlier connection left off. */
+  private async takeParts(
+    hash: string,
+    contract: Contract,
+    token: TransferToken,
+    audits: Uint8Array,
+  ): Promise<void> {
+    const { store, counters, timeouts } = this.context;
+    const { terms } = contract;
     await store.reserve(hash, contract, audits);
     const part = await store.openPartial(hash, terms);
     try {
@@ -249,15 +316,7 @@ export class TransferSession {
         }
       }
       await store.commit(hash, terms, part);
-      counters.uploads += 1;
-      const receipt = this.receipt(token, terms, terms.shardSize - begin);
-      await payee.ready();
-      payee
-        .stored(hash, terms, receipt.body.time)
-        .catch((error: unknown) =>
-          this.context.logger.error({ error: messageOf(error) }, 'a shard was not written down'),
-        );
-      this.answer({ type: 'stored', farmerSignature, receipt });
+      await this.acknowledge(hash, contract, token, terms.shardSize - begin);
     } catch (error) {
       if (
         error instanceof FarmerError &&

@@ -19,6 +19,7 @@ import {
   TRANSFER_SUBPROTOCOL,
   USUAL_DATA_FRAME,
   checkCountersignature,
+  completeContract,
   contractHash,
   countersignReceipt,
   hashSpan,
@@ -234,6 +235,97 @@ describe('uploads', () => {
       expect((await readFile(shardPath(hash))).subarray(0, shard.length).equals(shard)).toBe(true);
     }
     expect(farmer.stats()).toMatchObject({ shards: 10, usedBytes: 2_000_000, reservedBytes: 0 });
+  });
+
+  describe('that come whole with their request', () => {
+    const whole = (offered: ReturnType<typeof offer>) => ({ ...offered.upload(), whole: true });
+
+    it('are stored without a word in between, and again when that was not heard', async () => {
+      const client = await Client.open();
+      for (const size of [1, 4096, 70_000, MAX_DATA_FRAME]) {
+        const shard = randomBytes(size);
+        const offered = offer(shard);
+        for (const bytes of [size, 0]) {
+          client.send(whole(offered));
+          client.sendBytes(shard, MAX_DATA_FRAME);
+          const stored = await client.answer();
+          expect(stored).toMatchObject({ type: 'stored', receipt: { body: { bytes } } });
+          completeContract(offered.proposal, stored['farmerSignature'] as string);
+        }
+        const all = download(offered.hash, 0, size, 0);
+        expect((await fetched(client, shard, all)).equals(shard)).toBe(true);
+      }
+      expect(farmer.stats()).toMatchObject({ shards: 4, uploads: 4, reservedBytes: 0 });
+      expect(await partials()).toEqual([]);
+    });
+
+    it('leave the connection good when they are refused, whenever their bytes come', async () => {
+      const client = await Client.open();
+      const refusals: [Partial<ContractTerms>, string][] = [
+        [{ shardSize: 41_000_000 }, 'FARMER_FULL'],
+        [{ begin: Date.now() - 2000, end: Date.now() - 1000 }, 'FARMER_TERMS'],
+        [{ farmerKey: toHex(stranger.publicKey) }, 'FARMER_FORBIDDEN'],
+      ];
+      for (const [change, code] of refusals) {
+        const shard = randomBytes(100_000);
+        await refused(client, whole(offer(shard, change)), code);
+        client.sendBytes(shard, MAX_DATA_FRAME);
+        client.send(whole(offer(shard, change)));
+        client.sendBytes(shard, MAX_DATA_FRAME);
+        expect(await client.answer()).toMatchObject({ type: 'error', code });
+      }
+      const spoilt = offer(randomBytes(5000));
+      client.send(whole(spoilt));
+      client.sendBytes(randomBytes(5000));
+      expect(await client.answer()).toMatchObject({ code: 'FARMER_WRONG_BYTES' });
+      expect(farmer.stats()).toMatchObject({ shards: 0, usedBytes: 0, reservedBytes: 0 });
+      await store(client, randomBytes(3000));
+    });
+
+    it('can be called off before their bytes, and what is not one frame of them ends all', async () => {
+      const client = await Client.open();
+      const shard = randomBytes(50_000);
+      client.send(whole(offer(shard)));
+      client.send({ type: 'cancel' });
+      expect(await client.answer()).toEqual({ type: 'cancelled' });
+      const wrong: ((client: TransferClient) => void)[] = [
+        ({ socket }) => socket.send(shard.subarray(1)),
+        ({ socket }) => socket.send(Buffer.concat([shard, shard])),
+        ({ socket }) => socket.send(Buffer.alloc(0)),
+        (other) => other.send({ type: 'delete', token: tokenFor('12'.repeat(32), 'delete') }),
+      ];
+      for (const say of wrong) {
+        const other = await Client.open();
+        other.send(whole(offer(shard)));
+        say(other);
+        expect(await other.answer()).toMatchObject({ type: 'error', code: 'FARMER_PROTOCOL' });
+        expect(await other.untilClosed()).toBe(1008);
+      }
+      // Only one frame is passed over after a refusal.
+      const ended = { begin: Date.now() - 2000, end: Date.now() - 1000 };
+      await refused(client, whole(offer(shard, ended)), 'FARMER_TERMS');
+      client.sendBytes(shard, 25_000);
+      expect(await client.untilClosed()).toBe(1008);
+      expect(farmer.stats()).toMatchObject({ shards: 0, usedBytes: 0, reservedBytes: 0 });
+    });
+
+    it('go where a part of them is, and are not taken twice when two connections bring them', async () => {
+      for (let round = 0; round < 6; round += 1) {
+        const shard = randomBytes(200_000);
+        const offered = offer(shard);
+        const [first, second] = await Promise.all([Client.open(), Client.open()]);
+        first.send(round % 2 === 0 ? offered.upload() : whole(offered));
+        if (round % 2 === 0) await first.answer();
+        first.sendBytes(shard.subarray(0, round % 2 === 0 ? 90_000 : shard.length), MAX_DATA_FRAME);
+        second.send(whole(offered));
+        second.sendBytes(shard, MAX_DATA_FRAME);
+        expect(await second.answer()).toMatchObject({ type: 'stored' });
+        const kept = await readFile(shardPath(offered.hash));
+        expect(kept.subarray(0, shard.length).equals(shard)).toBe(true);
+      }
+      expect(farmer.stats()).toMatchObject({ shards: 6, usedBytes: 1_200_000, reservedBytes: 0 });
+      expect(await partials()).toEqual([]);
+    });
   });
 
   it('go on after the connection was cut, where the disk was', async () => {

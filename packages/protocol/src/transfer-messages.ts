@@ -34,6 +34,7 @@ const requestSchema = z.discriminatedUnion('type', [
       .max(64 * MAX_AUDITS)
       .regex(/^([0-9a-f]{64})*$/)
       .optional(),
+    whole: z.literal(true).optional(),
   }),
   z.strictObject({
     type: z.literal('download'),
@@ -51,7 +52,9 @@ const requestSchema = z.discriminatedUnion('type', [
  * What a renter says on a transfer connection. One transfer runs at a time:
  * - `upload` opens with a proposal, a token and the leaves of the contract's precomputed audits; the
  *   farmer answers `ready` (and the renter sends
- *   the shard's bytes from that offset in binary frames) or, when it holds the shard, `stored`.
+ *   the shard's bytes from that offset in binary frames) or, when it holds the shard, `stored`. With `whole` the
+ *   shard follows at once, all of it in one binary frame, whatever the farmer will say: that is `stored`, or an
+ *   error, and nothing is kept of a shard that did not come whole.
  * - `download` asks for the token's range, which must begin and end on nodes of `level` (or at the
  *   shard's end); the farmer answers `data`, one binary frame of proof (node hashes, then sibling
  *   hashes), binary frames with the bytes, each but the last of `frame` ({@link USUAL_DATA_FRAME} when it is not
