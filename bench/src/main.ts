@@ -12,6 +12,7 @@ import { benchMetadata } from './metadata-bench.js';
 import { benchMultipart } from './multipart-bench.js';
 import { benchPayments } from './payment-bench.js';
 import { benchPeersTransfer } from './peers-transfer-bench.js';
+import { benchRoundTrips } from './round-trips-bench.js';
 import { benchS3 } from './s3-bench.js';
 import { benchShardStore } from './shard-store-bench.js';
 import { benchStart } from './start-bench.js';
@@ -26,6 +27,7 @@ const parts: Record<string, (report: (line: string) => void) => Promise<void>> =
   'dht-peers': benchDhtPeers,
   transfers: benchTransfers,
   'first-byte': benchFirstByte,
+  'round-trips': benchRoundTrips,
   flames: benchFlames,
   'peers-transfer': benchPeersTransfer,
   payments: benchPayments,
