@@ -1,5 +1,6 @@
 import { createCipheriv, createHash, randomBytes } from 'node:crypto';
-import { type FileHandle, mkdtemp, open, rm } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
+import { type FileHandle, mkdtemp, open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createCodec } from '@granary/erasure';
@@ -59,33 +60,46 @@ function eachChunk(data: Uint8Array, size: number, work: (chunk: Uint8Array) => 
 }
 
 /**
- * Write new files as a farmer does, each synced, and read them. New ones, since memory for what is written is part of
- * what it costs: a file that is there has it already.
+ * Files written as a farmer does, each synced, and read. They stay until others were written, as those of a farmer do, whose
+ * memory is not free either: memory for what is written is part of what it costs, and costs least when it was given back
+ * a moment ago.
  */
-async function filesOf(data: Uint8Array): Promise<{ write: number; read: number }> {
-  const directory = await mkdtemp(join(tmpdir(), 'granary-limits-'));
-  const files: FileHandle[] = [];
-  try {
-    const write = await costOf(data.length, async () => {
-      for (let at = 0; at < data.length; at += SHARD) {
-        const file = await open(join(directory, String(files.length)), 'w+');
-        files.push(file);
-        for (let done = 0; done < SHARD; done += PIECE) {
-          await file.write(data, at + done, PIECE, done);
+export class WrittenFiles {
+  private last: string | undefined;
+
+  /** What writing and reading cost: nanoseconds a byte. */
+  async measure(data: Uint8Array): Promise<{ write: number; read: number }> {
+    const directory = await mkdtemp(join(tmpdir(), 'granary-limits-'));
+    const files: FileHandle[] = [];
+    try {
+      const write = await costOf(data.length, async () => {
+        for (let at = 0; at < data.length; at += SHARD) {
+          const file = await open(join(directory, String(files.length)), 'w+');
+          files.push(file);
+          for (let done = 0; done < SHARD; done += PIECE) {
+            await file.write(data, at + done, PIECE, done);
+          }
+          await file.datasync();
         }
-        await file.datasync();
-      }
-    });
-    const into = Buffer.alloc(PIECE);
-    const read = await costOf(data.length, async () => {
-      for (const file of files.slice(0, data.length / SHARD)) {
-        for (let done = 0; done < SHARD; done += PIECE) await file.read(into, 0, PIECE, done);
-      }
-    });
-    return { write, read };
-  } finally {
-    await Promise.all(files.map((file) => file.close()));
-    await rm(directory, { recursive: true, force: true });
+      });
+      const into = Buffer.alloc(PIECE);
+      const read = await costOf(data.length, async () => {
+        for (const file of files.slice(0, data.length / SHARD)) {
+          for (let done = 0; done < SHARD; done += PIECE) await file.read(into, 0, PIECE, done);
+        }
+      });
+      return { write, read };
+    } finally {
+      await Promise.all(files.map((file) => file.close()));
+      this.close();
+      this.last = directory;
+    }
+  }
+
+  /** Remove what is left. */
+  close(): void {
+    if (this.last !== undefined) rmSync(this.last, { recursive: true, force: true });
+    this.last = undefined;
   }
 }
 
@@ -93,7 +107,11 @@ async function filesOf(data: Uint8Array): Promise<{ write: number; read: number 
  * What the primitives alone would cost: everything that has to be done with each byte of an object under a scheme, by the
  * fastest library call that there is for it in Node, and nothing around it.
  */
-export async function measureLimits({ k, n, audits }: Scheme, pump: TlsPump): Promise<Limits> {
+export async function measureLimits(
+  { k, n, audits }: Scheme,
+  pump: TlsPump,
+  files: WrittenFiles,
+): Promise<Limits> {
   const data = randomBytes(SIZE);
   const key = randomBytes(32);
   const nonce = Buffer.alloc(12);
@@ -119,7 +137,7 @@ export async function measureLimits({ k, n, audits }: Scheme, pump: TlsPump): Pr
   const shards = Array.from({ length: k }, () => data.subarray(0, Math.floor(SIZE / k)));
   const parity = Array.from({ length: n - k }, () => new Uint8Array(Math.floor(SIZE / k)));
   const coding = await costOf(SIZE, () => codec.encode(shards, parity));
-  const { write, read } = await filesOf(data);
+  const { write, read } = await files.measure(data);
   const tls = await medianOf(() => pump.send(SIZE));
   const expansion = n / k;
   return {
