@@ -26,6 +26,8 @@ interface Answer {
   readonly etag: string;
 }
 
+/** s3rver closes connections after 5 seconds. */
+const IDLE_MS = 3000;
 /** Tries of a request that is answered 503, as SDKs make. */
 const TRIES = 10;
 
@@ -46,7 +48,8 @@ export class S3Load {
     private readonly target: S3Target,
     private readonly clients: number,
   ) {
-    this.agent = new Agent({ keepAlive: true, maxSockets: clients });
+    // Servers close what was idle for some seconds: a request must not be on its way then.
+    this.agent = new Agent({ keepAlive: true, maxSockets: clients, timeout: IDLE_MS });
     this.host = new URL(target.url).host;
   }
 

@@ -45,10 +45,10 @@ async function startNode(more: Partial<HttpsTransportOptions> = {}) {
 }
 
 /** A node that asks and does not listen. */
-async function startClient() {
+async function startClient(more: Partial<HttpsTransportOptions> = {}) {
   const identity = Identity.generate();
   const credentials = await createTlsCredentials(identity);
-  const transport = new HttpsTransport({ credentials });
+  const transport = new HttpsTransport({ credentials, ...more });
   const node = new KademliaNode({ identity, transport, storage: new MemoryValueStore() });
   cleanups.push(() => node.stop());
   await node.start();
@@ -599,6 +599,19 @@ describe('a client of the transport', () => {
     transport.server!.on('secureConnection', () => (connections += 1));
     for (let i = 0; i < 10; i += 1) await client.ping(node.contact);
     expect(connections).toBe(1);
+  });
+
+  it('closes a connection that it asks nothing on before the other side would', async () => {
+    const { node, transport } = await startNode({ idleMs: 2500 });
+    const { node: client } = await startClient({ idleMs: 2500 });
+    const connected = once(transport.server!, 'secureConnection');
+    await client.ping(node.contact);
+    const [socket] = (await connected) as [tls.TLSSocket];
+    let ended = false;
+    socket.once('end', () => (ended = true));
+    await once(socket, 'close');
+    expect(ended).toBe(true);
+    await expect(client.ping(node.contact)).resolves.toBeGreaterThanOrEqual(0);
   });
 
   it('tries the other addresses of a node, and none of them for another node', async () => {
