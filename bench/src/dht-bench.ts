@@ -1,5 +1,4 @@
 import { fork } from 'node:child_process';
-import { once } from 'node:events';
 import { performance } from 'node:perf_hooks';
 import {
   type Contact,
@@ -12,6 +11,7 @@ import {
 } from '@granary/kad';
 import { startHttpsNode } from './https-node.js';
 import { median } from './median.js';
+import { nextMessage } from './next-message.js';
 
 const PEER = new URL('./rpc-peer.js', import.meta.url).pathname;
 const CALLS = 2000;
@@ -24,12 +24,12 @@ const LOOKUPS = 100;
 async function benchRpc(report: (line: string) => void): Promise<void> {
   const peer = fork(PEER);
   try {
-    const [{ contact }] = (await once(peer, 'message')) as [{ contact: Contact }];
+    const { contact } = await nextMessage<{ contact: Contact }>(peer);
     const node = await startHttpsNode();
     const peerCpu = async () => {
-      const answer = once(peer, 'message') as Promise<[{ microseconds: number }]>;
+      const answer = nextMessage<{ microseconds: number }>(peer);
       peer.send('cpu');
-      return (await answer)[0].microseconds;
+      return (await answer).microseconds;
     };
     const run = async (count: number) => {
       let left = count;

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -17,6 +16,7 @@ import {
   subspaceCoder,
 } from './erasure-coders.js';
 import { median } from './median.js';
+import { nextMessage } from './next-message.js';
 import { serveFiles } from './page-files.js';
 
 const require = createRequire(import.meta.url);
@@ -134,9 +134,9 @@ async function benchThreads(report: (line: string) => void): Promise<void> {
   const threads = Array.from({ length: counts.at(-1)! }, () => new Worker(THREAD));
   const encode = async (count: number, ms: number) => {
     const rates = threads.slice(0, count).map(async (thread) => {
-      const rate = once(thread, 'message') as Promise<[number]>;
+      const rate = nextMessage<number>(thread);
       thread.postMessage({ k, m, ms });
-      return (await rate)[0];
+      return await rate;
     });
     return (await Promise.all(rates)).reduce((sum, rate) => sum + rate, 0);
   };

@@ -1,6 +1,7 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { connect } from 'node:tls';
+import { nextMessage } from './next-message.js';
 
 const PEER = new URL('./tls-peer.js', import.meta.url).pathname;
 const PIECE = Buffer.alloc(256 * 1024, 1);
@@ -16,19 +17,21 @@ export interface TlsPump {
 export async function openTlsPump(): Promise<TlsPump> {
   const peer = fork(PEER, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
   try {
-    const [{ port }] = (await once(peer, 'message')) as [{ port: number }];
+    const { port } = await nextMessage<{ port: number }>(peer);
     const socket = connect({ host: '127.0.0.1', port, rejectUnauthorized: false });
     await once(socket, 'secureConnect');
     return {
       async send(bytes) {
         peer.send({ expect: bytes });
-        await once(peer, 'message');
+        await nextMessage(peer);
         const before = process.cpuUsage();
-        const done = once(peer, 'message') as Promise<[{ microseconds: number }]>;
+        const done = nextMessage<{ microseconds: number }>(peer);
         for (let at = 0; at < bytes; at += PIECE.length) {
-          if (!socket.write(PIECE.subarray(0, bytes - at))) await once(socket, 'drain');
+          const full = !socket.write(PIECE.subarray(0, bytes - at));
+          // The other process may end before it has read all.
+          if (full) await Promise.race([once(socket, 'drain'), done]);
         }
-        const [{ microseconds }] = await done;
+        const { microseconds } = await done;
         const { user, system } = process.cpuUsage(before);
         return ((user + system + microseconds) * 1000) / bytes;
       },

@@ -1,4 +1,4 @@
-import { type ChildProcess, fork, spawn } from 'node:child_process';
+import { fork, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { appendFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -12,6 +12,7 @@ import { granaryCommand } from './granary-command.js';
 import { childCpuMs } from './child-cpu.js';
 import { type Limits, medianParts } from './limits-bench.js';
 import { median } from './median.js';
+import { nextMessage } from './next-message.js';
 
 const WS_PEER = new URL('./ws-peer.js', import.meta.url).pathname;
 const PARTS_PEER = new URL('./limits-peer.js', import.meta.url).pathname;
@@ -27,18 +28,6 @@ async function timed(work: () => Promise<unknown>): Promise<number> {
   const begun = performance.now();
   await work();
   return performance.now() - begun;
-}
-
-/** What a process says next. @throws Error when it ends instead. */
-function nextMessage(child: ChildProcess): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    const onExit = (code: number | null) => reject(new Error(`a process ended with ${code}`));
-    child.once('exit', onExit);
-    child.once('message', (message) => {
-      child.off('exit', onExit);
-      resolve(message);
-    });
-  });
 }
 
 /** Copy bytes to another process through a plain `ws` socket, and back. */
@@ -83,6 +72,8 @@ export async function benchTransfers(report: (line: string) => void): Promise<vo
   const peer = spawn(process.execPath, [WS_PEER], { stdio: ['ignore', 'pipe', 'inherit'] });
   const parts = fork(PARTS_PEER, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
   const ready = nextMessage(parts);
+  // It is awaited later.
+  ready.catch(() => undefined);
   try {
     const { bootstrap } = JSON.parse(await firstLine(network)) as { bootstrap: string };
     const port = Number(await firstLine(peer));
@@ -102,9 +93,9 @@ export async function benchTransfers(report: (line: string) => void): Promise<vo
     });
     const { k, n } = defaultSettings.scheme;
     const measureLimits = async () => {
-      const measured = nextMessage(parts);
+      const measured = nextMessage<Limits>(parts);
       parts.send({ k, n, audits: defaultSettings.audits });
-      return (await measured) as Limits;
+      return await measured;
     };
     await ready;
     // Once for nothing, so that all of it is compiled.
