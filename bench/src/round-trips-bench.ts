@@ -18,8 +18,8 @@ const SIZE = 100_000;
 /** Milliseconds that a byte takes each way. */
 const DELAYS = [0, 25, 100];
 /** What is done first, so that code is compiled, connections are open and windows are wide. */
-const WARM = 10;
-const ROUNDS = 21;
+const WARM = 5;
+const ROUNDS = 11;
 
 type Line = (host: string, port: number) => Promise<Socket>;
 
@@ -62,6 +62,14 @@ async function granaryActs(directory: string, bootstrap: string, line: Line) {
     ['put, open connections', () => put(`other-${(others += 1)}`)],
     ['put over an older one, the same', () => put(object.name)],
     ['get, open connections', () => readAll(renter.get(object))],
+    [
+      'put by a renter just opened',
+      async () => {
+        await renter.close();
+        renter = await start();
+        await put(`other-${(others += 1)}`);
+      },
+    ],
     [
       'get by a renter just opened',
       async () => {

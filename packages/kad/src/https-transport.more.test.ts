@@ -52,7 +52,7 @@ async function startClient(more: Partial<HttpsTransportOptions> = {}) {
   const node = new KademliaNode({ identity, transport, storage: new MemoryValueStore() });
   cleanups.push(() => node.stop());
   await node.start();
-  return { identity, credentials, node };
+  return { identity, credentials, transport, node };
 }
 
 /** Make a certificate by hand, with what an honest node would not put into it. */
@@ -599,6 +599,22 @@ describe('a client of the transport', () => {
     transport.server!.on('secureConnection', () => (connections += 1));
     for (let i = 0; i < 10; i += 1) await client.ping(node.contact);
     expect(connections).toBe(1);
+  });
+
+  it('asks on the connection by which it learnt who is there, and ends those that it never used', async () => {
+    const [used, unused] = [await startNode(), await startNode()];
+    const { node: client, transport } = await startClient();
+    let connections = 0;
+    used.transport.server!.on('secureConnection', () => (connections += 1));
+    await client.join([used.transport.addresses[0]!]);
+    await client.ping(used.node.contact);
+    expect(connections).toBe(1);
+    const connected = once(unused.transport.server!, 'secureConnection');
+    expect(await transport.identify(unused.transport.addresses[0]!)).toBe(unused.identity.nodeId);
+    const [socket] = (await connected) as [tls.TLSSocket];
+    const closed = once(socket, 'close');
+    await client.stop();
+    await closed;
   });
 
   it('closes a connection that it asks nothing on before the other side would', async () => {

@@ -52,13 +52,22 @@ export interface HttpsTransportOptions {
 /** See {@link HttpsTransportOptions.idleMs}. */
 const IDLE_MS = 60_000;
 
+const ignore = () => undefined;
+
 interface AgentRequestOptions extends http.RequestOptions {
   expectedNodeId?: NodeId;
   dialTimeoutMs?: number;
 }
 
+/** Milliseconds that a connection is kept that was opened to learn who is there, and the most of those. */
+const SPARE_MS = 10_000;
+const MAX_SPARE = 64;
+
 /** Keeps connections alive and pooled by address and by the node that was proved to be there. */
 class NodeAgent extends http.Agent {
+  /** Connections that nothing was sent on yet, by their names. */
+  private readonly spare = new Map<string, TLSSocket>();
+
   constructor(
     private readonly credentials: TlsCredentials,
     private readonly dialer: Dialer,
@@ -79,10 +88,42 @@ class NodeAgent extends http.Agent {
     return `${options.host}:${options.port}:${options.expectedNodeId ?? ''}`;
   }
 
+  /** Keep a connection to a node for the first message to it. It is closed when none comes soon. */
+  keep(host: string, port: number, nodeId: NodeId, socket: TLSSocket): void {
+    const name = this.getName({ host, port, expectedNodeId: nodeId });
+    if (this.spare.has(name) || this.spare.size >= MAX_SPARE) {
+      socket.destroy();
+      return;
+    }
+    this.spare.set(name, socket);
+    socket.on('error', ignore);
+    socket.once('close', () => {
+      if (this.spare.get(name) === socket) this.spare.delete(name);
+    });
+    setTimeout(() => {
+      if (this.spare.get(name) === socket) socket.destroy();
+    }, SPARE_MS).unref();
+  }
+
+  private takeSpare(name: string): TLSSocket | undefined {
+    const socket = this.spare.get(name);
+    if (socket === undefined) return undefined;
+    this.spare.delete(name);
+    socket.off('error', ignore);
+    return socket.destroyed || !socket.writable ? undefined : socket;
+  }
+
+  override destroy(): void {
+    for (const socket of this.spare.values()) socket.destroy();
+    super.destroy();
+  }
+
   override createConnection(
     options: AgentRequestOptions,
     callback?: (error: Error | null, socket: Duplex) => void,
   ): Duplex | null | undefined {
+    const spare = this.takeSpare(this.getName(options));
+    if (spare !== undefined) return spare;
     dialTls({
       host: String(options.host),
       port: Number(options.port),
@@ -221,11 +262,10 @@ export class HttpsTransport implements Transport {
       ...(nodeId !== undefined && { expectedNodeId: nodeId }),
       ...(signal !== undefined && { signal }),
     });
-    try {
-      return peerIdentityOf(socket)!.nodeId;
-    } finally {
-      socket.destroy();
-    }
+    const there = peerIdentityOf(socket)!.nodeId;
+    // Who asks who is there has something to say to it.
+    this.agent.keep(host, port, there, socket);
+    return there;
   }
 
   async request(to: Peer, message: Uint8Array, options: ExchangeOptions = {}): Promise<Uint8Array> {

@@ -208,11 +208,12 @@ export class KademliaNode {
    * Enter a network by any of its nodes: look ourselves up, then refresh the buckets farther away.
    *
    * @param bootstrap - addresses, with or without node IDs
+   * @param options.fill - whether to refresh those buckets; else they fill by what is looked up. By default true
    * @throws KadError KAD_UNREACHABLE when none of them answers.
    */
   async join(
     bootstrap: readonly string[],
-    { signal }: { signal?: AbortSignal } = {},
+    { signal, fill = true }: { signal?: AbortSignal; fill?: boolean } = {},
   ): Promise<void> {
     const options = opt(signal);
     const results = await Promise.allSettled(
@@ -231,6 +232,7 @@ export class KademliaNode {
       );
     }
     await this.lookup(this.identity.nodeId, options);
+    if (!fill) return;
     const lowest = this.routingTable.lowestBucket();
     for (let index = lowest + 1; index < ID_BITS && lowest >= 0; index += 1) {
       await this.fill(index, options);

@@ -239,10 +239,13 @@ export class FarmerDirectory {
 
   private async refresh(): Promise<void> {
     const begun = this.clock.now();
-    await this.network.join();
+    const justJoined = await this.network.join();
     const { node } = this.network;
     const takers = this.makeOffer();
-    await Promise.all(Array.from({ length: WALKS }, () => node.lookup(toHex(this.random(32)))));
+    // Where there are fewer than k nodes, joining has met all.
+    const metAll = justJoined && node.routingTable.size < node.options.k;
+    const walks = metAll ? 0 : WALKS;
+    await Promise.all(Array.from({ length: walks }, () => node.lookup(toHex(this.random(32)))));
     await this.askAll(node.contacts());
     const answered = await takers;
     const met = await this.records(answered.map(({ nodeId }) => nodeId));

@@ -31,6 +31,12 @@ const NEAREST_FRESH_MS = 60_000;
 /** Puts of all processes wait for as long when one is killed while it writes the index. */
 const LEASE_MS = 12_000;
 
+/** Nodes nearest to the root record's key, and when they were looked for. */
+interface Nearest {
+  readonly contacts: readonly Contact[];
+  readonly at: number;
+}
+
 /**
  * Keeps the index in the network up with the store, so that the master secret alone leads to every
  * object. The index is a log-structured merge of parts, stored as objects like any other, and a
@@ -38,7 +44,9 @@ const LEASE_MS = 12_000;
  */
 export class IndexPublisher {
   /** The nodes nearest to the root record's key, when all of them took the last one. */
-  private nearest: { readonly contacts: readonly Contact[]; readonly at: number } | undefined;
+  private nearest: Nearest | undefined;
+  /** A search for them that was begun before they are needed; undefined when it failed. */
+  private search: Promise<Nearest | undefined> | undefined;
   /** Lines of the last root record. */
   private recent: RecentLines;
 
@@ -86,6 +94,32 @@ export class IndexPublisher {
       }
       await new Promise<void>((resolve) => void clock.setTimeout(resolve, WAIT_MS));
     }
+  }
+
+  /**
+   * Begin to look for the nodes that the index goes to, when they are not known: whoever is about to change something will
+   * need them at its end.
+   */
+  prepare(signal: AbortSignal): void {
+    if (this.search !== undefined || this.isFresh(this.nearest)) return;
+    // After the farmers were asked: two questions to one node at one time need two connections.
+    const search = this.core.directory
+      .available()
+      .then(() => this.findNearest(signal))
+      .catch(() => undefined);
+    this.search = search;
+  }
+
+  private isFresh(nearest: Nearest | undefined): nearest is Nearest {
+    return nearest !== undefined && this.core.clock.now() - nearest.at < NEAREST_FRESH_MS;
+  }
+
+  private async findNearest(signal: AbortSignal): Promise<Nearest> {
+    const { network, keys, clock } = this.core;
+    await network.join();
+    const at = clock.now();
+    const { contacts } = await network.node.lookup(rootKeyOf(keys.identity.nodeId), { signal });
+    return { contacts, at };
   }
 
   private async publishAlone(signal: AbortSignal, renew: boolean): Promise<Set<string>> {
@@ -193,16 +227,16 @@ export class IndexPublisher {
   }
 
   private async push(record: RootRecord, signal: AbortSignal): Promise<void> {
-    const { network, keys, clock } = this.core;
-    await network.join();
+    await this.core.network.join();
     const { nearest } = this;
-    if (nearest !== undefined && clock.now() - nearest.at < NEAREST_FRESH_MS) {
+    if (this.isFresh(nearest)) {
       // A put every second need not ask every second who is near.
       if ((await this.pushTo(nearest.contacts, record, signal)).all) return;
     }
     this.nearest = undefined;
-    const at = clock.now();
-    const { contacts } = await network.node.lookup(rootKeyOf(keys.identity.nodeId), { signal });
+    const begun = await this.search;
+    this.search = undefined;
+    const { contacts, at } = this.isFresh(begun) ? begun : await this.findNearest(signal);
     const { all: tookIt, copies, reasons } = await this.pushTo(contacts, record, signal);
     if (tookIt) this.nearest = { contacts, at };
     if (copies < Math.min(ROOT_COPIES, Math.max(1, contacts.length))) {

@@ -7,6 +7,8 @@ import { RenterError } from './errors.js';
  */
 export class NetworkAccess {
   private joined: Promise<void> | undefined;
+  /** Whether that is over, and went well. */
+  private inside = false;
 
   constructor(
     readonly node: KademliaNode,
@@ -18,11 +20,19 @@ export class NetworkAccess {
     private readonly dials: (address: string) => boolean,
   ) {}
 
-  /** @throws RenterError RENTER_NETWORK_UNREACHABLE. */
-  async join(): Promise<void> {
+  /**
+   * Join, if that was not done before.
+   *
+   * @returns whether it was not: then everybody near us has just been met
+   * @throws RenterError RENTER_NETWORK_UNREACHABLE.
+   */
+  async join(): Promise<boolean> {
+    const { inside } = this;
     const attempt = (this.joined ??= this.enter());
     try {
       await attempt;
+      this.inside = true;
+      return !inside;
     } catch (error) {
       this.joined = undefined;
       throw error;
@@ -32,6 +42,7 @@ export class NetworkAccess {
   /** Join anew: those that were known may all be gone. @throws RenterError RENTER_NETWORK_UNREACHABLE. */
   async rejoin(): Promise<void> {
     this.joined = undefined;
+    this.inside = false;
     await this.join();
   }
 
@@ -47,7 +58,8 @@ export class NetworkAccess {
       );
     }
     try {
-      await this.node.join(addresses);
+      // It is in nobody's table, and looks all over the network before it stores anything: to fill buckets would only take time.
+      await this.node.join(addresses, { fill: false });
     } catch (error) {
       this.logger.debug({ error: messageOf(error) }, 'joining failed');
       throw new RenterError(

@@ -303,8 +303,8 @@ export class Renter {
   }
 
   /** Join the network now, and not only when it is needed. @throws RenterError RENTER_NETWORK_UNREACHABLE. */
-  join(): Promise<void> {
-    return this.network.join();
+  async join(): Promise<void> {
+    await this.network.join();
   }
 
   /**
@@ -317,6 +317,7 @@ export class Renter {
   async put(path: ObjectPath, source: PutSource, options: PutOptions = {}): Promise<PutResult> {
     checkPath(path);
     const signal = this.signalOf(options.signal);
+    this.index.prepare(signal);
     const stored = await putObject(this.core, path, source, options, {
       signal,
       active: this.active,
