@@ -28,9 +28,9 @@ async function make(path: string): Promise<void> {
     await mkdir(path, { mode: 0o700 });
   } catch (error) {
     if (await isDirectory(path)) return;
-    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
-    if (!missing || (await isDirectory(dirname(path)))) throw error;
-    await make(dirname(path));
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    // The one above may have been made by somebody else since; where it was there before, the second try fails as the first.
+    if (!(await isDirectory(dirname(path)))) await make(dirname(path));
     await mkdir(path, { mode: 0o700 }).catch(async (second: unknown) => {
       // Somebody else was quicker.
       if (!(await isDirectory(path))) throw second;

@@ -258,10 +258,10 @@ describe('a renter', () => {
       keys: RenterKeys.fromEntropy(randomBytes(32)),
       bootstrap: [farmers[0]!.address],
       logger: silentLogger,
-      settings: { ...settings, segmentSize: 16 * 1024 * 1024 },
+      settings: { ...settings, segmentSize: 48 * 1024 * 1024 },
     });
     try {
-      const content = randomBytes(9_000_000);
+      const content = randomBytes(18_000_000);
       await large.put(path, { kind: 'stream', stream: stream(content, 1_000_000) });
       expect(await large.stat(path)).toMatchObject({ segments: 1 });
       const steps: ShardProgress[] = [];
@@ -275,7 +275,7 @@ describe('a renter', () => {
         if (parts.length === 0) {
           const begun = new Set(steps.filter(({ bytes }) => bytes > 0).map(({ shard }) => shard));
           expect(begun.size).toBeGreaterThanOrEqual(scheme.k);
-          expect(done()).toEqual([]);
+          expect(done().length).toBeLessThan(scheme.k);
         }
         parts.push(part);
       }
