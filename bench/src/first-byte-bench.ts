@@ -1,4 +1,3 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes, randomInt } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdtemp, open, rm } from 'node:fs/promises';
@@ -10,8 +9,8 @@ import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import { type Dialer, directDialer, silentLogger } from '@granary/kad';
 import { Renter, RenterKeys } from '@granary/renter';
-import { firstLine } from './first-line.js';
 import { granaryCommand } from './granary-command.js';
+import { Launched } from './launched.js';
 import { median } from './median.js';
 
 const FILE_SERVER = new URL('./file-server.js', import.meta.url).pathname;
@@ -157,16 +156,11 @@ function httpsReader(ports: ReadonlyMap<string, number>): Reader {
 export async function benchFirstByte(report: (line: string) => void): Promise<void> {
   const large = Number(process.env['GRANARY_BENCH_MIB'] ?? '1024') * MIB;
   const directory = await mkdtemp(join(tmpdir(), 'granary-bench-first-'));
-  const children: ChildProcess[] = [];
-  const launch = (args: readonly string[]) => {
-    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
-    children.push(child);
-    return firstLine(child);
-  };
+  const launched = new Launched();
   const readers: Reader[] = [];
   try {
     const network = [...granaryCommand, 'network', '--json', '--dir', join(directory, 'network')];
-    const { bootstrap } = JSON.parse(await launch(network)) as { bootstrap: string };
+    const { bootstrap } = JSON.parse(await launched.start(network)) as { bootstrap: string };
     const ours = await granaryReader(join(directory, 'renter'), bootstrap);
     readers.push(ours.reader);
     const ports = new Map<string, number>();
@@ -178,7 +172,7 @@ export async function benchFirstByte(report: (line: string) => void): Promise<vo
       const path = join(directory, name);
       await writeRandom(path, size);
       await ours.put(name, path);
-      ports.set(name, Number(await launch([FILE_SERVER, path])));
+      ports.set(name, Number(await launched.start([FILE_SERVER, path])));
       // Both have the file in memory when they are asked.
       for await (const part of createReadStream(path)) void part;
     }
@@ -231,17 +225,7 @@ export async function benchFirstByte(report: (line: string) => void): Promise<vo
     }
   } finally {
     for (const reader of readers) await reader.close();
-    for (const child of children) child.kill('SIGTERM');
-    await Promise.all(
-      children.map(
-        (child) =>
-          new Promise((resolve) =>
-            child.exitCode === null && child.signalCode === null
-              ? child.once('exit', resolve)
-              : resolve(undefined),
-          ),
-      ),
-    );
+    await launched.end();
     await rm(directory, { recursive: true, force: true });
   }
 }

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { S3Load } from './s3-load.js';
-import { ended, startBridge, startNetwork } from './s3-servers.js';
+import { ended } from './launched.js';
+import { startBridge, startNetwork } from './s3-servers.js';
 
 const MIB = 1024 * 1024;
 const GIB = 1024 * MIB;

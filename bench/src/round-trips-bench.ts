@@ -1,4 +1,3 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { Agent, get } from 'node:https';
@@ -8,8 +7,8 @@ import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import { type Dialer, silentLogger } from '@granary/kad';
 import { Renter, RenterKeys } from '@granary/renter';
-import { firstLine } from './first-line.js';
 import { granaryCommand } from './granary-command.js';
+import { Launched } from './launched.js';
 import { median } from './median.js';
 
 const FILE_SERVER = new URL('./file-server.js', import.meta.url).pathname;
@@ -111,21 +110,16 @@ function httpsActs(port: number, line: Line) {
  */
 export async function benchRoundTrips(report: (line: string) => void): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), 'granary-bench-far-'));
-  const children: ChildProcess[] = [];
-  const launch = (args: readonly string[]) => {
-    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
-    children.push(child);
-    return firstLine(child);
-  };
+  const launched = new Launched();
   try {
     const network = [...granaryCommand, 'network', '--json', '--dir', join(directory, 'network')];
-    const { bootstrap } = JSON.parse(await launch(network)) as { bootstrap: string };
+    const { bootstrap } = JSON.parse(await launched.start(network)) as { bootstrap: string };
     const file = join(directory, 'file');
     await writeFile(file, randomBytes(SIZE));
-    const server = Number(await launch([FILE_SERVER, file]));
+    const server = Number(await launched.start([FILE_SERVER, file]));
     const times = new Map<string, number[]>();
     for (const delay of DELAYS) {
-      const line = overLine(Number(await launch([SLOW_LINE, String(delay)])));
+      const line = overLine(Number(await launched.start([SLOW_LINE, String(delay)])));
       const ours = await granaryActs(join(directory, `renter-${delay}`), bootstrap, line);
       const theirs = httpsActs(server, line);
       await theirs.renew();
@@ -149,9 +143,7 @@ export async function benchRoundTrips(report: (line: string) => void): Promise<v
       report(`  ${name.padEnd(32)}${shown}  ${slope.toFixed(1)} round trips`);
     }
   } finally {
-    const ended = children.map((child) => new Promise((resolve) => child.once('exit', resolve)));
-    for (const child of children) child.kill('SIGTERM');
-    await Promise.all(ended);
+    await launched.end();
     await rm(directory, { recursive: true, force: true });
   }
 }

@@ -3,8 +3,9 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { ended } from './launched.js';
 import { type Load, S3Load, type S3Target } from './s3-load.js';
-import { ended, startBridge, startNetwork, startPeer } from './s3-servers.js';
+import { startBridge, startNetwork, startPeer } from './s3-servers.js';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;

@@ -100,16 +100,12 @@ export class ShardFiles {
    *
    * @throws FarmerError FARMER_WRONG_BYTES before anything is written; FARMER_FULL or FARMER_DISK, and no part is left.
    */
-  async keepWhole(
-    contract: string,
-    shardHash: string,
-    bytes: Uint8Array,
-    trailer: ShardTrailer,
-  ): Promise<void> {
+  async keepWhole(contract: string, bytes: Uint8Array, trailer: ShardTrailer): Promise<void> {
+    const { shardSize, shardHash } = trailer.contract.terms;
     const hasher = new ShardHasher();
     hasher.update(bytes);
     const tree = hasher.finish();
-    checkRoot(tree, bytes.length, shardHash);
+    checkRoot(tree, shardSize, shardHash);
     const path = join(this.partials, contract);
     try {
       const file = await open(path, 'w', 0o600);

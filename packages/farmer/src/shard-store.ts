@@ -284,7 +284,7 @@ export class ShardStore {
     audits: Uint8Array,
     bytes: Uint8Array,
   ): Promise<void> {
-    const { shardHash, shardSize, end } = contract.terms;
+    const { shardSize, end } = contract.terms;
     const known = this.admit(hash, contract.terms);
     // What is reserved has its room.
     const room = known === undefined ? shardSize : 0;
@@ -292,7 +292,7 @@ export class ShardStore {
     try {
       const renewal = this.book.renewal(hash) ?? null;
       const trailer = { contract, renewal, audits: toHex(audits) };
-      await this.files.keepWhole(hash, shardHash, bytes, trailer);
+      await this.files.keepWhole(hash, bytes, trailer);
       if (known?.state === 'stored') return;
       const entry = { state: 'stored', size: shardSize, end, reservedUntil: 0 } as const;
       if (known === undefined) await this.enter(hash, entry, contract, audits);

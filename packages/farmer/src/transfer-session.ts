@@ -82,6 +82,15 @@ export interface TransferContext {
 type UploadRequest = Extract<TransferRequest, { type: 'upload' }>;
 type DownloadRequest = Extract<TransferRequest, { type: 'download' }>;
 
+/** An upload that was let in. */
+interface Admitted {
+  readonly hash: string;
+  readonly contract: Contract;
+  readonly token: TransferToken;
+  /** Leaves of the contract's precomputed audits. */
+  readonly audits: Uint8Array;
+}
+
 /** A receipt that the renter has not countersigned yet. */
 interface GivenReceipt {
   readonly receipt: Receipt;
@@ -235,18 +244,15 @@ export class TransferSession {
       throw new FarmerError('FARMER_NOT_FOUND', 'the shard was lost here: place it elsewhere');
     }
     const contract = acceptContract(identity, proposal);
-    if (request.whole === true) return this.takeWhole(hash, contract, token, audits);
-    await this.takeParts(hash, contract, token, audits);
+    const admitted = { hash, contract, token, audits };
+    if (request.whole === true) return this.takeWhole(admitted);
+    await this.takeParts(admitted);
   }
 
   /** Take a shard that comes right behind its request, in one frame. */
-  private async takeWhole(
-    hash: string,
-    contract: Contract,
-    token: TransferToken,
-    audits: Uint8Array,
-  ): Promise<void> {
+  private async takeWhole(admitted: Admitted): Promise<void> {
     const { store, counters, timeouts } = this.context;
+    const { hash, contract, audits } = admitted;
     const { terms } = contract;
     store.admit(hash, terms);
     const frame = await this.frames.next(timeouts.stallMs);
@@ -261,17 +267,13 @@ export class TransferSession {
     }
     await store.keepWhole(hash, contract, audits, frame);
     counters.bytesIn += frame.length;
-    await this.acknowledge(hash, contract, token, frame.length);
+    await this.acknowledge(admitted, frame.length);
   }
 
   /** Tell the renter that its shard is stored. */
-  private async acknowledge(
-    hash: string,
-    { terms, farmerSignature }: Contract,
-    token: TransferToken,
-    bytes: number,
-  ): Promise<void> {
+  private async acknowledge({ hash, contract, token }: Admitted, bytes: number): Promise<void> {
     const { payee, counters, logger } = this.context;
+    const { terms, farmerSignature } = contract;
     counters.uploads += 1;
     const receipt = this.receipt(token, terms, bytes);
     await payee.ready();
@@ -284,13 +286,9 @@ export class TransferSession {
   }
 
   /** Take a shard frame by frame, from where an earlier connection left off. */
-  private async takeParts(
-    hash: string,
-    contract: Contract,
-    token: TransferToken,
-    audits: Uint8Array,
-  ): Promise<void> {
+  private async takeParts(admitted: Admitted): Promise<void> {
     const { store, counters, timeouts } = this.context;
+    const { hash, contract, audits } = admitted;
     const { terms } = contract;
     await store.reserve(hash, contract, audits);
     const part = await store.openPartial(hash, terms);
@@ -316,7 +314,7 @@ export class TransferSession {
         }
       }
       await store.commit(hash, terms, part);
-      await this.acknowledge(hash, contract, token, terms.shardSize - begin);
+      await this.acknowledge(admitted, terms.shardSize - begin);
     } catch (error) {
       if (
         error instanceof FarmerError &&

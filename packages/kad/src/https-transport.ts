@@ -91,7 +91,7 @@ class NodeAgent extends http.Agent {
   /** Keep a connection to a node for the first message to it. It is closed when none comes soon. */
   keep(host: string, port: number, nodeId: NodeId, socket: TLSSocket): void {
     const name = this.getName({ host, port, expectedNodeId: nodeId });
-    if (this.spare.has(name) || this.spare.size >= MAX_SPARE) {
+    if (this.stopping.aborted || this.spare.has(name) || this.spare.size >= MAX_SPARE) {
       socket.destroy();
       return;
     }
@@ -109,8 +109,13 @@ class NodeAgent extends http.Agent {
     const socket = this.spare.get(name);
     if (socket === undefined) return undefined;
     this.spare.delete(name);
+    if (!socket.writable) {
+      // The other side is closing it. Its errors are nobody's.
+      socket.destroy();
+      return undefined;
+    }
     socket.off('error', ignore);
-    return socket.destroyed || !socket.writable ? undefined : socket;
+    return socket;
   }
 
   override destroy(): void {

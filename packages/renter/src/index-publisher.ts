@@ -103,11 +103,10 @@ export class IndexPublisher {
   prepare(signal: AbortSignal): void {
     if (this.search !== undefined || this.isFresh(this.nearest)) return;
     // After the farmers were asked: two questions to one node at one time need two connections.
-    const search = this.core.directory
+    this.search = this.core.directory
       .available()
       .then(() => this.findNearest(signal))
       .catch(() => undefined);
-    this.search = search;
   }
 
   private isFresh(nearest: Nearest | undefined): nearest is Nearest {
@@ -116,7 +115,6 @@ export class IndexPublisher {
 
   private async findNearest(signal: AbortSignal): Promise<Nearest> {
     const { network, keys, clock } = this.core;
-    await network.join();
     const at = clock.now();
     const { contacts } = await network.node.lookup(rootKeyOf(keys.identity.nodeId), { signal });
     return { contacts, at };
@@ -126,7 +124,7 @@ export class IndexPublisher {
     const { store, keys } = this.core;
     const state = await store.indexState();
     const covered = await store.lastLog();
-    if (renew) this.nearest = undefined;
+    if (renew) this.nearest = this.search = undefined;
     const { parts, packed } = await this.packIndex(state, covered, renew, signal);
     const sequence = state.sequence + 1;
     const sealed = sealRoot(keys, packed);
